@@ -1,0 +1,108 @@
+// What the seam throws when the kernel says no, and the numbers of errno that Linux uses on every architecture Node runs on.
+
+/** Linux errno numbers by name (asm-generic: x86_64 and aarch64 alike). */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EINTR: 4,
+  EIO: 5,
+  ENXIO: 6,
+  E2BIG: 7,
+  ENOEXEC: 8,
+  EBADF: 9,
+  ECHILD: 10,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  ENOTBLK: 15,
+  EBUSY: 16,
+  EEXIST: 17,
+  EXDEV: 18,
+  ENODEV: 19,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ENOTTY: 25,
+  ETXTBSY: 26,
+  EFBIG: 27,
+  ENOSPC: 28,
+  ESPIPE: 29,
+  EROFS: 30,
+  EMLINK: 31,
+  EPIPE: 32,
+  EDOM: 33,
+  ERANGE: 34,
+  EDEADLK: 35,
+  ENAMETOOLONG: 36,
+  ENOLCK: 37,
+  ENOSYS: 38,
+  ENOTEMPTY: 39,
+  ELOOP: 40,
+  EPROTO: 71,
+  EOVERFLOW: 75,
+  ENOTSOCK: 88,
+  EMSGSIZE: 90,
+  ENOPROTOOPT: 92,
+  EOPNOTSUPP: 95,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EALREADY: 114,
+  EINPROGRESS: 115,
+  ESTALE: 116,
+  EUCLEAN: 117,
+  EDQUOT: 122,
+  ECANCELED: 125,
+} as const;
+
+/** The name of an errno that Linux has; numbers without a name here are told as `E<number>`. */
+export type ErrnoName = keyof typeof ERRNO | `E${number}`;
+
+const names = new Map<number, ErrnoName>(
+  Object.entries(ERRNO).map(([name, errno]) => [errno, name as keyof typeof ERRNO]),
+);
+
+/**
+ * The name of an errno.
+ *
+ * @example
+ * import { errnoName } from 'fanotify/kernel';
+ * console.log(errnoName(22)); // EINVAL
+ */
+export function errnoName(errno: number): ErrnoName {
+  return names.get(errno) ?? `E${errno}`;
+}
+
+/**
+ * The kernel refused a call. `code` is the literal errno name, so a `switch` on it is checked by the compiler.
+ *
+ * @example
+ * import { KernelError } from 'fanotify/kernel';
+ * const error = new KernelError('fanotify_init', 1);
+ * console.log(error.code, error.syscall); // EPERM fanotify_init
+ */
+export class KernelError extends Error {
+  static {
+    this.prototype.name = 'KernelError';
+  }
+  readonly code: ErrnoName;
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: string | undefined;
+
+  constructor(syscall: string, errno: number, path?: string | Uint8Array | null) {
+    const code = errnoName(errno);
+    const shown = path === undefined || path === null ? undefined : typeof path === 'string' ? path : Buffer.from(path).toString();
+    super(shown === undefined ? `${syscall}: ${code}` : `${syscall} ${JSON.stringify(shown)}: ${code}`);
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+    this.path = shown;
+  }
+}

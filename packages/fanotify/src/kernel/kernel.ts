@@ -1,0 +1,104 @@
+// The one seam to the operating system. Everything above it is written against this interface, so that LinuxKernel
+// (linux.ts), the simulated kernel and limitKernel() can stand in for each other byte for byte.
+
+import type { Fsid } from '../abi/index.ts';
+
+/**
+ * A path as the kernel takes it: a string is encoded as UTF-8, a `Uint8Array` is passed as its bytes (no NUL inside).
+ */
+export type KernelPath = string | Uint8Array;
+
+/** One descriptor to wait for in {@link Kernel.poll}; `revents` is written by the call. */
+export interface PollEntry {
+  readonly fd: number;
+  /** POLLIN = 1, POLLPRI = 2, POLLOUT = 4. */
+  readonly events: number;
+  revents: number;
+}
+
+/** What stat(2) tells of a file. `dev` and `ino` identify it; they are `bigint` because inode numbers use 64 bits. */
+export interface FileStatus {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  /** st_mode: type and permission bits. */
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: bigint;
+}
+
+/** What statfs(2) tells of a file system: its magic number (`f_type`) and its id as fanotify reports it. */
+export interface FilesystemStatus {
+  readonly type: number;
+  readonly fsid: Fsid;
+}
+
+/** What name_to_handle_at(2) answers. `handle` is a whole `struct file_handle` (two 32-bit words, then the opaque part). */
+export interface NamedHandle {
+  readonly handle: Buffer;
+  readonly mountId: number;
+}
+
+/** An entry of a directory. `name` is the bytes the file system holds; "." and ".." are left out. */
+export interface DirectoryEntry {
+  readonly name: Buffer;
+  readonly type: 'file' | 'directory' | 'symlink' | 'other' | 'unknown';
+}
+
+/** Calls a listener whenever a descriptor is readable, until closed. Level-triggered. */
+export interface Readiness {
+  /** Keeps the process alive while waiting (the default). */
+  ref(): void;
+  unref(): void;
+  /** Starts (again) to watch the descriptor. */
+  start(): void;
+  /** Pauses; {@link start} goes on. */
+  stop(): void;
+  /** Ends it. Safe to call twice. */
+  close(): void;
+}
+
+/**
+ * The operations of the operating system that fanotify needs, one for one: arguments pass through unvalidated and
+ * buffers hold the kernel's own bytes, so that what is seen is the kernel's own answer. Every operation is synchronous
+ * but {@link onReadable}; every failure throws a `KernelError`.
+ */
+export interface Kernel {
+  /** Which kernel answers, for people: 'Linux 6.18.44', 'Linux 6.1 (emulated)', 'simulated'. */
+  readonly name: string;
+  /** The process id that this kernel reports for the caller's own events. */
+  readonly pid: number;
+
+  /** fanotify_init(2). Returns the group's descriptor. */
+  fanotifyInit(flags: number, eventFlags: number): number;
+  /** fanotify_mark(2). `path` null marks the object that `dirfd` refers to. */
+  fanotifyMark(fd: number, flags: number, mask: bigint, dirfd: number, path: KernelPath | null): void;
+  /** read(2) into `buffer`; returns the number of bytes. */
+  read(fd: number, buffer: Uint8Array): number;
+  /** write(2) of all of `bytes`; returns the number of bytes taken. */
+  write(fd: number, bytes: Uint8Array): number;
+  /** poll(2). `timeoutMs` -1 waits without end. Returns how many entries have `revents`. */
+  poll(entries: PollEntry[], timeoutMs: number): number;
+  close(fd: number): void;
+
+  /** Calls `listener` from the event loop whenever `fd` is readable. Starts watching at once. */
+  onReadable(fd: number, listener: () => void): Readiness;
+
+  /** openat(2) relative to `dirfd` (AT_FDCWD for the working directory). Returns a descriptor. */
+  openAt(dirfd: number, path: KernelPath, flags: number, mode?: number): number;
+  /** open_by_handle_at(2). `handle` is a whole `struct file_handle`. Needs CAP_DAC_READ_SEARCH. */
+  openByHandleAt(mountFd: number, handle: Uint8Array, flags: number): number;
+  /** name_to_handle_at(2). */
+  nameToHandleAt(dirfd: number, path: KernelPath, flags: number): NamedHandle;
+  /** readlink(2): the raw bytes, as in `readlink('/proc/self/fd/7')`. */
+  readlink(path: KernelPath): Buffer;
+  /** fstatat(2); AT_EMPTY_PATH with an empty path means `dirfd` itself. */
+  statAt(dirfd: number, path: KernelPath, flags: number): FileStatus;
+  /** statfs(2) of a path, fstatfs(2) of a descriptor. */
+  statfs(target: KernelPath | number): FilesystemStatus;
+  /** The whole of a small file: what is read of /proc and /sys. */
+  readFile(path: KernelPath): Buffer;
+  /** getdents(2): everything in a directory. */
+  readDirectory(path: KernelPath): DirectoryEntry[];
+}
