@@ -89,7 +89,7 @@ export function errnoName(errno: number): ErrnoName {
  */
 export class KernelError extends Error {
   static {
-    this.prototype.name = 'KernelError';
+    KernelError.prototype.name = 'KernelError';
   }
   readonly code: ErrnoName;
   readonly errno: number;
@@ -98,11 +98,22 @@ export class KernelError extends Error {
 
   constructor(syscall: string, errno: number, path?: string | Uint8Array | null) {
     const code = errnoName(errno);
-    const shown = path === undefined || path === null ? undefined : typeof path === 'string' ? path : Buffer.from(path).toString();
+    const shown =
+      path === undefined || path === null ? undefined : typeof path === 'string' ? path : Buffer.from(path).toString();
     super(shown === undefined ? `${syscall}: ${code}` : `${syscall} ${JSON.stringify(shown)}: ${code}`);
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
     this.path = shown;
   }
+}
+
+/**
+ * There is no kernel to ask: this is not Linux, or the native module through which it is called cannot be loaded.
+ */
+export class KernelUnavailableError extends Error {
+  static {
+    KernelUnavailableError.prototype.name = 'KernelUnavailableError';
+  }
+  readonly code = 'KERNEL_UNAVAILABLE';
 }

@@ -1,0 +1,14 @@
+// The face of the seam to the operating system: `fanotify/kernel`.
+
+export { ERRNO, type ErrnoName, errnoName, KernelError, KernelUnavailableError } from './error.ts';
+export type {
+  DirectoryEntry,
+  FileStatus,
+  FilesystemStatus,
+  Kernel,
+  KernelPath,
+  NamedHandle,
+  PollEntry,
+  Readiness,
+} from './kernel.ts';
+export { LinuxKernel, linuxKernel } from './linux.ts';

@@ -1,0 +1,94 @@
+// The C library's functions that the seam calls, bound through koffi when first asked for: importing this loads nothing,
+// so that it can be imported on any operating system.
+
+import { createRequire } from 'node:module';
+import { KernelUnavailableError } from './error.ts';
+
+type Koffi = typeof import('koffi');
+
+/** Where a libc function takes a pointer to bytes, a buffer is passed by address: nothing is copied. */
+type Bytes = Uint8Array;
+type CPath = string | Uint8Array | null;
+
+/** The bound functions: each returns what C returns, -1 for a failure whose number `errno()` then tells. */
+export interface Libc {
+  errno(): number;
+  fanotifyInit(flags: number, eventFlags: number): number;
+  fanotifyMark(fd: number, flags: number, mask: bigint, dirfd: number, path: CPath): number;
+  read(fd: number, buffer: Bytes, bytes: number): number;
+  write(fd: number, buffer: Bytes, bytes: number): number;
+  poll(entries: Bytes, count: number, timeoutMs: number): number;
+  close(fd: number): number;
+  openat(dirfd: number, path: CPath, flags: number, mode: number): number;
+  openByHandleAt(mountFd: number, handle: Bytes, flags: number): number;
+  nameToHandleAt(dirfd: number, path: CPath, handle: Bytes, mountId: Bytes, flags: number): number;
+  readlink(path: CPath, buffer: Bytes, bytes: number): number;
+  statx(dirfd: number, path: CPath, flags: number, mask: number, buffer: Bytes): number;
+  statfs(path: CPath, buffer: Bytes): number;
+  fstatfs(fd: number, buffer: Bytes): number;
+  epollCreate(flags: number): number;
+  epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
+  /** libuv's poll handle, which koffi exposes. */
+  readonly node: Koffi['node'];
+}
+
+// The layouts that linux.ts reads (struct statfs, pollfd, statx) are those of asm-generic on 64-bit little-endian machines.
+const ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
+
+let loaded: Libc | undefined;
+
+/**
+ * The C library of this process.
+ *
+ * @throws KernelUnavailableError off Linux, on other architectures, and where koffi has no binary that loads.
+ */
+export function libc(): Libc {
+  loaded ??= bind();
+  return loaded;
+}
+
+function bind(): Libc {
+  if (process.platform !== 'linux') {
+    throw new KernelUnavailableError(`fanotify is a Linux interface; this is ${process.platform}.`);
+  }
+  if (!ARCHITECTURES.includes(process.arch)) {
+    throw new KernelUnavailableError(`${process.arch} is not supported (${ARCHITECTURES.join(', ')} are).`);
+  }
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    return declare(koffi);
+  } catch (cause) {
+    throw new KernelUnavailableError(
+      `The native module koffi cannot be loaded on ${process.platform}-${process.arch}: ${String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+function declare(koffi: Koffi): Libc {
+  // null is the process itself: Node links the C library dynamically, glibc and musl alike.
+  const library = koffi.load(null);
+  // koffi knows no ssize_t, and a variadic function (openat) may be declared with the arguments it is called with.
+  // `void *` takes a buffer's address; `const char *` takes a string (as UTF-8), a buffer's address or null.
+  return {
+    errno: () => koffi.errno(),
+    fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
+    fanotifyMark: library.func('int fanotify_mark(int fd, uint32_t flags, uint64_t mask, int dirfd, const char *path)'),
+    read: library.func('intptr_t read(int fd, void *buffer, size_t bytes)'),
+    write: library.func('intptr_t write(int fd, void *buffer, size_t bytes)'),
+    poll: library.func('int poll(void *entries, size_t count, int timeout)'),
+    close: library.func('int close(int fd)'),
+    openat: library.func('int openat(int dirfd, const char *path, int flags, uint32_t mode)'),
+    openByHandleAt: library.func('int open_by_handle_at(int mount_fd, void *handle, int flags)'),
+    nameToHandleAt: library.func(
+      'int name_to_handle_at(int dirfd, const char *path, void *handle, void *mount_id, int flags)',
+    ),
+    readlink: library.func('intptr_t readlink(const char *path, void *buffer, size_t bytes)'),
+    statx: library.func('int statx(int dirfd, const char *path, int flags, uint32_t mask, void *buffer)'),
+    statfs: library.func('int statfs(const char *path, void *buffer)'),
+    fstatfs: library.func('int fstatfs(int fd, void *buffer)'),
+    epollCreate: library.func('int epoll_create1(int flags)'),
+    epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
+    node: koffi.node,
+  };
+}

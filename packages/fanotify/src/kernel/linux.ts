@@ -1,0 +1,257 @@
+// The kernel that this process runs on, through the C library. Nothing is validated on the way: the kernel's own answer
+// is what is seen.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { ERRNO, KernelError } from './error.ts';
+import type {
+  DirectoryEntry,
+  FileStatus,
+  FilesystemStatus,
+  Kernel,
+  KernelPath,
+  NamedHandle,
+  PollEntry,
+  Readiness,
+} from './kernel.ts';
+import { type Libc, libc } from './libc.ts';
+import { watchReadable } from './readiness.ts';
+
+let shared: LinuxKernel | undefined;
+
+/**
+ * The kernel of this machine, made when first asked for and then shared by everything in this thread.
+ *
+ * @throws KernelUnavailableError where there is no Linux or koffi cannot be loaded.
+ *
+ * @example
+ * import { linuxKernel } from 'fanotify/kernel';
+ * if (process.platform === 'linux') console.log(linuxKernel().name); // Linux 6.18.44
+ */
+export function linuxKernel(): Kernel {
+  shared ??= new LinuxKernel();
+  return shared;
+}
+
+// struct sizes and offsets: asm-generic/statfs.h and linux/stat.h for 64-bit machines, poll(2), name_to_handle_at(2).
+const STATFS_BYTES = 120;
+const STATFS_FSID = 56;
+const STATX_BYTES = 256;
+const STATX_BASIC_STATS = 0x7ff;
+const POLLFD_BYTES = 8;
+const MAX_HANDLE_SZ = 128;
+const HANDLE_HEADER_BYTES = 8;
+// Linux 6.12: makes name_to_handle_at(2) write a 64-bit mount id.
+const AT_HANDLE_MNT_ID_UNIQUE = 1;
+const PATH_MAX = 4096;
+
+/**
+ * {@link Kernel} over the system calls of the running Linux. Prefer {@link linuxKernel}, which shares one.
+ *
+ * @throws KernelUnavailableError where there is no Linux or koffi cannot be loaded.
+ */
+export class LinuxKernel implements Kernel {
+  readonly name: string = `Linux ${release()}`;
+  readonly pid: number = process.pid;
+
+  readonly #libc: Libc = libc();
+  #pollBuffer: Buffer = Buffer.alloc(4 * POLLFD_BYTES);
+  // Written by one call and read before the next: every operation is synchronous.
+  readonly #statBuffer: Buffer = Buffer.alloc(STATX_BYTES);
+  readonly #linkBuffer: Buffer = Buffer.alloc(PATH_MAX);
+  readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
+
+  fanotifyInit(flags: number, eventFlags: number): number {
+    const fd = this.#libc.fanotifyInit(flags, eventFlags);
+    return fd === -1 ? this.#fail('fanotify_init') : fd;
+  }
+
+  fanotifyMark(fd: number, flags: number, mask: bigint, dirfd: number, path: KernelPath | null): void {
+    const cPath = path === null ? null : terminated('fanotify_mark', path);
+    if (this.#libc.fanotifyMark(fd, flags, mask, dirfd, cPath) === -1) this.#fail('fanotify_mark', path);
+  }
+
+  read(fd: number, buffer: Uint8Array): number {
+    for (;;) {
+      const bytes = this.#libc.read(fd, buffer, buffer.byteLength);
+      if (bytes !== -1) return bytes;
+      this.#failUnlessInterrupted('read');
+    }
+  }
+
+  write(fd: number, bytes: Uint8Array): number {
+    for (;;) {
+      const taken = this.#libc.write(fd, bytes, bytes.byteLength);
+      if (taken !== -1) return taken;
+      this.#failUnlessInterrupted('write');
+    }
+  }
+
+  poll(entries: PollEntry[], timeoutMs: number): number {
+    const bytes = entries.length * POLLFD_BYTES;
+    if (bytes > this.#pollBuffer.byteLength) this.#pollBuffer = Buffer.alloc(bytes);
+    const buffer = this.#pollBuffer;
+    entries.forEach((entry, index) => {
+      buffer.writeInt32LE(entry.fd, index * POLLFD_BYTES);
+      buffer.writeInt16LE(entry.events, index * POLLFD_BYTES + 4);
+      buffer.writeInt16LE(0, index * POLLFD_BYTES + 6);
+    });
+    const started = timeoutMs > 0 ? performance.now() : 0;
+    let remainingMs = timeoutMs;
+    for (;;) {
+      const ready = this.#libc.poll(buffer, entries.length, remainingMs);
+      if (ready !== -1) {
+        entries.forEach((entry, index) => {
+          entry.revents = buffer.readInt16LE(index * POLLFD_BYTES + 6);
+        });
+        return ready;
+      }
+      this.#failUnlessInterrupted('poll');
+      if (timeoutMs > 0) remainingMs = Math.max(0, timeoutMs - Math.floor(performance.now() - started));
+    }
+  }
+
+  close(fd: number): void {
+    // close(2), "Dealing with error returns": after EINTR the descriptor is gone already; trying again could close
+    // another thread's new one.
+    if (this.#libc.close(fd) === -1 && this.#libc.errno() !== ERRNO.EINTR) this.#fail('close');
+  }
+
+  onReadable(fd: number, listener: () => void): Readiness {
+    return watchReadable(this, this.#libc, fd, listener);
+  }
+
+  openAt(dirfd: number, path: KernelPath, flags: number, mode = 0): number {
+    const cPath = terminated('openat', path);
+    for (;;) {
+      const fd = this.#libc.openat(dirfd, cPath, flags, mode);
+      if (fd !== -1) return fd;
+      this.#failUnlessInterrupted('openat', path);
+    }
+  }
+
+  openByHandleAt(mountFd: number, handle: Uint8Array, flags: number): number {
+    for (;;) {
+      const fd = this.#libc.openByHandleAt(mountFd, handle, flags);
+      if (fd !== -1) return fd;
+      this.#failUnlessInterrupted('open_by_handle_at');
+    }
+  }
+
+  nameToHandleAt(dirfd: number, path: KernelPath, flags: number): NamedHandle {
+    const cPath = terminated('name_to_handle_at', path);
+    const room = Buffer.alloc(HANDLE_HEADER_BYTES + MAX_HANDLE_SZ);
+    room.writeUInt32LE(MAX_HANDLE_SZ, 0);
+    const mountId = this.#mountIdBuffer;
+    if (this.#libc.nameToHandleAt(dirfd, cPath, room, mountId, flags) === -1) this.#fail('name_to_handle_at', path);
+    return {
+      handle: room.subarray(0, HANDLE_HEADER_BYTES + room.readUInt32LE(0)),
+      mountId: flags & AT_HANDLE_MNT_ID_UNIQUE ? Number(mountId.readBigUInt64LE(0)) : mountId.readInt32LE(0),
+    };
+  }
+
+  readlink(path: KernelPath): Buffer {
+    const bytes = this.#libc.readlink(terminated('readlink', path), this.#linkBuffer, PATH_MAX);
+    if (bytes === -1) return this.#fail('readlink', path);
+    return Buffer.from(this.#linkBuffer.subarray(0, bytes));
+  }
+
+  statAt(dirfd: number, path: KernelPath, flags: number): FileStatus {
+    // statx(2), because its struct is the same on every architecture, which fstatat(2)'s is not.
+    const buffer = this.#statBuffer;
+    if (this.#libc.statx(dirfd, terminated('statx', path), flags, STATX_BASIC_STATS, buffer) === -1) {
+      this.#fail('statx', path);
+    }
+    return {
+      dev: deviceNumber(buffer.readUInt32LE(136), buffer.readUInt32LE(140)),
+      ino: buffer.readBigUInt64LE(32),
+      mode: buffer.readUInt16LE(28),
+      nlink: buffer.readUInt32LE(16),
+      uid: buffer.readUInt32LE(20),
+      gid: buffer.readUInt32LE(24),
+      sizeBytes: buffer.readBigUInt64LE(40),
+    };
+  }
+
+  statfs(target: KernelPath | number): FilesystemStatus {
+    const buffer = this.#statBuffer.subarray(0, STATFS_BYTES);
+    if (typeof target === 'number') {
+      if (this.#libc.fstatfs(target, buffer) === -1) this.#fail('fstatfs');
+    } else if (this.#libc.statfs(terminated('statfs', target), buffer) === -1) {
+      this.#fail('statfs', target);
+    }
+    return {
+      // Magic numbers have 32 bits, in a word of 64.
+      type: buffer.readUInt32LE(0),
+      fsid: [buffer.readInt32LE(STATFS_FSID), buffer.readInt32LE(STATFS_FSID + 4)],
+    };
+  }
+
+  readFile(path: KernelPath): Buffer {
+    terminated('open', path);
+    return asKernelError(path, () => readFileSync(nodePath(path)));
+  }
+
+  readDirectory(path: KernelPath): DirectoryEntry[] {
+    terminated('scandir', path);
+    const entries = asKernelError(path, () =>
+      readdirSync(nodePath(path), { withFileTypes: true, encoding: 'buffer' as 'utf8' }),
+    );
+    return entries.map((entry) => ({
+      // @types/node 20 lacks the overload: with encoding 'buffer' names are buffers (fs.readdirSync, "encoding").
+      name: entry.name as unknown as Buffer,
+      type: entry.isFile()
+        ? 'file'
+        : entry.isDirectory()
+          ? 'directory'
+          : entry.isSymbolicLink()
+            ? 'symlink'
+            : entry.isFIFO() || entry.isSocket() || entry.isCharacterDevice() || entry.isBlockDevice()
+              ? 'other'
+              : 'unknown',
+    }));
+  }
+
+  #failUnlessInterrupted(syscall: string, path?: KernelPath): void {
+    const errno = this.#libc.errno();
+    if (errno !== ERRNO.EINTR) throw new KernelError(syscall, errno, path);
+  }
+
+  #fail(syscall: string, path?: KernelPath | null): never {
+    throw new KernelError(syscall, this.#libc.errno(), path);
+  }
+}
+
+/** A path as C takes it. One with a NUL inside would be cut there in silence, so it is refused with EINVAL. */
+function terminated(syscall: string, path: KernelPath): string | Uint8Array {
+  if (typeof path === 'string') {
+    if (path.includes('\0')) throw new KernelError(syscall, ERRNO.EINVAL, path);
+    return path;
+  }
+  if (path.includes(0)) throw new KernelError(syscall, ERRNO.EINVAL, path);
+  const bytes = new Uint8Array(path.byteLength + 1);
+  bytes.set(path);
+  return bytes;
+}
+
+function nodePath(path: KernelPath): string | Buffer {
+  return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
+}
+
+/** Runs an operation of node:fs and turns what it throws into what the seam throws. */
+function asKernelError<T>(path: KernelPath, operation: () => T): T {
+  try {
+    return operation();
+  } catch (error) {
+    const { errno, syscall } = error as NodeJS.ErrnoException;
+    if (errno === undefined) throw error;
+    throw new KernelError(syscall ?? 'read', -errno, path);
+  }
+}
+
+// gnu_dev_makedev of glibc: what st_dev holds, and what /proc/self/mountinfo prints as major:minor.
+function deviceNumber(major: number, minor: number): bigint {
+  const high = BigInt(major);
+  const low = BigInt(minor);
+  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
+}
