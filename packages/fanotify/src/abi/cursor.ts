@@ -70,7 +70,7 @@ export class EventCursor {
    * @throws AbiError BUFFER_LENGTH when the buffer is not that long.
    */
   reset(buffer: Buffer, length: number): void {
-    if (!(length >= 0 && length <= buffer.length)) {
+    if (!(Number.isInteger(length) && length >= 0 && length <= buffer.length)) {
       throw new AbiError('BUFFER_LENGTH', `${length} bytes of events in a buffer of ${buffer.length}`);
     }
     if (this.buffer !== buffer) {
