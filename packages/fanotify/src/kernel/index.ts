@@ -11,4 +11,6 @@ export type {
   PollEntry,
   Readiness,
 } from './kernel.ts';
+export { KERNEL_BEHAVIOURS, limitKernel } from './limit.ts';
 export { LinuxKernel, linuxKernel } from './linux.ts';
+export { type Answer, type Capabilities, type EventBit, probe, type RecordType } from './probe.ts';
