@@ -1,0 +1,78 @@
+// A group's own marks, read back from /proc/self/fdinfo/<group>: what the kernel holds, not what we remember having asked for.
+
+import type { Kernel } from '../kernel/index.ts';
+
+/** One mark as the kernel has it (proc_pid_fdinfo(5); needs no privilege). */
+export interface GroupMark {
+  readonly scope: 'inode' | 'mount' | 'filesystem' | 'mountNamespace';
+  readonly mask: bigint;
+  readonly ignoreMask: bigint;
+  /** The mark flags the kernel shows: FAN_MARK_EVICTABLE, FAN_MARK_IGNORE, FAN_MARK_IGNORED_SURV_MODIFY. */
+  readonly flags: number;
+  /** Inode marks: inode number, and the `struct file_handle` where the file system encodes one. */
+  readonly ino?: bigint;
+  readonly handle?: Buffer;
+  /** Inode and filesystem marks: the device as the kernel numbers it (major << 20 | minor). */
+  readonly device?: number;
+  /** Mount marks. */
+  readonly mountId?: number;
+  /** Mount namespace marks: the inode number of the namespace, as in `readlink /proc/self/ns/mnt`. */
+  readonly namespace?: number;
+}
+
+function fieldsOf(line: string): Map<string, string> {
+  return new Map(
+    line
+      .split(/\s+/)
+      .slice(1)
+      .map((word): [string, string] => {
+        const colon = word.indexOf(':');
+        return [word.slice(0, colon), word.slice(colon + 1)];
+      }),
+  );
+}
+
+const hex = (text: string | undefined): number => Number.parseInt(text ?? '0', 16);
+const hexMask = (text: string | undefined): bigint => BigInt(`0x${text ?? '0'}`);
+
+function scopeOf(fields: Map<string, string>): GroupMark['scope'] | undefined {
+  if (fields.has('ino')) return 'inode';
+  if (fields.has('mnt_id')) return 'mount';
+  if (fields.has('mnt_ns')) return 'mountNamespace';
+  return fields.has('sdev') ? 'filesystem' : undefined;
+}
+
+/** Parses the text of an fdinfo file of a fanotify group. */
+export function parseMarks(text: string): GroupMark[] {
+  const marks: GroupMark[] = [];
+  for (const line of text.split('\n')) {
+    if (!line.startsWith('fanotify ')) continue;
+    const fields = fieldsOf(line);
+    const scope = scopeOf(fields);
+    if (!scope) continue;
+    const opaque = fields.get('f_handle');
+    marks.push({
+      scope,
+      mask: hexMask(fields.get('mask')),
+      ignoreMask: hexMask(fields.get('ignored_mask')),
+      flags: hex(fields.get('mflags')),
+      ...(fields.has('ino') && { ino: hexMask(fields.get('ino')) }),
+      ...(fields.has('sdev') && { device: hex(fields.get('sdev')) }),
+      ...(fields.has('mnt_id') && { mountId: hex(fields.get('mnt_id')) }),
+      ...(fields.has('mnt_ns') && { namespace: Number(fields.get('mnt_ns')) }),
+      ...(opaque !== undefined && { handle: handleOf(hex(fields.get('fhandle-type')), opaque) }),
+    });
+  }
+  return marks;
+}
+
+function handleOf(type: number, opaqueHex: string): Buffer {
+  const opaque = Buffer.from(opaqueHex, 'hex');
+  const words = new Int32Array([opaque.length, type]);
+  return Buffer.concat([Buffer.from(words.buffer), opaque]);
+}
+
+/** Reads the marks of a group of this process. */
+export function readMarks(kernel: Pick<Kernel, 'readFile'>, groupFd: number): GroupMark[] {
+  return parseMarks(kernel.readFile(`/proc/self/fdinfo/${groupFd}`).toString('latin1'));
+}

@@ -1,0 +1,70 @@
+// The mount table of this process as /proc/self/mountinfo tells it (proc_pid_mountinfo(5)). Paths are bytes.
+
+import type { Kernel } from '../kernel/index.ts';
+
+/** One mount of the mount table. */
+export interface Mount {
+  readonly mountId: number;
+  readonly parentId: number;
+  /** Device number of the file system, as `major:minor`. */
+  readonly device: string;
+  /** The directory of the file system that is the root of this mount: `/` unless it is a bind mount of a part. */
+  readonly root: Buffer;
+  /** Where it is mounted, as seen from this process's root. */
+  readonly mountPoint: Buffer;
+  readonly type: string;
+  readonly source: string;
+}
+
+const SPACE = 0x20;
+const BACKSLASH = 0x5c;
+
+/** Undoes the kernel's octal escapes: space, tab, newline, backslash and '#' are written as \\ooo. */
+function unescape(field: Buffer): Buffer {
+  if (!field.includes(BACKSLASH)) return field;
+  const out = Buffer.allocUnsafe(field.length);
+  let length = 0;
+  for (let i = 0; i < field.length; i++) {
+    const octal = field[i] === BACKSLASH ? /^[0-7]{3}$/.exec(field.toString('latin1', i + 1, i + 4)) : null;
+    out[length++] = octal ? Number.parseInt(octal[0], 8) : (field[i] ?? 0);
+    if (octal) i += 3;
+  }
+  return out.subarray(0, length);
+}
+
+function splitBytes(bytes: Buffer, separator: number): Buffer[] {
+  const parts: Buffer[] = [];
+  let start = 0;
+  for (let end = bytes.indexOf(separator); end >= 0; end = bytes.indexOf(separator, start)) {
+    parts.push(bytes.subarray(start, end));
+    start = end + 1;
+  }
+  parts.push(bytes.subarray(start));
+  return parts;
+}
+
+/** Parses the text of a mountinfo file; lines that are not of its form are left out. */
+export function parseMountinfo(text: Buffer): Mount[] {
+  const mounts: Mount[] = [];
+  for (const line of splitBytes(text, 0x0a)) {
+    const [mountId, parentId, device, root, mountPoint, ...rest] = splitBytes(line, SPACE);
+    const separator = rest.findIndex((field) => field.length === 1 && field[0] === 0x2d);
+    const type = rest[separator + 1];
+    if (!mountId || !parentId || !device || !root || !mountPoint || separator < 0 || !type) continue;
+    mounts.push({
+      mountId: Number(mountId.toString('latin1')),
+      parentId: Number(parentId.toString('latin1')),
+      device: device.toString('latin1'),
+      root: unescape(root),
+      mountPoint: unescape(mountPoint),
+      type: type.toString('latin1'),
+      source: unescape(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
+    });
+  }
+  return mounts;
+}
+
+/** Reads the mount table as it is now. */
+export function readMounts(kernel: Pick<Kernel, 'readFile'>): Mount[] {
+  return parseMountinfo(kernel.readFile('/proc/self/mountinfo'));
+}

@@ -1,0 +1,38 @@
+// Paths as the kernel has them: bytes, with a string beside them when they are valid UTF-8.
+
+import { isUtf8 } from 'node:buffer';
+
+/**
+ * `event`: the path that the object had when the event happened; the part above the marked directory or mount point is as of
+ * reading. `reading`: the path that it had when the event was read.
+ */
+export type PathAsOf = 'event' | 'reading';
+
+/** The string of bytes that are valid UTF-8; null otherwise. */
+export function textOf(bytes: Buffer): string | null {
+  return isUtf8(bytes) ? bytes.toString('utf8') : null;
+}
+
+/** A directory's path, and when it was true. */
+export class ResolvedPath {
+  readonly raw: Buffer;
+  readonly text: string | null;
+  readonly asOf: PathAsOf;
+  /** What a name in this directory starts with. */
+  readonly prefix: string | null;
+
+  constructor(raw: Buffer, asOf: PathAsOf) {
+    this.raw = raw;
+    this.text = textOf(raw);
+    this.asOf = asOf;
+    this.prefix = this.text === null || this.text === '/' ? this.text : `${this.text}/`;
+  }
+}
+
+/** `directory`/`name`, in bytes. */
+export function joinPath(directory: Buffer, name: Buffer): Buffer {
+  if (directory.length === 1) return Buffer.concat([directory, name]);
+  return Buffer.concat([directory, SEPARATOR, name]);
+}
+
+const SEPARATOR = Buffer.from('/');
