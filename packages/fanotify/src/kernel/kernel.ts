@@ -67,6 +67,8 @@ export interface Readiness {
 export interface Kernel {
   /** Which kernel answers, for people: 'Linux 6.18.44', 'Linux 6.1 (emulated)', 'simulated'. */
   readonly name: string;
+  /** Its version as uname(2) tells it: '6.18.44-generic', or of an emulated one just '6.1'. */
+  readonly release: string;
   /** The process id that this kernel reports for the caller's own events. */
   readonly pid: number;
 

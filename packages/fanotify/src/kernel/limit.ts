@@ -147,6 +147,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
 
   return {
     name: `${kernel.name} (emulated ${version})`,
+    release: version,
     pid: kernel.pid,
     fanotifyInit,
     fanotifyMark,

@@ -52,6 +52,7 @@ const PATH_MAX = 4096;
  */
 export class LinuxKernel implements Kernel {
   readonly name: string = `Linux ${release()}`;
+  readonly release: string = release();
   readonly pid: number = process.pid;
 
   readonly #libc: Libc = libc();

@@ -1,0 +1,154 @@
+// The kernel's errno → the error of this library that says what it means here and what to do.
+
+import { EVENT_BITS, INIT_FLAGS, MARK_FLAGS, type Since } from '../abi/index.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
+import { compareVersions, hasSince, parseVersion } from '../kernel/version.ts';
+import {
+  InvalidOptionsError,
+  LimitError,
+  NoSuchPathError,
+  NotDirectoryError,
+  NotMarkedError,
+  NotPermittedError,
+  UnsupportedError,
+  UnsupportedFilesystemError,
+} from './errors.ts';
+
+const WITHOUT_ROOT =
+  'without it (Linux 5.13 or later) a group can report names and put marks of scope inode on files and directories';
+
+/** Why fanotify_init(2) failed. */
+export function explainInit(kernel: Kernel, error: unknown, flags: number): unknown {
+  if (!(error instanceof KernelError)) return error;
+  const cause = { cause: error };
+  switch (error.code) {
+    case 'EPERM':
+      return new NotPermittedError(`this group needs CAP_SYS_ADMIN (run it as root); ${WITHOUT_ROOT}`, cause);
+    case 'ENOSYS':
+      return new UnsupportedError(
+        `${kernel.name} has no fanotify, or this container forbids it: it needs CONFIG_FANOTIFY, and a seccomp profile that admits fanotify_init`,
+        cause,
+      );
+    case 'EMFILE':
+      return limitOfGroups(kernel, error);
+    case 'EINVAL':
+      return (
+        tooOld(kernel, error, newest(INIT_FLAGS, BigInt(flags))) ??
+        new InvalidOptionsError(`${kernel.name} refuses these options (EINVAL)`, cause)
+      );
+    default:
+      return error;
+  }
+}
+
+/** Why fanotify_mark(2) failed. `path` is how the caller named the object. */
+export function explainMark(kernel: Kernel, error: unknown, flags: number, mask: bigint, path: string): unknown {
+  if (!(error instanceof KernelError)) return error;
+  const details = { cause: error, path };
+  const shown = JSON.stringify(path);
+  switch (error.code) {
+    case 'ENOENT':
+      return error.syscall === 'fanotify_mark' && isRemoval(flags)
+        ? new NotMarkedError(`${shown} has no such mark in this group`, details)
+        : new NoSuchPathError(`${shown} does not exist`, details);
+    case 'ENOTDIR':
+      return new NotDirectoryError(`${shown} is not a directory, and this mark is for directories only`, details);
+    case 'EACCES':
+      return new NotPermittedError(`${shown} cannot be read by this user`, details);
+    case 'EPERM':
+      return new NotPermittedError(
+        `marks of this scope on ${shown} need CAP_SYS_ADMIN (run it as root); ${WITHOUT_ROOT}`,
+        details,
+      );
+    case 'ENOSPC': {
+      const current = setting(kernel, 'fs/fanotify/max_user_marks');
+      return new LimitError(
+        `this user's marks are used up (fs.fanotify.max_user_marks = ${current ?? 'unknown'}): raise it with sysctl, or as root open the group with marks: 'unlimited'`,
+        'fs.fanotify.max_user_marks',
+        current,
+        details,
+      );
+    }
+    case 'EOPNOTSUPP':
+    case 'ENODEV':
+      return new UnsupportedFilesystemError(
+        `the file system of ${shown} cannot be marked so: it has no ${error.code === 'ENODEV' ? 'fsid' : 'file handles, or not these events'} (report: [] and a mount mark may work, as root)`,
+        details,
+      );
+    case 'EXDEV':
+      return new UnsupportedFilesystemError(
+        `${shown} is in a subvolume with an fsid of its own: mark the root of the file system instead`,
+        details,
+      );
+    case 'EEXIST':
+      return new InvalidOptionsError(
+        `${shown} is already marked in this group in a way that this would weaken: an evictable mark cannot replace another, nor an ignore mask that ends one that stays`,
+        details,
+      );
+    case 'EISDIR':
+      return new InvalidOptionsError(`${shown} is a directory: its ignore mask must be ignore: 'always'`, details);
+    case 'EINVAL':
+      return (
+        tooOld(kernel, error, newest(MARK_FLAGS, BigInt(flags)), newest(EVENT_BITS, mask)) ??
+        new InvalidOptionsError(`${kernel.name} refuses this mark on ${shown} (EINVAL)`, details)
+      );
+    default:
+      return error;
+  }
+}
+
+/** Why read(2) of a group failed. */
+export function explainRead(error: unknown): unknown {
+  if (!(error instanceof KernelError) || (error.code !== 'EMFILE' && error.code !== 'ENFILE')) return error;
+  return new LimitError(
+    'no descriptor is left for the next event: close what events were taken, raise ulimit -n, or report handles instead of descriptors',
+    error.code === 'EMFILE' ? 'RLIMIT_NOFILE' : 'fs.file-max',
+    undefined,
+    { cause: error },
+  );
+}
+
+const FAN_MARK_REMOVE = 2;
+const isRemoval = (flags: number) => (flags & FAN_MARK_REMOVE) !== 0;
+
+function limitOfGroups(kernel: Kernel, error: KernelError): LimitError {
+  const current = setting(kernel, 'user/max_fanotify_groups');
+  return new LimitError(
+    `this user has no group left (user.max_fanotify_groups = ${current ?? 'unknown'}) or this process no descriptor (ulimit -n): close groups, or raise the limit with sysctl`,
+    'user.max_fanotify_groups',
+    current,
+    { cause: error },
+  );
+}
+
+/** The value of a sysctl, if it can be read. */
+function setting(kernel: Kernel, name: string): number | undefined {
+  try {
+    return Number(kernel.readFile(`/proc/sys/${name}`).toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** The youngest of the flags that are set. */
+function newest(table: readonly Since<number | bigint>[], flags: bigint): Since<number | bigint> | undefined {
+  return table
+    .filter(({ value }) => BigInt(value) !== 0n && (flags & BigInt(value)) === BigInt(value))
+    .sort((a, b) => compareVersions(parseVersion(b.since), parseVersion(a.since)))[0];
+}
+
+function tooOld(
+  kernel: Kernel,
+  error: KernelError,
+  ...used: (Since<number | bigint> | undefined)[]
+): UnsupportedError | undefined {
+  const running = parseVersion(kernel.release);
+  const missing = used.find((flag) => flag && !hasSince(running, flag.since, flag.backports));
+  return (
+    missing &&
+    new UnsupportedError(`${missing.name} needs Linux ${missing.since} or later, and this is ${kernel.name}`, {
+      cause: error,
+      since: missing.since,
+    })
+  );
+}

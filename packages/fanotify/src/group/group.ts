@@ -1,0 +1,348 @@
+// Group: marks, typed events, and the group's life. Reading is in queue.ts; what the kernel's errors mean in explain.ts.
+
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  FAN_EVENT_ON_CHILD,
+  FAN_MARK_ADD,
+  FAN_MARK_FLUSH,
+  FAN_MARK_REMOVE,
+  FAN_ONDIR,
+  FAN_RENAME,
+  FAN_REPORT_TARGET_FID,
+  O_CLOEXEC,
+  O_LARGEFILE,
+} from '../abi/index.ts';
+import { DirectoryPaths } from '../identity/directories.ts';
+import { type GroupMark, readMarks } from '../identity/marks.ts';
+import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
+import { GroupClosedError, NotMarkedError } from './errors.ts';
+import type { GroupEvent, GroupMode } from './events.ts';
+import { explainInit, explainMark, explainRead } from './explain.ts';
+import { initFlags, markFlags, modeOf, scopeFlag, unmarkFlags } from './flags.ts';
+import type { KernelEvent } from './kernel-event.ts';
+import type { GroupOptions, MarkOptions, MarkScope, ModeOf } from './options.ts';
+import { EventQueue } from './queue.ts';
+import type { GroupCounters, GroupSource, MarkTarget, UnmarkOptions } from './source.ts';
+import { Waiter } from './waiter.ts';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const DEFAULT_BUFFER_BYTES = 256 * 1024;
+
+/**
+ * A notification group: marks say what to hear, iteration tells what happened.
+ *
+ * Since Linux 5.13 an ordinary user can open a group that reports names and put inode marks; everything else needs
+ * CAP_SYS_ADMIN. The process ends as usual while a group is open: only a pending `next()` keeps it alive.
+ *
+ * @example
+ * import { mkdtemp, writeFile } from 'node:fs/promises';
+ * import { Group } from 'fanotify';
+ * const directory = await mkdtemp('/tmp/group-');
+ * const group = await Group.open();
+ * await group.mark(directory, { events: ['create'] });
+ * await writeFile(`${directory}/hello`, 'world');
+ * for await (const event of group) {
+ *   console.log(event.kind, event.kinds, event.path);
+ *   break;
+ * }
+ * await group.close();
+ */
+export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mode> {
+  /** Whether events name objects by handle, carry descriptors, or tell of mounts. */
+  readonly mode: Mode;
+  /** The group's own descriptor; for looking only. */
+  readonly fd: number;
+  readonly #kernel: Kernel;
+  readonly #queue: EventQueue;
+  readonly #paths: DirectoryPaths;
+  readonly #waiter: Waiter;
+  readonly #hearsTargets: boolean;
+  /** Places whose renames the group hears: see DirectoryPaths.follow. */
+  readonly #followed = { inode: new Set<string>(), filesystem: new Set<string>() };
+  #ignoresRenames = false;
+  /** All events that marks of a scope were ever given: what is removed when a whole mark is. */
+  readonly #asked: Record<MarkScope, bigint> = { inode: 0n, mount: 0n, filesystem: 0n, mountNamespace: 0n };
+  #signal: AbortSignal | undefined;
+  #closed = false;
+  /** The batch that is being handed out, and how far. */
+  #batch: KernelEvent[] = [];
+  #next = 0;
+  #current: KernelEvent | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Opens a group.
+   *
+   * @throws InvalidOptionsError, NotPermittedError, UnsupportedError, LimitError.
+   */
+  static async open<const Options extends GroupOptions = { readonly report: readonly ['name'] }>(
+    options?: Options & GroupOptions,
+  ): Promise<Group<ModeOf<Options>>> {
+    const given: GroupOptions = options ?? {};
+    given.signal?.throwIfAborted();
+    const kernel = given.kernel ?? linuxKernel();
+    const eventFlags = ('eventFlags' in given ? (given.eventFlags ?? 0) : 0) | O_CLOEXEC | O_LARGEFILE;
+    let flags = initFlags(given);
+    let fd: number;
+    try {
+      fd = kernel.fanotifyInit(flags, eventFlags);
+    } catch (error) {
+      // Nobody asked for targetFid: before Linux 5.17 paths do without.
+      const spared = flags & ~FAN_REPORT_TARGET_FID;
+      if (given.report !== undefined || !(error instanceof KernelError) || error.code !== 'EINVAL') {
+        throw explainInit(kernel, error, flags);
+      }
+      flags = spared;
+      try {
+        fd = kernel.fanotifyInit(flags, eventFlags);
+      } catch (second) {
+        throw explainInit(kernel, second, flags);
+      }
+    }
+    return new Group(kernel, fd, flags, given) as Group<ModeOf<Options>>;
+  }
+
+  private constructor(kernel: Kernel, fd: number, flags: number, options: GroupOptions) {
+    this.#kernel = kernel;
+    this.fd = fd;
+    this.mode = modeOf(flags) as Mode;
+    this.#hearsTargets = (flags & FAN_REPORT_TARGET_FID) !== 0;
+    this.#paths = new DirectoryPaths(kernel, options.maxDirectories);
+    this.#queue = new EventQueue({
+      kernel,
+      fd,
+      paths: this.#paths,
+      leaveOutOwn: options.ownEvents === false,
+      bufferBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES,
+    });
+    this.#waiter = new Waiter(kernel, fd);
+    this.#signal = options.signal;
+    this.#signal?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  /** What became of the events that were read. */
+  get counters(): GroupCounters {
+    const { delivered, overflows, own, discarded } = this.#queue.counters;
+    return { delivered, overflows, own, discarded };
+  }
+
+  /**
+   * Marks an object, mount, file system or mount namespace, or adds to the mark that it has.
+   *
+   * @throws NoSuchPathError, NotDirectoryError, NotPermittedError, LimitError, UnsupportedError, UnsupportedFilesystemError,
+   * InvalidOptionsError, UnknownEventError, GroupClosedError. Nothing is marked then.
+   */
+  async mark(target: MarkTarget, options: MarkOptions<Mode>): Promise<void> {
+    this.#assertOpen();
+    const scope = options.scope ?? 'inode';
+    const { flags, mask: events } = markFlags(this.mode, options);
+    const { dirfd, path, shown } = addressOf(target);
+    let mask = events;
+    try {
+      mask |= this.#companionBits(scope, options, dirfd, path);
+      this.#kernel.fanotifyMark(this.fd, FAN_MARK_ADD | flags, mask, dirfd, path);
+    } catch (error) {
+      throw explainMark(this.#kernel, error, FAN_MARK_ADD | flags, mask, shown);
+    }
+    this.#asked[scope] |= events;
+    if (this.mode === 'handle') this.#learn(target, scope, mask, options);
+  }
+
+  /** FAN_ONDIR and FAN_EVENT_ON_CHILD, where they are asked for and have a meaning. */
+  #companionBits(
+    scope: MarkScope,
+    options: MarkOptions<Mode>,
+    dirfd: number,
+    path: string | Uint8Array | null,
+  ): bigint {
+    if (scope === 'mountNamespace' || (options.ignore && options.legacyIgnore)) return 0n;
+    const onDirectories = !('directories' in options) || options.directories !== false ? FAN_ONDIR : 0n;
+    if (scope !== 'inode') return onDirectories;
+    const { mode } = this.#kernel.statAt(
+      dirfd,
+      path ?? '',
+      path === null ? AT_EMPTY_PATH : options.noFollow ? AT_SYMLINK_NOFOLLOW : 0,
+    );
+    // Since 6.0 a group with targets is refused either bit on what is no directory.
+    if ((mode & S_IFMT) !== S_IFDIR) return 0n;
+    return onDirectories | ('children' in options && options.children === false ? 0n : FAN_EVENT_ON_CHILD);
+  }
+
+  /** Keeps track of where handles can be opened, and of whose renames are heard from now on. */
+  #learn(target: MarkTarget, scope: MarkScope, mask: bigint, options: MarkOptions<Mode>): void {
+    const place = this.#place(target, options.noFollow === true, scope === 'inode' && !options.ignore);
+    if (!place || (mask & FAN_RENAME) === 0n) return;
+    if (options.ignore) this.#ignoresRenames = true;
+    else if (!this.#hearsTargets || (mask & FAN_ONDIR) === 0n || ('evictable' in options && options.evictable)) return;
+    else if (scope === 'filesystem') this.#followed.filesystem.add(place.fsid);
+    else if (scope === 'inode') this.#followed.inode.add(place.key);
+    this.#follow();
+  }
+
+  #place(target: MarkTarget, noFollow: boolean, keep: boolean): { key: string; fsid: string } | undefined {
+    return this.#paths.add(typeof target === 'object' && 'fd' in target ? `/proc/self/fd/${target.fd}` : target, {
+      keep,
+      noFollow,
+    });
+  }
+
+  #follow(): void {
+    const { inode, filesystem } = this.#followed;
+    this.#paths.follow(this.#ignoresRenames ? new Set() : new Set([...filesystem, ...inode]));
+  }
+
+  /**
+   * Takes events out of a mark, or the whole mark with all its events.
+   *
+   * @throws NotMarkedError when there is no such mark, and what {@link mark} throws.
+   */
+  async unmark(target: MarkTarget, options: UnmarkOptions = {}): Promise<void> {
+    this.#assertOpen();
+    const scope = options.scope ?? 'inode';
+    const { flags, mask } = unmarkFlags(options, this.#asked[scope]);
+    const { dirfd, path, shown } = addressOf(target);
+    if (mask === 0n)
+      throw new NotMarkedError(`${JSON.stringify(shown)} has no such mark in this group`, { path: shown });
+    const place = this.mode === 'handle' ? this.#place(target, options.noFollow === true, false) : undefined;
+    try {
+      this.#kernel.fanotifyMark(this.fd, FAN_MARK_REMOVE | flags, mask, dirfd, path);
+    } catch (error) {
+      throw explainMark(this.#kernel, error, FAN_MARK_REMOVE | flags, mask, shown);
+    }
+    if (!place || options.ignore) return;
+    if ((mask & FAN_RENAME) !== 0n) {
+      if (scope === 'filesystem') this.#followed.filesystem.delete(place.fsid);
+      if (scope === 'inode') this.#followed.inode.delete(place.key);
+      this.#follow();
+    }
+    if (scope === 'inode' && options.events === undefined) this.#paths.remove(place.key);
+  }
+
+  /** Removes every mark of a scope. */
+  async flush(scope: MarkScope): Promise<void> {
+    this.#assertOpen();
+    const flags = FAN_MARK_FLUSH | scopeFlag(scope);
+    try {
+      this.#kernel.fanotifyMark(this.fd, flags, 0n, AT_FDCWD, null);
+    } catch (error) {
+      throw explainMark(this.#kernel, error, flags, 0n, '');
+    }
+    if (scope === 'inode') this.#followed.inode.clear();
+    if (scope === 'filesystem') this.#followed.filesystem.clear();
+    this.#follow();
+  }
+
+  /** This group's marks as the kernel has them now. Needs no privilege. */
+  marks(): GroupMark[] {
+    this.#assertOpen();
+    return readMarks(this.#kernel, this.fd);
+  }
+
+  /**
+   * Events one by one, each lent until the next is asked for (see `take`). What is not asked for stays in the kernel's
+   * queue. Ends when the group is closed.
+   *
+   * @throws LimitError when the kernel has no descriptor for the next event; the signal's reason when it aborts.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<GroupEvent<Mode>, void, void> {
+    try {
+      for (;;) {
+        this.#current?.release(this.#kernel);
+        this.#current = this.#batch[this.#next] ?? (await this.#nextBatch())?.[0];
+        if (!this.#current) return;
+        this.#next++;
+        yield this.#current as unknown as GroupEvent<Mode>;
+      }
+    } finally {
+      this.#current?.release(this.#kernel);
+      this.#current = undefined;
+    }
+  }
+
+  /** Events as they are read, all that one read gave at a time: cheaper per event, and lent until the next batch. */
+  async *batches(): AsyncGenerator<readonly GroupEvent<Mode>[], void, void> {
+    for (;;) {
+      const rest = this.#next < this.#batch.length ? this.#batch.slice(this.#next) : await this.#nextBatch();
+      if (!rest) return;
+      this.#next = this.#batch.length;
+      yield rest as unknown as readonly GroupEvent<Mode>[];
+    }
+  }
+
+  /** Lets the process end although somebody waits for events. */
+  unref(): void {
+    this.#waiter.unref();
+  }
+
+  /** Takes {@link unref} back. */
+  ref(): void {
+    this.#waiter.ref();
+  }
+
+  /** Closes the group: the kernel forgets its marks and queue, whoever waits is told the end. Safe to call twice. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#waiter.close();
+    this.#queue.counters.discarded += this.#batch.length - this.#next;
+    this.#queue.discard();
+    this.#batch = [];
+    this.#next = 0;
+    this.#kernel.close(this.fd);
+  }
+
+  /** {@link close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  readonly #abort = (): void => {
+    void this.close();
+  };
+
+  #assertOpen(): void {
+    this.#signal?.throwIfAborted();
+    if (this.#closed) throw new GroupClosedError();
+  }
+
+  /** Whoever asks later waits for whoever asked before. */
+  #nextBatch(): Promise<KernelEvent[] | undefined> {
+    const turn = this.#turn.then(() => this.#readBatch());
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #readBatch(): Promise<KernelEvent[] | undefined> {
+    for (;;) {
+      this.#signal?.throwIfAborted();
+      if (this.#closed) return undefined;
+      if (this.#waiter.owesTurn) {
+        await this.#waiter.turn();
+        continue;
+      }
+      let events: KernelEvent[] | undefined;
+      try {
+        events = this.#queue.next();
+      } catch (error) {
+        throw explainRead(error);
+      }
+      if (events) {
+        this.#batch = events;
+        this.#next = 0;
+        this.#waiter.served();
+        return events;
+      }
+      await this.#waiter.wait();
+    }
+  }
+}
+
+function addressOf(target: MarkTarget): { dirfd: number; path: string | Uint8Array | null; shown: string } {
+  if (typeof target === 'string') return { dirfd: AT_FDCWD, path: target, shown: target };
+  if ('fd' in target) return { dirfd: target.fd, path: null, shown: `descriptor ${target.fd}` };
+  return { dirfd: AT_FDCWD, path: target, shown: Buffer.from(target).toString() };
+}
