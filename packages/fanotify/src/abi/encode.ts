@@ -121,7 +121,7 @@ export function encodeResponse(fd: number, response: number, options: ResponseOp
   if (audit) word |= FAN_AUDIT;
   if (auditRule !== undefined) word |= FAN_INFO;
   view.setInt32(RESPONSE.fd, signed('fd', fd), LE);
-  view.setUint32(RESPONSE.response, word >>> 0, LE);
+  view.setUint32(RESPONSE.response, word, LE);
   if (auditRule !== undefined) {
     view.setUint8(RESPONSE.size + AUDIT_RULE.type, FAN_RESPONSE_INFO_AUDIT_RULE);
     view.setUint16(RESPONSE.size + AUDIT_RULE.len, AUDIT_RULE.size, LE);

@@ -7,6 +7,8 @@ import {
   decodeEvents,
   EventCursor,
   encodeEvent,
+  FAN_MNT_ATTACH,
+  FAN_MNT_DETACH,
   FAN_NOFD,
   FAN_OPEN,
   HOST_IS_LITTLE_ENDIAN,
@@ -41,9 +43,9 @@ describe.skipIf(!HOST_IS_LITTLE_ENDIAN)('what a kernel wrote', () => {
   });
 
   it('reads mount ids and descriptors', () => {
-    expect(decodeEvents(WITH_MOUNTS).map(({ records }) => records)).toEqual([
-      [{ type: 'MNT', mountId: 0x8000_0042n }],
-      [{ type: 'MNT', mountId: 0x8000_0042n }],
+    expect(decodeEvents(WITH_MOUNTS)).toMatchObject([
+      { mask: FAN_MNT_ATTACH, fd: FAN_NOFD, records: [{ type: 'MNT', mountId: 0x8000_0042n }] },
+      { mask: FAN_MNT_DETACH, fd: FAN_NOFD, records: [{ type: 'MNT', mountId: 0x8000_0042n }] },
     ]);
     expect(decodeEvents(WITH_DESCRIPTOR)).toMatchObject([{ version: 3, mask: FAN_OPEN, fd: 14, records: [] }]);
   });
@@ -94,17 +96,15 @@ it('reads at any alignment, from within a larger buffer', () => {
 });
 
 it('gives values that own their bytes', () => {
-  const handle = { type: 1, bytes: Buffer.from('handle') };
-  const name = Buffer.from('name');
-  const bytes = encodeEvent({
-    mask: FAN_OPEN,
-    fd: 3,
-    pid: 1,
-    records: [{ type: 'DFID_NAME', fsid: [1, 2], handle, name }],
-  });
+  const extension = Buffer.from('extension');
+  const records: InfoRecord[] = [
+    { type: 'DFID_NAME', fsid: [1, 2], handle: { type: 1, bytes: Buffer.from('handle') }, name: Buffer.from('name') },
+    { type: 'UNKNOWN', infoType: 99, bytes: Buffer.from('bytes') },
+  ];
+  const bytes = encodeEvent({ mask: FAN_OPEN, fd: 3, pid: 1, extension, records });
   const [decoded] = decodeEvents(bytes);
   bytes.fill(0xff);
-  expect(decoded?.records).toEqual([{ type: 'DFID_NAME', fsid: [1, 2], handle, name }]);
+  expect(decoded).toMatchObject({ extension, records });
 });
 
 describe('malformed bytes are refused, by cursor and decoder alike', () => {
@@ -120,6 +120,7 @@ describe('malformed bytes are refused, by cursor and decoder alike', () => {
     ['another version', Buffer.concat([whole, event(24, { vers: 4 })]), 'VERSION_UNSUPPORTED', 24],
     ['half a record header', Buffer.concat([event(26), Buffer.alloc(2)]), 'RECORD_TRUNCATED', 24],
     ['a record of no length', Buffer.concat([event(28), record(4, 0)]), 'RECORD_LENGTH', 24],
+    ['an unknown record of less than its header', Buffer.concat([event(28), record(99, 3)]), 'RECORD_LENGTH', 24],
     ['a record beyond the event', Buffer.concat([event(28), record(99, 8), whole]), 'RECORD_TRUNCATED', 24],
     ['a short PIDFD', Buffer.concat([event(28), record(4, 4)]), 'RECORD_LENGTH', 24],
     ['a short ERROR', Buffer.concat([event(32), record(5, 8, Array(4).fill(0))]), 'RECORD_LENGTH', 24],

@@ -97,7 +97,7 @@ function walk(buffer: Buffer, length: number, cursor: EventCursor): string {
 function makeInput(random: () => number): Buffer {
   if (random() < 0.1) return randomBytes(random, below(random, 200));
   const events = Array.from({ length: 1 + below(random, 3) }, () => randomEvent(random));
-  let bytes = Buffer.concat(events);
+  let bytes: Buffer = Buffer.concat(events);
   for (let mutations = below(random, 4); mutations > 0 && bytes.length > 0; mutations--) bytes = mutate(random, bytes);
   return bytes;
 }
@@ -136,7 +136,7 @@ function randomEvent(random: () => number): Buffer {
 function randomRecord(random: () => number): InfoRecord {
   const fsid = [below(random, 9), below(random, 9)] as const;
   const handle = { type: below(random, 256), bytes: randomBytes(random, below(random, 24)) };
-  const name = randomBytes(random, below(random, 12)).map((byte) => byte || 1) as Buffer;
+  const name = Buffer.from(randomBytes(random, below(random, 12)).map((byte) => byte || 1));
   switch (below(random, 10)) {
     case 0:
       return { type: 'PIDFD', pidfd: below(random, 99) };
