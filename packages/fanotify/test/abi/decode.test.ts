@@ -11,11 +11,12 @@ import {
   FAN_MNT_DETACH,
   FAN_NOFD,
   FAN_OPEN,
+  FAN_PRE_ACCESS,
   HOST_IS_LITTLE_ENDIAN,
   type InfoRecord,
   maskNames,
 } from '../../src/abi/index.ts';
-import { WITH_DESCRIPTOR, WITH_HANDLES, WITH_MOUNTS } from './kernel-bytes.ts';
+import { WITH_DESCRIPTOR, WITH_HANDLES, WITH_MOUNTS, WITH_RANGE } from './kernel-bytes.ts';
 
 describe.skipIf(!HOST_IS_LITTLE_ENDIAN)('what a kernel wrote', () => {
   it('reads handles, names that are no UTF-8, and pidfds', () => {
@@ -50,8 +51,21 @@ describe.skipIf(!HOST_IS_LITTLE_ENDIAN)('what a kernel wrote', () => {
     expect(decodeEvents(WITH_DESCRIPTOR)).toMatchObject([{ version: 3, mask: FAN_OPEN, fd: 14, records: [] }]);
   });
 
+  it('reads the range that is about to be accessed', () => {
+    expect(decodeEvents(WITH_RANGE)).toMatchObject([
+      {
+        mask: FAN_PRE_ACCESS,
+        fd: 21,
+        records: [
+          { type: 'PIDFD', pidfd: 22 },
+          { type: 'RANGE', offset: 0n, count: 4096n },
+        ],
+      },
+    ]);
+  });
+
   it('writes what it read back to the same bytes', () => {
-    for (const bytes of [WITH_HANDLES, WITH_MOUNTS, WITH_DESCRIPTOR]) {
+    for (const bytes of [WITH_HANDLES, WITH_MOUNTS, WITH_RANGE, WITH_DESCRIPTOR]) {
       expect(Buffer.concat(decodeEvents(bytes).map(encodeEvent))).toEqual(bytes);
     }
   });

@@ -26,3 +26,9 @@ export const WITH_MOUNTS = Buffer.from(
 
 /** An inode mark in a group that reports descriptors. */
 export const WITH_DESCRIPTOR = Buffer.from('180000000300180020000000000000000e000000491d0000', 'hex');
+
+/** A group of FAN_CLASS_PRE_CONTENT with FAN_REPORT_PIDFD: a read within the first page of a file on ext4. */
+export const WITH_RANGE = Buffer.from(
+  '38000000030018000000100000000000150000008a4a00000400080016000000060018000000000000000000000000000010000000000000',
+  'hex',
+);
