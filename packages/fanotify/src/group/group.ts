@@ -71,6 +71,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   #batch: KernelEvent[] = [];
   #next = 0;
   #current: KernelEvent | undefined;
+  /** What the last read left in the kernel's queue, as far as it told. */
+  #rest: 'empty' | 'unknown' | 'more' = 'empty';
   #turn: Promise<unknown> = Promise.resolve();
 
   /**
@@ -317,26 +319,26 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   }
 
   async #readBatch(): Promise<KernelEvent[] | undefined> {
+    if (this.#rest !== 'empty') await (this.#rest === 'more' ? this.#waiter.turn() : this.#waiter.gather());
     for (;;) {
       this.#signal?.throwIfAborted();
       if (this.#closed) return undefined;
-      if (this.#waiter.owesTurn) {
-        await this.#waiter.turn();
-        continue;
-      }
-      let events: KernelEvent[] | undefined;
-      try {
-        events = this.#queue.next();
-      } catch (error) {
-        throw explainRead(error);
-      }
-      if (events) {
-        this.#batch = events;
-        this.#next = 0;
-        this.#waiter.served();
-        return events;
-      }
-      await this.#waiter.wait();
+      const events = this.#read();
+      if (events) return events;
+      await this.#waiter.readable();
+    }
+  }
+
+  #read(): KernelEvent[] | undefined {
+    try {
+      const events = this.#queue.next();
+      this.#rest = !events ? 'empty' : this.#queue.hasMore ? 'more' : 'unknown';
+      if (!events) return undefined;
+      this.#batch = events;
+      this.#next = 0;
+      return events;
+    } catch (error) {
+      throw explainRead(error);
     }
   }
 }

@@ -65,6 +65,7 @@ export class EventQueue implements Lookahead {
   readonly #cursor = new EventCursor(Buffer.alloc(0));
   #ahead: Ahead[] = [];
   #round = 0;
+  #lastReadWasFull = false;
   #overflowsAhead = 0;
   /** By directory: where it was before each change of its place that is read and not delivered, in the queue's order. */
   readonly #changes = new Map<HandleKey, Location[]>();
@@ -96,6 +97,11 @@ export class EventQueue implements Lookahead {
         return delivered;
       }
     }
+  }
+
+  /** Whether there is more to deliver at once: read ahead, or left in the kernel by a read that filled its buffer. */
+  get hasMore(): boolean {
+    return this.#ahead.length > 0 || this.#lastReadWasFull;
   }
 
   /** Closes what the events delivered last still hold. */
@@ -145,7 +151,8 @@ export class EventQueue implements Lookahead {
     const buffer = Buffer.from(this.#buffer.subarray(0, length));
     const batch: Batch = { buffer, view: new DataView(buffer.buffer, buffer.byteOffset, length), timeMs: Date.now() };
     this.#ahead.push({ events: this.#eventsOf(batch), round: this.#round });
-    if (length < bufferBytes - LARGEST_EVENT) this.#round++;
+    this.#lastReadWasFull = length >= bufferBytes - LARGEST_EVENT;
+    if (!this.#lastReadWasFull) this.#round++;
     return length;
   }
 

@@ -20,7 +20,7 @@ const SPACE = 0x20;
 const BACKSLASH = 0x5c;
 
 /** Undoes the kernel's octal escapes: space, tab, newline, backslash and '#' are written as \\ooo. */
-function unescape(field: Buffer): Buffer {
+function unescapeOctal(field: Buffer): Buffer {
   if (!field.includes(BACKSLASH)) return field;
   const out = Buffer.allocUnsafe(field.length);
   let length = 0;
@@ -55,10 +55,10 @@ export function parseMountinfo(text: Buffer): Mount[] {
       mountId: Number(mountId.toString('latin1')),
       parentId: Number(parentId.toString('latin1')),
       device: device.toString('latin1'),
-      root: unescape(root),
-      mountPoint: unescape(mountPoint),
+      root: unescapeOctal(root),
+      mountPoint: unescapeOctal(mountPoint),
       type: type.toString('latin1'),
-      source: unescape(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
+      source: unescapeOctal(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
     });
   }
   return mounts;
