@@ -36,8 +36,8 @@ function watchByHandle(libc: Libc, fd: number, listener: () => void): Readiness 
   let closed = false;
   let scheduled: NodeJS.Immediate | undefined;
 
-  // koffi calls back outside of Node's callback scope: a throw would end in native code, and neither microtasks nor
-  // process.nextTick would run afterwards. An immediate has both right, and runs in this very turn of the loop.
+  // koffi calls back outside of Node's callback scope: what the listener throws there is lost, and nothing promises that
+  // microtasks and process.nextTick run afterwards. An immediate has all of it right, in this very turn of the loop.
   const onPoll = () => {
     scheduled ??= setImmediate(() => {
       scheduled = undefined;

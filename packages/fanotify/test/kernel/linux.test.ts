@@ -1,0 +1,380 @@
+// Each operation of LinuxKernel against the running Linux: what it answers, and what its failures say.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_HANDLE_MNT_ID_UNIQUE,
+  AT_SYMLINK_NOFOLLOW,
+  decodeEvents,
+  FAN_CLASS_NOTIF,
+  FAN_CLOEXEC,
+  FAN_CREATE,
+  FAN_MARK_ADD,
+  FAN_MARK_REMOVE,
+  FAN_NONBLOCK,
+  FAN_OPEN,
+  FAN_REPORT_DFID_NAME,
+  FAN_REPORT_FID,
+  O_DIRECTORY,
+} from '../../src/abi/index.ts';
+import { ERRNO, type ErrnoName, type Kernel, KernelError, linuxKernel } from '../../src/kernel/index.ts';
+import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
+
+const isRoot = process.getuid?.() === 0;
+const POLLIN = 1;
+const POLLNVAL = 0x20;
+
+function failure(operation: () => unknown): KernelError {
+  try {
+    operation();
+  } catch (error) {
+    expect(error).toBeInstanceOf(KernelError);
+    return error as KernelError;
+  }
+  throw new Error('it did not fail');
+}
+
+function expectFailure(operation: () => unknown, syscall: string, code: ErrnoName, path?: string): void {
+  const error = failure(operation);
+  const { code: seenCode, errno, syscall: seenSyscall, path: seenPath } = error;
+  expect({ seenCode, seenSyscall, seenPath }).toEqual({ seenCode: code, seenSyscall: syscall, seenPath: path });
+  expect(errno).toBe(ERRNO[code as keyof typeof ERRNO]);
+  expect(error.name).toBe('KernelError');
+}
+
+describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
+  let kernel: Kernel;
+  let directory: string;
+  const opened: number[] = [];
+
+  const keep = (fd: number): number => {
+    opened.push(fd);
+    return fd;
+  };
+  const group = (): number =>
+    keep(kernel.fanotifyInit(FAN_CLOEXEC | FAN_NONBLOCK | FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_REPORT_DFID_NAME, 0));
+
+  beforeEach(() => {
+    kernel = linuxKernel();
+    directory = mkdtempSync(join(tmpdir(), 'fanotify-kernel-'));
+  });
+  afterEach(() => {
+    for (const fd of opened.splice(0)) closeSync(fd);
+    rmSync(directory, { recursive: true });
+  });
+
+  test('is one for the thread, and tells its name and pid', () => {
+    expect(linuxKernel()).toBe(kernel);
+    expect(kernel.name).toBe(`Linux ${execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim()}`);
+    expect(kernel.pid).toBe(process.pid);
+  });
+
+  test('fanotify_init: a group, or what the kernel says to flags that it does not know', () => {
+    expect(kernel.readlink(`/proc/self/fd/${group()}`).toString()).toBe('anon_inode:[fanotify]');
+    expectFailure(() => kernel.fanotifyInit(FAN_REPORT_FID | 0x4000_0000, 0), 'fanotify_init', 'EINVAL');
+  });
+
+  test.skipIf(isRoot)('fanotify_init: no descriptors without privilege', () => {
+    expectFailure(() => kernel.fanotifyInit(FAN_CLASS_NOTIF, 0), 'fanotify_init', 'EPERM');
+  });
+
+  test('fanotify_mark: by path, by bytes, by descriptor, and removed again', () => {
+    const fd = group();
+    kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, directory);
+    kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, Buffer.from(directory));
+    const dirfd = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
+    kernel.fanotifyMark(fd, FAN_MARK_REMOVE, FAN_OPEN | FAN_CREATE, dirfd, null);
+    const again = () => kernel.fanotifyMark(fd, FAN_MARK_REMOVE, FAN_OPEN, dirfd, '.');
+    expectFailure(again, 'fanotify_mark', 'ENOENT', '.');
+    expectFailure(() => kernel.fanotifyMark(fd, FAN_MARK_REMOVE, FAN_OPEN, dirfd, null), 'fanotify_mark', 'ENOENT');
+  });
+
+  test('fanotify_mark: all 64 bits of the mask arrive', () => {
+    const fd = group();
+    for (const bit of [1n << 32n, 1n << 63n]) {
+      expectFailure(
+        () => kernel.fanotifyMark(fd, FAN_MARK_ADD, bit | FAN_OPEN, AT_FDCWD, directory),
+        'fanotify_mark',
+        'EINVAL',
+        directory,
+      );
+    }
+  });
+
+  test('a path with a NUL inside is refused, not cut there', () => {
+    const fd = group();
+    const path = `${directory}\0/not-here`;
+    for (const given of [path, Buffer.from(path)]) {
+      expectFailure(
+        () => kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, given),
+        'fanotify_mark',
+        'EINVAL',
+        path,
+      );
+      expectFailure(() => kernel.openAt(AT_FDCWD, given, O_DIRECTORY), 'openat', 'EINVAL', path);
+      expectFailure(() => kernel.nameToHandleAt(AT_FDCWD, given, 0), 'name_to_handle_at', 'EINVAL', path);
+      expectFailure(() => kernel.readlink(given), 'readlink', 'EINVAL', path);
+      expectFailure(() => kernel.statAt(AT_FDCWD, given, 0), 'statx', 'EINVAL', path);
+      expectFailure(() => kernel.statfs(given), 'statfs', 'EINVAL', path);
+      expectFailure(() => kernel.readFile(given), 'open', 'EINVAL', path);
+      expectFailure(() => kernel.readDirectory(given), 'scandir', 'EINVAL', path);
+    }
+  });
+
+  test('names that are not UTF-8 go in and come out as their bytes', () => {
+    const name = Buffer.from([0x66, 0xff, 0xfe]);
+    const path = Buffer.concat([Buffer.from(`${directory}/`), name]);
+    const fd = group();
+    kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, directory);
+    keep(kernel.openAt(AT_FDCWD, path, constants.O_CREAT | constants.O_WRONLY, 0o600));
+    expect(kernel.readDirectory(directory)).toEqual([{ name, type: 'file' }]);
+    const buffer = Buffer.alloc(4096);
+    const [event] = decodeEvents(buffer.subarray(0, kernel.read(fd, buffer)));
+    expect(event?.records).toMatchObject(
+      [{ type: 'DFID_NAME', name }, { type: 'FID' }].slice(0, event?.records.length),
+    );
+    expect(kernel.statAt(AT_FDCWD, path, 0).mode & 0o777).toBe(0o600);
+    expect(kernel.nameToHandleAt(AT_FDCWD, path, 0).handle.length).toBeGreaterThan(8);
+  });
+
+  test('read: into the part of the buffer that is given, and nowhere else', () => {
+    const fd = group();
+    kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, directory);
+    writeFileSync(join(directory, 'a'), '');
+    const whole = Buffer.alloc(1024, 0xaa);
+    const bytes = kernel.read(fd, whole.subarray(256, 512));
+    expect(bytes).toBe(whole.readUInt32LE(256));
+    expect(whole.subarray(0, 256)).toEqual(Buffer.alloc(256, 0xaa));
+    expect(whole.subarray(256 + bytes)).toEqual(Buffer.alloc(1024 - 256 - bytes, 0xaa));
+  });
+
+  test('read: EAGAIN when nothing is there, EINVAL when the event does not fit, EBADF', () => {
+    const fd = group();
+    kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, directory);
+    expectFailure(() => kernel.read(fd, Buffer.alloc(4096)), 'read', 'EAGAIN');
+    writeFileSync(join(directory, 'a'), '');
+    expectFailure(() => kernel.read(fd, Buffer.alloc(30)), 'read', 'EINVAL');
+    expect(kernel.read(fd, Buffer.alloc(4096))).toBeGreaterThan(30);
+    expectFailure(() => kernel.read(-1, Buffer.alloc(1)), 'read', 'EBADF');
+  });
+
+  test('write: takes the bytes that are given', () => {
+    const path = join(directory, 'file');
+    const fd = keep(kernel.openAt(AT_FDCWD, path, constants.O_CREAT | constants.O_WRONLY, 0o600));
+    expect(kernel.write(fd, Buffer.from('--hello--').subarray(2, 7))).toBe(5);
+    expect(kernel.readFile(path).toString()).toBe('hello');
+    expectFailure(() => kernel.write(-1, Buffer.from('x')), 'write', 'EBADF');
+    expectFailure(() => kernel.write(group(), Buffer.alloc(8)), 'write', 'EINVAL');
+  });
+
+  test('poll: says of each descriptor what happened, and forgets what was', () => {
+    const quiet = Array.from({ length: 9 }, () => ({ fd: group(), events: POLLIN, revents: 7 }));
+    const loud = { fd: group(), events: POLLIN, revents: 0 };
+    const gone = { fd: 1_000_000, events: POLLIN, revents: 0 };
+    kernel.fanotifyMark(loud.fd, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, directory);
+    expect(kernel.poll([...quiet, loud], 0)).toBe(0);
+    expect(quiet.map(({ revents }) => revents)).toEqual(quiet.map(() => 0));
+    writeFileSync(join(directory, 'a'), '');
+    expect(kernel.poll([...quiet, loud, gone], -1)).toBe(2);
+    expect([loud.revents, gone.revents]).toEqual([POLLIN, POLLNVAL]);
+    kernel.read(loud.fd, Buffer.alloc(4096));
+    expect(kernel.poll([loud], 10)).toBe(0);
+    expect(loud.revents).toBe(0);
+  });
+
+  test('poll: goes on for the rest of its time when a signal comes', async () => {
+    const signal = once(process, 'SIGUSR2');
+    const entry = { fd: group(), events: POLLIN, revents: 0 };
+    const sender = spawn('sh', ['-c', `sleep 0.1; kill -USR2 ${process.pid}`]);
+    const started = performance.now();
+    expect(kernel.poll([entry], 600)).toBe(0);
+    expect(performance.now() - started).toBeGreaterThan(590);
+    await signal;
+    if (sender.exitCode === null) await once(sender, 'exit');
+  });
+
+  test('close: once', () => {
+    const fd = kernel.fanotifyInit(FAN_REPORT_FID, 0);
+    kernel.close(fd);
+    expectFailure(() => kernel.close(fd), 'close', 'EBADF');
+  });
+
+  test('openat: relative to a directory, with its mode', () => {
+    const dirfd = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
+    keep(kernel.openAt(dirfd, 'new', constants.O_CREAT | constants.O_WRONLY, 0o640));
+    expect(statSync(join(directory, 'new')).mode & 0o700).toBe(0o600);
+    expectFailure(() => kernel.openAt(dirfd, 'missing', 0), 'openat', 'ENOENT', 'missing');
+    expectFailure(() => kernel.openAt(dirfd, 'new', O_DIRECTORY), 'openat', 'ENOTDIR', 'new');
+  });
+
+  test('name_to_handle_at: a whole handle and the mount it was found on', () => {
+    const { handle, mountId } = kernel.nameToHandleAt(AT_FDCWD, directory, 0);
+    expect(handle.length).toBe(8 + handle.readUInt32LE(0));
+    expect(handle.readUInt32LE(0)).toBeGreaterThan(0);
+    const ids = kernel.readFile('/proc/self/mountinfo').toString().split('\n').map(Number.parseInt);
+    expect(ids).toContain(mountId);
+    expectFailure(
+      () => kernel.nameToHandleAt(AT_FDCWD, '/proc/self/fd', 0),
+      'name_to_handle_at',
+      'EOPNOTSUPP',
+      '/proc/self/fd',
+    );
+  });
+
+  test('name_to_handle_at: unique mount ids have 64 bits (Linux 6.12)', ({ skip }) => {
+    let mountId: number;
+    try {
+      ({ mountId } = kernel.nameToHandleAt(AT_FDCWD, directory, AT_HANDLE_MNT_ID_UNIQUE));
+    } catch (error) {
+      if (error instanceof KernelError && error.code === 'EINVAL') return skip('this kernel has none');
+      throw error;
+    }
+    // mnt_id_ctr of fs/namespace.c starts at 2^31 so that the two kinds never meet.
+    expect(mountId).toBeGreaterThanOrEqual(2 ** 31);
+  });
+
+  test.skipIf(!isRoot)('open_by_handle_at: opens what the handle names', () => {
+    const mount = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
+    const { handle } = kernel.nameToHandleAt(AT_FDCWD, directory, 0);
+    const fd = keep(kernel.openByHandleAt(mount, handle, O_DIRECTORY));
+    expect(kernel.readlink(`/proc/self/fd/${fd}`).toString()).toBe(directory);
+    const other = Buffer.from(handle);
+    other.fill(0xff, 8);
+    expectFailure(() => kernel.openByHandleAt(mount, other, 0), 'open_by_handle_at', 'ESTALE');
+  });
+
+  test.skipIf(isRoot)('open_by_handle_at: not without privilege', () => {
+    const mount = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
+    const { handle } = kernel.nameToHandleAt(AT_FDCWD, directory, 0);
+    expectFailure(() => kernel.openByHandleAt(mount, handle, 0), 'open_by_handle_at', 'EPERM');
+  });
+
+  test('readlink: the bytes, in a buffer of their own', () => {
+    symlinkSync(Buffer.from([0x2f, 0xff]), join(directory, 'link'));
+    const first = kernel.readlink(join(directory, 'link'));
+    kernel.readlink('/proc/self');
+    expect(first).toEqual(Buffer.from([0x2f, 0xff]));
+    expectFailure(() => kernel.readlink(directory), 'readlink', 'EINVAL', directory);
+  });
+
+  test('fstatat: what stat(2) tells, for device numbers of any size too', () => {
+    symlinkSync('nowhere', join(directory, 'link'));
+    writeFileSync(join(directory, 'file'), 'abc');
+    for (const path of [directory, join(directory, 'file'), '/dev/null', '/proc/self/ns/mnt', '/sys', '/']) {
+      const { dev, ino, mode, nlink, uid, gid, size } = statSync(path, { bigint: true });
+      expect(kernel.statAt(AT_FDCWD, path, 0)).toEqual({
+        dev,
+        ino,
+        mode: Number(mode),
+        nlink: Number(nlink),
+        uid: Number(uid),
+        gid: Number(gid),
+        sizeBytes: size,
+      });
+    }
+    const fd = keep(openSync(join(directory, 'file'), 'r'));
+    expect(kernel.statAt(fd, '', AT_EMPTY_PATH)).toEqual(kernel.statAt(AT_FDCWD, join(directory, 'file'), 0));
+    expectFailure(
+      () => kernel.statAt(AT_FDCWD, join(directory, 'link'), 0),
+      'statx',
+      'ENOENT',
+      join(directory, 'link'),
+    );
+    expect(kernel.statAt(AT_FDCWD, join(directory, 'link'), AT_SYMLINK_NOFOLLOW).mode & 0o170000).toBe(0o120000);
+  });
+
+  test('statfs: type and fsid as coreutils shows them, of a path and of a descriptor', () => {
+    for (const path of [directory, '/proc', '/dev/shm', '/']) {
+      const [type = '', id = ''] = execFileSync('stat', ['-f', '-c', '%t %i', path], { encoding: 'utf8' })
+        .trim()
+        .split(' ');
+      const status = kernel.statfs(path);
+      expect(status.type.toString(16)).toBe(type);
+      // %i prints the two words as one number, the first one high.
+      const [first, second] = status.fsid.map((word) => BigInt.asUintN(32, BigInt(word)));
+      expect(((first ?? 0n) << 32n) | (second ?? 0n)).toBe(BigInt(`0x${id}`));
+      expect(kernel.statfs(keep(openSync(path, 'r')))).toEqual(status);
+    }
+    expectFailure(() => kernel.statfs('/not-here'), 'statfs', 'ENOENT', '/not-here');
+    expectFailure(() => kernel.statfs(-1), 'fstatfs', 'EBADF');
+  });
+
+  test('small files and directories, whole', () => {
+    mkdirSync(join(directory, 'sub'));
+    symlinkSync('x', join(directory, 'link'));
+    writeFileSync(join(directory, 'file'), '');
+    execFileSync('mkfifo', [join(directory, 'fifo')]);
+    const types = kernel.readDirectory(Buffer.from(directory)).map(({ name, type }) => `${name} ${type}`);
+    expect(types.sort()).toEqual(['fifo other', 'file file', 'link symlink', 'sub directory']);
+    expect(kernel.readFile('/proc/self/comm').length).toBeGreaterThan(1);
+    const missing = join(directory, 'missing');
+    expectFailure(() => kernel.readDirectory(missing), 'scandir', 'ENOENT', missing);
+    expectFailure(() => kernel.readDirectory(join(directory, 'file')), 'scandir', 'ENOTDIR', join(directory, 'file'));
+    expectFailure(() => kernel.readFile(missing), 'open', 'ENOENT', missing);
+    expectFailure(() => kernel.readFile(directory), 'read', 'EISDIR', directory);
+  });
+
+  test('onReadable: what cannot be watched is an error, not the end of the process', () => {
+    const file = keep(openSync(join(directory, 'file'), 'w'));
+    expectFailure(() => kernel.onReadable(file, () => {}), 'epoll_ctl', 'EPERM');
+    expectFailure(() => kernel.onReadable(1_000_000, () => {}), 'epoll_ctl', 'EBADF');
+    const fd = group();
+    const readiness = kernel.onReadable(fd, () => {});
+    expectFailure(() => kernel.onReadable(fd, () => {}), 'epoll_ctl', 'EEXIST');
+    readiness.close();
+    kernel.onReadable(fd, () => {}).close();
+  });
+
+  describe.skipIf(!canMount)('on a file system of its own', () => {
+    let scratch: ScratchMount;
+    beforeEach(() => {
+      scratch = mountTmpfs();
+    });
+    afterEach(() => scratch.unmount());
+
+    test('an answer to a permission event lets the access through', async () => {
+      const path = join(scratch.path, 'file');
+      writeFileSync(path, 'allowed');
+      const FAN_CLASS_CONTENT = 0x4;
+      const FAN_OPEN_PERM = 0x1_0000n;
+      const FAN_ALLOW = 1;
+      const fd = kernel.fanotifyInit(FAN_CLOEXEC | FAN_CLASS_CONTENT, 0);
+      // Closing the group answers whatever is still held.
+      const guard = setTimeout(() => kernel.close(fd), 5_000);
+      kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, path);
+      const reader = spawn('cat', [path]);
+      const output = once(reader.stdout, 'data');
+      const exit = once(reader, 'exit');
+      expect(kernel.poll([{ fd, events: POLLIN, revents: 0 }], 4_000)).toBe(1);
+      const buffer = Buffer.alloc(4096);
+      const [event] = decodeEvents(buffer.subarray(0, kernel.read(fd, buffer)));
+      const response = Buffer.alloc(8);
+      response.writeInt32LE(event?.fd ?? -1, 0);
+      response.writeUInt32LE(FAN_ALLOW, 4);
+      expect(kernel.write(fd, response)).toBe(8);
+      expectFailure(() => kernel.write(fd, response), 'write', 'ENOENT');
+      keep(event?.fd ?? -1);
+      expect(event?.pid).toBe(reader.pid);
+      expect(String((await output)[0])).toBe('allowed');
+      expect((await exit)[0]).toBe(0);
+      clearTimeout(guard);
+      kernel.close(fd);
+    });
+  });
+});

@@ -1,0 +1,65 @@
+// File systems of a test's own: mounted only where no mount is seen outside, and gone when the test is.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface ScratchMount {
+  /** The root of the file system. */
+  readonly path: string;
+  /** Safe to call twice. */
+  unmount(): void;
+}
+
+/**
+ * Whether this process may mount: root, in a mount namespace of its own that nothing propagates out of. `npm test` makes
+ * one and says so; one made by hand (`unshare --mount --propagation private`) is recognised.
+ */
+export const canMount: boolean = process.getuid?.() === 0 && process.platform === 'linux' && mountsArePrivate();
+
+const mounted = new Set<ScratchMount>();
+
+/** Mounts a tmpfs of at most `sizeBytes` under the temporary directory. Only where {@link canMount}. */
+export function mountTmpfs(sizeBytes: number = 16 * 1024 * 1024): ScratchMount {
+  return mount((path) => ['-t', 'tmpfs', '-o', `size=${sizeBytes},mode=0755`, 'tmpfs', path]);
+}
+
+/** Mounts `source` a second time elsewhere. Only where {@link canMount}. */
+export function mountBind(source: string): ScratchMount {
+  return mount((path) => ['--bind', source, path]);
+}
+
+function mount(arguments_: (path: string) => string[]): ScratchMount {
+  if (!canMount) throw new Error('this test mounts outside of a private mount namespace: guard it with canMount');
+  const path = mkdtempSync(join(tmpdir(), 'fanotify-mount-'));
+  run('mount', arguments_(path));
+  const scratch: ScratchMount = {
+    path,
+    unmount: () => {
+      if (!mounted.delete(scratch)) return;
+      // Lazy: a descriptor that a failing test left open must not keep it.
+      run('umount', ['--lazy', path]);
+      rmdirSync(path);
+    },
+  };
+  if (mounted.size === 0) process.once('exit', unmountAll);
+  mounted.add(scratch);
+  return scratch;
+}
+
+function unmountAll(): void {
+  for (const scratch of mounted) scratch.unmount();
+}
+
+function run(command: string, arguments_: string[]): void {
+  const { status, stderr, error } = spawnSync(command, arguments_, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${arguments_.join(' ')}: ${error?.message ?? stderr}`);
+}
+
+function mountsArePrivate(): boolean {
+  if (process.env.FANOTIFY_PRIVATE_MOUNTS === '1') return true;
+  if (readlinkSync('/proc/self/ns/mnt') === readlinkSync('/proc/1/ns/mnt')) return false;
+  // proc_pid_mountinfo(5): field 7 on, up to "-", has "shared:N" where mounts propagate.
+  return !/^(?:\S+ ){6}.*\bshared:\d+.* - /m.test(readFileSync('/proc/self/mountinfo', 'utf8'));
+}
