@@ -35,6 +35,9 @@ export interface Libc {
 // The layouts that linux.ts reads (struct statfs, pollfd, statx) are those of asm-generic on 64-bit little-endian machines.
 const ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 
+// By number, since musl has no statx() before 1.2.5. asm/unistd_64.h; every architecture here but x86_64 has the generic one.
+const STATX_NUMBER = process.arch === 'x64' ? 332 : 291;
+
 let loaded: Libc | undefined;
 
 /**
@@ -70,6 +73,9 @@ function declare(koffi: Koffi): Libc {
   const library = koffi.load(null);
   // koffi knows no ssize_t, and a variadic function (openat) may be declared with the arguments it is called with.
   // `void *` takes a buffer's address; `const char *` takes a string (as UTF-8), a buffer's address or null.
+  const syscall = library.func(
+    'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, intptr_t flags, uintptr_t mask, void *buffer)',
+  );
   return {
     errno: () => koffi.errno(),
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
@@ -84,7 +90,7 @@ function declare(koffi: Koffi): Libc {
       'int name_to_handle_at(int dirfd, const char *path, void *handle, void *mount_id, int flags)',
     ),
     readlink: library.func('intptr_t readlink(const char *path, void *buffer, size_t bytes)'),
-    statx: library.func('int statx(int dirfd, const char *path, int flags, uint32_t mask, void *buffer)'),
+    statx: (dirfd, path, flags, mask, buffer) => syscall(STATX_NUMBER, dirfd, path, flags, mask, buffer),
     statfs: library.func('int statfs(const char *path, void *buffer)'),
     fstatfs: library.func('int fstatfs(int fd, void *buffer)'),
     epollCreate: library.func('int epoll_create1(int flags)'),
