@@ -1,0 +1,27 @@
+// The load: COUNT files made, written, closed and removed in a hundred directories, as fast as one core can.
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+  if (argc != 3) return 2;
+  char path[4096];
+  long count = atol(argv[2]);
+  for (int d = 0; d < 100; d++) {
+    snprintf(path, sizeof path, "%s/d%d", argv[1], d);
+    mkdir(path, 0755);
+  }
+  for (long i = 0; i < count; i++) {
+    snprintf(path, sizeof path, "%s/d%ld/f%ld", argv[1], i % 100, i);
+    int fd = open(path, O_CREAT | O_WRONLY, 0644);
+    if (fd < 0 || write(fd, "x", 1) != 1) return 1;
+    close(fd);
+  }
+  for (long i = 0; i < count; i++) {
+    snprintf(path, sizeof path, "%s/d%ld/f%ld", argv[1], i % 100, i);
+    unlink(path);
+  }
+  return 0;
+}
