@@ -23,5 +23,5 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
     const far = distance(wanted, plain(candidate));
     if (!best || far < best.distance) best = { word: candidate, distance: far };
   }
-  return best && best.distance <= Math.max(1, Math.floor(wanted.length / 3)) ? best.word : undefined;
+  return best && best.distance <= Math.max(1, Math.floor(wanted.length * 0.4)) ? best.word : undefined;
 }
