@@ -8,6 +8,7 @@ const { setUp, root } = require('./set-up.cjs');
 const privateMounts = ['unshare', '--mount', '--propagation', 'private'];
 
 exports.test = function test(args) {
+  refuseUntestableNode();
   setUp();
   const vitest = path.join(root, 'node_modules/vitest/vitest.mjs');
   // The loader "runner" writes nothing: the checkout may belong to somebody else.
@@ -33,3 +34,13 @@ exports.test = function test(args) {
     process.kill(process.pid, signal);
   });
 };
+
+// vitest's bundler (rolldown) is stricter than the library: ^20.19.0 || >=22.12.0.
+function refuseUntestableNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major !== 21 && !(major === 22 && minor < 12)) return;
+  console.error(
+    `fanotify runs on Node ${process.versions.node}, but vitest does not: its tests need 20.19, or 22.12 and newer.`,
+  );
+  process.exit(1);
+}
