@@ -51,6 +51,10 @@ export interface ExpectedEvent {
   readonly fd?: string;
   readonly path?: string;
   readonly info?: readonly ExpectedRecord[];
+  /** Which of several groups was asked. */
+  readonly group?: string;
+  /** What read(2) failed with, where there would have been an event. */
+  readonly failed?: string;
 }
 
 export interface AnsweredEvent extends ExpectedEvent {
@@ -60,7 +64,7 @@ export interface AnsweredEvent extends ExpectedEvent {
 
 /** For queues too long to list. */
 export interface EventSummary {
-  readonly count: number;
+  readonly count?: number;
   readonly first?: ExpectedEvent;
   readonly last?: ExpectedEvent;
 }
@@ -102,7 +106,6 @@ export type Step =
     }
   | {
       readonly do: 'permChild';
-      readonly group?: string;
       readonly ops: readonly Operation[];
       readonly events: readonly AnsweredEvent[];
       readonly expect?: readonly Outcome[];
@@ -111,8 +114,7 @@ export type Step =
   | {
       readonly do: 'read';
       readonly group: string;
-      readonly expect?: readonly ExpectedEvent[];
-      readonly summary?: EventSummary;
+      readonly expect: readonly ExpectedEvent[] | EventSummary;
       readonly matching?: string;
     }
   | { readonly do: 'fdinfoIgnored'; readonly group: string; readonly min?: number; readonly max?: number }

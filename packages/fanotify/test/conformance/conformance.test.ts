@@ -3,15 +3,18 @@
 import { release } from 'node:os';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { LinuxKernel } from '../../src/kernel/index.ts';
+import { whyNot } from './applies.ts';
 import { GIVEN_FOLDER, loadSuites, OWN_FOLDER } from './case.ts';
 import { mountScratch, type ScratchFilesystem, whyNotMountable, whyNotPrivate } from './filesystems.ts';
 import { LinuxMachine } from './linux-machine.ts';
-import { replay, whyNot } from './replay.ts';
+import { IS_RECORDING, record } from './record.ts';
+import { replay } from './replay.ts';
 
 const FILESYSTEMS = ['tmpfs', 'ext4', 'xfs', 'btrfs', 'ext2'];
 
 const given = loadSuites(GIVEN_FOLDER);
-const suites = [...(given ?? []), ...(loadSuites(OWN_FOLDER) ?? [])];
+const own = loadSuites(OWN_FOLDER) ?? [];
+const suites = [...(given ?? []), ...own];
 const refused = whyNotPrivate();
 
 if (given === undefined) {
@@ -46,7 +49,9 @@ for (const filesystem of FILESYSTEMS) {
             if (machine === undefined) throw new Error('the file system was not mounted');
             const unfit = whyNot(conformanceCase, machine, release());
             if (unfit !== undefined) return context.skip(unfit);
-            replay(conformanceCase, machine, suite.fixture);
+            const { observed: _, ...unrecorded } = conformanceCase;
+            const answers = replay(IS_RECORDING ? unrecorded : conformanceCase, machine, suite.fixture);
+            if (IS_RECORDING && own.includes(suite)) record(suite.suite, conformanceCase.id, filesystem, answers);
           });
         }
       }

@@ -1,6 +1,5 @@
 // The machine that this runs on: a scratch file system mounted for it, and other processes that are Node's own.
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import {
   accessSync,
   chmodSync,
@@ -11,21 +10,15 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  readSync,
   symlinkSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
 import type { Kernel } from '../../src/kernel/index.ts';
 import type { Fixture, Operation, Outcome } from './case.ts';
 import type { ScratchFilesystem } from './filesystems.ts';
 import type { ChildRun, Machine } from './machine.ts';
-import { getDescriptorLimit, Operator, pipe, setDescriptorLimit, setEffectiveUid } from './operations.mjs';
-
-const CHILD_PROGRAM = join(import.meta.dirname, 'child.mjs');
-const START_LIMIT_MS = 20_000;
-const POLLIN = 1;
+import { getDescriptorLimit, Operator, pageSize, setDescriptorLimit, setEffectiveUid } from './operations.mjs';
+import { OtherProcess } from './other-process.ts';
 
 export class LinuxMachine implements Machine {
   readonly kernel: Kernel;
@@ -33,8 +26,8 @@ export class LinuxMachine implements Machine {
   readonly #scratch: ScratchFilesystem;
   readonly #operator = new Operator();
   /** Processes that have done nothing yet: each child of a case is one of its own, as its events would merge otherwise. */
-  #idle: HelperProcess[] = [];
-  #used: HelperProcess[] = [];
+  #idle: OtherProcess[] = [];
+  #used: OtherProcess[] = [];
   readonly #placeholders: ReadonlyArray<readonly [string, string]>;
   #descriptorLimit: bigint | undefined;
   #uid: number | undefined;
@@ -64,6 +57,8 @@ export class LinuxMachine implements Machine {
         return this.#limit('max_queued_events') === 16_384 && this.#limit('max_user_groups') <= 1024
           ? undefined
           : 'needs the default limits of /proc/sys/fs/fanotify';
+      case 'page_4096':
+        return pageSize() === 4096 ? undefined : 'needs pages of 4096 bytes';
       case 'path':
         return argument.startsWith('$') || existsSync(argument) ? undefined : `needs ${argument}`;
       default:
@@ -81,7 +76,7 @@ export class LinuxMachine implements Machine {
     for (const item of fixture) this.#make(item);
     this.#ensureIdle(children);
     // Those that are to be used have started before any group is there for them to inherit.
-    for (const helper of this.#idle) helper.ready();
+    for (const other of this.#idle) other.ready();
   }
 
   end(): void {
@@ -90,8 +85,8 @@ export class LinuxMachine implements Machine {
     if (this.#descriptorLimit !== undefined) setDescriptorLimit(this.#descriptorLimit);
     this.#descriptorLimit = undefined;
     this.#operator.closeAll();
-    for (const helper of this.#used) if (!helper.reset()) helper.stop();
-    this.#idle.push(...this.#used.filter((helper) => helper.alive));
+    for (const other of this.#used) if (!other.reset()) other.stop();
+    this.#idle.push(...this.#used.filter((other) => other.alive));
     this.#used = [];
     // A replacement starts while the next cases run.
     this.#ensureIdle(1);
@@ -100,7 +95,7 @@ export class LinuxMachine implements Machine {
   /** Ends the other processes. The machine is of no use after it. */
   dispose(): void {
     this.end();
-    for (const helper of this.#idle) helper.stop();
+    for (const other of this.#idle) other.stop();
     this.#idle = [];
   }
 
@@ -126,21 +121,24 @@ export class LinuxMachine implements Machine {
   }
 
   startChild(operations: readonly Operation[], userns?: Readonly<Record<string, number>>): ChildRun {
-    const helper = userns === undefined ? this.#idle.shift() : new HelperProcess(this.kernel, userns);
-    if (helper === undefined) throw new Error('more children than begin() was told of');
-    this.#used.push(helper);
-    helper.ready();
-    helper.start(operations);
-    return helper;
+    const other = userns === undefined ? this.#idle.shift() : new OtherProcess(this.kernel, userns);
+    if (other === undefined) throw new Error('more children than begin() was told of');
+    this.#used.push(other);
+    other.ready();
+    other.start(operations);
+    return other;
   }
 
   setEffectiveUid(uid: number): void {
     this.#uid ??= process.geteuid?.() ?? 0;
+    // Only by way of the user that it really is can it become a second other one.
+    setEffectiveUid(this.#uid);
     setEffectiveUid(uid);
   }
 
   limitDescriptors(spare: number): void {
     this.#descriptorLimit ??= getDescriptorLimit();
+    setDescriptorLimit(this.#descriptorLimit);
     // RLIMIT_NOFILE bounds the number of a new descriptor, not how many there are: find the one after `spare` free ones.
     const open = Array.from({ length: spare + 1 }, () => openSync('/dev/null', 'r'));
     for (const fd of open) closeSync(fd);
@@ -148,7 +146,7 @@ export class LinuxMachine implements Machine {
   }
 
   #ensureIdle(count: number): void {
-    while (this.#idle.length < count) this.#idle.push(new HelperProcess(this.kernel));
+    while (this.#idle.length < count) this.#idle.push(new OtherProcess(this.kernel));
   }
 
   #make({ kind, path, to, size, mode, count }: Fixture): void {
@@ -176,123 +174,4 @@ function writable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** child.mjs in a process of its own, spoken to without the event loop: over two pipes, by read(2), write(2) and poll(2). */
-class HelperProcess implements ChildRun {
-  readonly pid: number;
-  alive = true;
-  readonly #kernel: Kernel;
-  readonly #process: ChildProcess;
-  readonly #requests: number;
-  readonly #answers: number;
-  readonly #chunk = Buffer.alloc(65_536);
-  #text = '';
-  #isReady = false;
-  #operations: readonly Operation[] = [];
-  #outcomes: Outcome[] = [];
-
-  constructor(kernel: Kernel, userns?: Readonly<Record<string, number>>) {
-    this.#kernel = kernel;
-    const [childRequests, requests] = pipe();
-    const [answers, childAnswers] = pipe();
-    const [program, ...words] = userns === undefined ? [] : insideUserNamespace(userns);
-    this.#process = spawn(
-      program ?? process.execPath,
-      [...words, ...(program ? [process.execPath] : []), CHILD_PROGRAM],
-      {
-        stdio: ['ignore', 'ignore', 'inherit', childRequests, childAnswers],
-      },
-    );
-    // A test that has ended does not wait for it; the end of the pipe ends it.
-    this.#process.unref();
-    closeSync(childRequests);
-    closeSync(childAnswers);
-    if (this.#process.pid === undefined) throw new Error('the other process could not be started');
-    this.pid = this.#process.pid;
-    this.#requests = requests;
-    this.#answers = answers;
-  }
-
-  /** Waits until it has started. */
-  ready(): void {
-    if (this.#isReady) return;
-    this.#isReady = true;
-    const deadline = performance.now() + START_LIMIT_MS;
-    while (!this.#text.startsWith('"ready"\n')) {
-      const state = this.#fill([], deadline - performance.now());
-      if (state === 'late' || !this.alive) throw new Error('the other process did not start');
-    }
-    this.#text = this.#text.slice('"ready"\n'.length);
-  }
-
-  start(operations: readonly Operation[]): void {
-    this.#operations = operations;
-    this.#outcomes = [];
-    writeSync(this.#requests, operations.map((operation) => `${JSON.stringify(operation)}\n`).join(''));
-  }
-
-  wait(groups: readonly number[], timeoutMs: number): 'readable' | 'ended' | 'late' {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      this.#take();
-      if (!this.alive || this.#outcomes.length === this.#operations.length) return 'ended';
-      const state = this.#fill(groups, deadline - performance.now());
-      if (state !== 'answered') return state;
-    }
-  }
-
-  outcomes(): readonly Outcome[] {
-    return this.#outcomes;
-  }
-
-  /** Lets it close what it has opened; `ready` then waits for that. False when it cannot be used again. */
-  reset(): boolean {
-    if (!this.alive || this.#outcomes.length !== this.#operations.length) return false;
-    writeSync(this.#requests, '\n');
-    this.#isReady = false;
-    this.#operations = [];
-    this.#outcomes = [];
-    return true;
-  }
-
-  stop(): void {
-    if (this.alive) this.#process.kill('SIGKILL');
-    this.#ended();
-  }
-
-  /** Waits for more from the child, or for one of `groups`. */
-  #fill(groups: readonly number[], timeoutMs: number): 'answered' | 'readable' | 'late' {
-    const entries = [this.#answers, ...groups].map((fd) => ({ fd, events: POLLIN, revents: 0 }));
-    if (this.#kernel.poll(entries, Math.max(0, Math.ceil(timeoutMs))) === 0) return 'late';
-    // First what it holds: a child that has ended raised its last events before.
-    if (entries.slice(1).some(({ revents }) => revents !== 0)) return 'readable';
-    const bytes = readSync(this.#answers, this.#chunk, 0, this.#chunk.length, null);
-    if (bytes === 0) this.#ended();
-    this.#text += this.#chunk.toString('utf8', 0, bytes);
-    return 'answered';
-  }
-
-  #take(): void {
-    for (let end = this.#text.indexOf('\n'); end !== -1; end = this.#text.indexOf('\n')) {
-      this.#outcomes.push(JSON.parse(this.#text.slice(0, end)) as Outcome);
-      this.#text = this.#text.slice(end + 1);
-    }
-    // The pipe ends in the moment an exec succeeds.
-    const next = this.#operations[this.#outcomes.length];
-    if (!this.alive && next?.op === 'exec') this.#outcomes.push('exec-ok');
-  }
-
-  #ended(): void {
-    if (!this.alive) return;
-    this.alive = false;
-    closeSync(this.#requests);
-    closeSync(this.#answers);
-  }
-}
-
-/** unshare(1): a process that has threads, as Node's has, may not move itself (unshare(2), EINVAL). */
-function insideUserNamespace(limits: Readonly<Record<string, number>>): string[] {
-  const set = Object.entries(limits).map(([name, value]) => `echo ${value} > /proc/sys/user/${name}`);
-  return ['unshare', '--user', '--map-root-user', 'sh', '-c', [...set, 'exec "$0" "$@"'].join(' && ')];
 }

@@ -16,14 +16,18 @@ export function flagNumber(names: readonly string[]): number {
   return flags >>> 0;
 }
 
-/** FAN_ALLOW, FAN_DENY, or DENY_<ERRNO>. */
+/** FAN_ALLOW, FAN_DENY or DENY_<ERRNO>, and flags of a response after a '|'. */
 export function responseNumber(response: string): number {
   const errnoName = /^DENY_(E\w+)$/.exec(response)?.[1];
-  if (errnoName === undefined) return flagNumber([response]);
+  if (errnoName === undefined) return flagNumber(response.split('|'));
   const errno = (ERRNO as Readonly<Record<string, number>>)[errnoName];
   if (errno === undefined) throw new RangeError(`no such errno: ${errnoName}`);
   return abi.FAN_DENY_ERRNO(errno) >>> 0;
 }
 
-export const PERMISSION_EVENTS: bigint =
-  abi.FAN_OPEN_PERM | abi.FAN_ACCESS_PERM | abi.FAN_OPEN_EXEC_PERM | abi.FAN_PRE_ACCESS;
+const PERMISSION_EVENTS = abi.FAN_OPEN_PERM | abi.FAN_ACCESS_PERM | abi.FAN_OPEN_EXEC_PERM | abi.FAN_PRE_ACCESS;
+
+/** Whether a mask has an event that holds the access until it is answered. */
+export function holdsAccess(mask: bigint): boolean {
+  return (mask & PERMISSION_EVENTS) !== 0n;
+}

@@ -17,6 +17,9 @@ import type { Machine } from './machine.ts';
 // exportfs.h, FILEID_INVALID: the handle in an error of the whole file system (fanotify(7), FAN_FS_ERROR).
 const FILEID_INVALID = 0xff;
 
+/** Starts the description of a handle or mount that the case has given no name. */
+export const UNNAMED = 'unnamed';
+
 /** What a case has given names to on its way. */
 export interface Vocabulary {
   readonly handles: Map<string, string>;
@@ -72,7 +75,7 @@ function describeRecord(record: InfoRecord, words: Vocabulary): ExpectedRecord {
     case 'RANGE':
       return { type: record.type, offset: Number(record.offset), count: Number(record.count) };
     case 'MNT':
-      return { type: record.type, mount: words.mounts.get(record.mountId) ?? `unnamed mount ${record.mountId}` };
+      return { type: record.type, mount: words.mounts.get(record.mountId) ?? `${UNNAMED} ${record.mountId}` };
     case 'UNKNOWN':
       return { type: `unknown ${record.infoType}`, name: record.bytes.toString('hex') };
   }
@@ -81,7 +84,7 @@ function describeRecord(record: InfoRecord, words: Vocabulary): ExpectedRecord {
 function describeHandle(fsid: Fsid, handle: FileHandle, words: Vocabulary): string {
   if (handle.type === FILEID_INVALID) return 'null';
   const name = handleName(fsid, handle);
-  return words.handles.get(name) ?? `unnamed handle ${name}`;
+  return words.handles.get(name) ?? `${UNNAMED} ${name}`;
 }
 
 function describePidfd(pidfd: number): string {

@@ -11,4 +11,4 @@ export function closeOnExec(fd: number): void;
 export function setEffectiveUid(uid: number): void;
 export function getDescriptorLimit(): bigint;
 export function setDescriptorLimit(soft: bigint): void;
-export function failure(error: unknown): string;
+export function pageSize(): number;

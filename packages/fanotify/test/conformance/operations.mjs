@@ -1,6 +1,7 @@
 // What a step's operations do, by node:fs and, where that has no word for it, the C library. Plain JavaScript: the listening
 // process imports it, and so does the other process (child.mjs), which Node 20 runs without a build.
 
+import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import koffi from 'koffi';
 
@@ -24,6 +25,8 @@ const c = {
   ),
   sendfile: library.func('intptr_t sendfile(int out, int in, void *offset, size_t count)'),
   mmap: library.func('void *mmap(void *address, size_t count, int protection, int flags, int fd, int64_t offset)'),
+  syncfs: library.func('int syncfs(int fd)'),
+  getpagesize: library.func('int getpagesize()'),
   munmap: library.func('int munmap(void *address, size_t count)'),
   fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t eventFlags)'),
   fanotifyMark: library.func('int fanotify_mark(int fd, uint32_t flags, uint64_t mask, int dirfd, const char *path)'),
@@ -55,18 +58,26 @@ export function openFlags(names) {
   return flags;
 }
 
+const ERRNO_NAMES = new Map(Object.entries(koffi.os.errno).map(([name, errno]) => [errno, name]));
+// Where a number has two names, as the cases have it.
+for (const name of ['EAGAIN', 'EDEADLK', 'EOPNOTSUPP']) ERRNO_NAMES.set(koffi.os.errno[name], name);
+// What koffi has no name for, nor has libuv.
+ERRNO_NAMES.set(117, 'EUCLEAN').set(122, 'EDQUOT');
+
 /** The errno name of what node:fs or {@link check} threw; anything else is thrown on. */
-export function failure(error) {
-  if (typeof error?.errno !== 'number' || typeof error.code !== 'string') throw error;
-  // libuv calls EOPNOTSUPP by its other name.
-  return error.code === 'ENOTSUP' ? 'EOPNOTSUPP' : error.code;
+function failure(error) {
+  if (typeof error?.errno !== 'number') throw error;
+  return ERRNO_NAMES.get(-error.errno) ?? `E${-error.errno}`;
+}
+
+export function pageSize() {
+  return c.getpagesize();
 }
 
 function check(result, syscall) {
   if (result >= 0) return Number(result);
   const errno = koffi.errno();
-  const name = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0];
-  throw Object.assign(new Error(`${syscall}: ${name ?? errno}`), { errno: -errno, code: name ?? `E${errno}` });
+  throw Object.assign(new Error(`${syscall}: ${ERRNO_NAMES.get(errno) ?? errno}`), { errno: -errno });
 }
 
 export function pipe() {
@@ -186,6 +197,12 @@ const operations = {
   exec({ path }) {
     check(c.execv(path, [path, null]), 'execve');
   },
+  // By a process that has ended, and been waited for, when this returns.
+  spawn({ path }) {
+    const { error, status } = spawnSync(path, { stdio: 'ignore' });
+    if (error) throw error;
+    if (status !== 0) throw new Error(`${path} exited with ${status}`);
+  },
   mkdir({ path, mode }) {
     fs.mkdirSync(path, octal(mode, 0o755));
   },
@@ -293,6 +310,15 @@ const operations = {
   // Dentries, inodes and clean pages, on the whole machine: costs others time, nothing else (proc_sys_vm(5)).
   dropCaches({ times = 1 }) {
     for (let i = 0; i < times; i++) fs.writeFileSync('/proc/sys/vm/drop_caches', '3');
+  },
+  // So that the inodes are clean and can be evicted.
+  syncfs({ path }) {
+    const fd = fs.openSync(path, fs.constants.O_RDONLY);
+    try {
+      check(c.syncfs(fd), 'syncfs');
+    } finally {
+      fs.closeSync(fd);
+    }
   },
   put({ path, text = '1' }) {
     fs.writeFileSync(path, text);

@@ -3,26 +3,19 @@
 
 import * as abi from '../../src/abi/index.ts';
 import { type Kernel, KernelError } from '../../src/kernel/index.ts';
-import type {
-  AnsweredEvent,
-  Case,
-  EventSummary,
-  ExpectedEvent,
-  Fixture,
-  Observed,
-  Outcome,
-  PermissionOutcome,
-  Step,
-} from './case.ts';
-import { compareEvent, compareEvents, compareOutcomes, type Difference, eventText } from './compare.ts';
+import { CaseError } from './applies.ts';
+import type { AnsweredEvent, Case, ExpectedEvent, Fixture, Observed, Outcome, Step } from './case.ts';
+import { compareEvents, compareOutcomes, type Difference, eventText } from './compare.ts';
 import type { ChildRun, Machine } from './machine.ts';
-import { flagNumber, PERMISSION_EVENTS, responseNumber } from './numbers.ts';
-import { describeEvent, handleName, newVocabulary, type Vocabulary } from './observe.ts';
+import { flagNumber, holdsAccess, responseNumber } from './numbers.ts';
+import { describeEvent, handleName, newVocabulary, UNNAMED, type Vocabulary } from './observe.ts';
 import { openFlags } from './operations.mjs';
+import { compareAnswered, compareObserved, compareSummary, isEvents, report, summary } from './report.ts';
 
 // Far beyond what any step takes; when it has passed, the groups are closed, which answers whatever they hold.
 const STEP_LIMIT_MS = 10_000;
-const READ_BYTES = 65_536;
+// Few enough events, with a descriptor each, to stay below the usual limit of 1024 descriptors.
+const READ_BYTES = 8192;
 const POLLIN = 1;
 
 /** The kernel answered otherwise than the case says. */
@@ -32,66 +25,23 @@ export class ConformanceError extends Error {
   }
 }
 
-/** The case does not make sense to the replayer. */
-export class CaseError extends Error {
-  static {
-    CaseError.prototype.name = 'CaseError';
-  }
-}
-
-/** Why a case does not apply to this machine; undefined when it does. */
-export function whyNot(
-  conformanceCase: Case,
-  machine: Pick<Machine, 'filesystem' | 'missing'>,
-  release: string,
-): string | undefined {
-  const { fs, requires = [], kernel } = conformanceCase;
-  if (fs !== undefined && !fs.includes(machine.filesystem)) return `for ${fs.join(', ')} only`;
-  if (kernel !== undefined && !kernelMatches(kernel, release)) return `for Linux ${kernel} only`;
-  for (const requirement of requires) {
-    const reason = machine.missing(requirement);
-    if (reason !== undefined) return reason;
-  }
-  for (const step of conformanceCase.steps) {
-    // A path outside the scratch file systems that this machine has not got, such as that of a cgroup2 mount.
-    if (step.do !== 'mark' || step.path === null || !step.path.startsWith('/') || step.expect === 'ENOENT') continue;
-    const reason = machine.missing(`path:${step.path}`);
-    if (reason !== undefined) return reason;
-  }
-  return undefined;
-}
-
-function kernelMatches(condition: string, release: string): boolean {
-  const match = /^(<|<=|>|>=|=)?(\d+)\.(\d+)/.exec(condition);
-  const running = /^(\d+)\.(\d+)/.exec(release);
-  if (match === null || running === null) throw new CaseError(`cannot compare Linux ${release} with "${condition}"`);
-  const difference = Number(running[1]) - Number(match[2]) || Number(running[2]) - Number(match[3]);
-  switch (match[1]) {
-    case '<':
-      return difference < 0;
-    case '<=':
-      return difference <= 0;
-    case '>':
-      return difference > 0;
-    case '>=':
-      return difference >= 0;
-    default:
-      return difference === 0;
-  }
-}
-
 /**
  * Runs a case. Returns what each step answered, in the form of `observed`.
  *
  * @throws ConformanceError where an answer differs from what the step or `observed` says.
  * @throws CaseError when the case is not one that can be run.
  */
-export function replay(conformanceCase: Case, machine: Machine, suiteFixture: readonly Fixture[] = []): Observed[] {
+export function replay(
+  conformanceCase: Case,
+  machine: Machine,
+  suiteFixture: readonly Fixture[] = [],
+  stepLimitMs: number = STEP_LIMIT_MS,
+): Observed[] {
   const children = conformanceCase.steps.filter(
     (step) => step.do === 'permChild' || (step.do === 'child' && !step.userns),
   );
   machine.begin([...suiteFixture, ...(conformanceCase.fixture ?? [])], children.length);
-  const replayer = new Replayer(conformanceCase, machine);
+  const replayer = new Replayer(conformanceCase, machine, stepLimitMs);
   try {
     return replayer.run();
   } finally {
@@ -104,14 +54,19 @@ class Replayer {
   readonly #case: Case;
   readonly #machine: Machine;
   readonly #kernel: Kernel;
+  readonly #stepLimitMs: number;
   readonly #groups = new Map<string, number>();
   readonly #words: Vocabulary = newVocabulary();
   readonly #answers: Observed[] = [];
   /** Made before a limit on descriptors or a full queue can get in the way. */
   readonly #buffer: Buffer = Buffer.alloc(READ_BYTES);
-  #holdsAccesses = false;
+  /** The groups with marks that hold accesses. */
+  readonly #holders = new Set<string>();
+  /** What a permission group was told beside permission events, until the next read. */
+  readonly #unread = new Map<string, ExpectedEvent[]>();
 
-  constructor(conformanceCase: Case, machine: Machine) {
+  constructor(conformanceCase: Case, machine: Machine, stepLimitMs: number) {
+    this.#stepLimitMs = stepLimitMs;
     this.#case = conformanceCase;
     this.#machine = machine;
     this.#kernel = machine.kernel;
@@ -163,7 +118,8 @@ class Replayer {
         this.#name(step);
         return undefined;
       case 'fs': {
-        if (this.#holdsAccesses) throw new CaseError('an access of the listener itself could be held: use permChild');
+        if (this.#holders.size > 0)
+          throw new CaseError('an access of the listener itself could be held: use permChild');
         const outcome = this.#machine.operate(this.#resolved(step));
         this.#answers.push(outcome);
         // A step that is there to cause events says nothing of how it ends; `observed` does.
@@ -232,7 +188,7 @@ class Replayer {
       for (let i = 0; i < (step.count ?? 1); i++) {
         this.#kernel.fanotifyMark(fd, flags, mask, dirDescriptor, path?.replace('%d', String(i)) ?? null);
       }
-      if ((mask & PERMISSION_EVENTS) !== 0n && (flags & abi.FAN_MARK_ADD) !== 0) this.#holdsAccesses = true;
+      if (holdsAccess(mask) && (flags & abi.FAN_MARK_ADD) !== 0) this.#holders.add(step.group);
     };
   }
 
@@ -265,7 +221,7 @@ class Replayer {
 
   #child(step: Extract<Step, { do: 'child' }>): Difference {
     const run = this.#start(step);
-    if (run.wait([], STEP_LIMIT_MS) === 'late') return this.#giveUp(run);
+    if (run.wait([], this.#stepLimitMs) === 'late') return this.#giveUp(run);
     const outcomes = run.outcomes();
     const difference = step.expect === undefined ? undefined : compareOutcomes(step.expect, outcomes);
     return difference === undefined
@@ -274,25 +230,18 @@ class Replayer {
   }
 
   #permissionChild(step: Extract<Step, { do: 'permChild' }>): Difference {
-    const name = step.group ?? [...this.#groups.keys()].at(-1);
-    if (name === undefined) throw new CaseError('permChild needs a group');
-    const deadline = performance.now() + STEP_LIMIT_MS;
+    // Those that can hold it; without any, the one that would tell of it.
+    const names = this.#holders.size > 0 ? [...this.#holders] : [...this.#groups.keys()].slice(-1);
+    const deadline = performance.now() + this.#stepLimitMs;
     const events: ExpectedEvent[] = [];
     const run = this.#start(step);
     for (;;) {
-      const group = this.#groups.get(name);
-      const state = run.wait(group === undefined ? [] : [group], Math.max(0, deadline - performance.now()));
-      if (state === 'late') return this.#giveUp(run, events);
+      const remainingMs = Math.max(0, deadline - performance.now());
+      const open = names.flatMap((name) => this.#groups.get(name) ?? []);
+      const state = run.wait(open, remainingMs);
+      if (state === 'late' || remainingMs === 0) return this.#giveUp(run, events);
       if (state === 'ended') break;
-      if (group === undefined) continue;
-      const bytes = this.#kernel.read(group, this.#buffer);
-      for (const event of abi.decodeEvents(this.#buffer.subarray(0, bytes))) {
-        const described = describeEvent(event, this.#machine, this.#words);
-        const plan = step.events[events.length] ?? (step.repeatLast ? step.events.at(-1) : undefined);
-        events.push(described);
-        if ((event.mask & PERMISSION_EVENTS) !== 0n) this.#respond(name, event.fd, plan);
-        this.#closeEvent(event);
-      }
+      for (const name of names) this.#answer(name, names.length > 1, step, events);
     }
     const got = { events, child: run.outcomes() };
     this.#answers.push(got);
@@ -300,6 +249,38 @@ class Replayer {
     const difference =
       compareAnswered(step.events, events, step.repeatLast === true) ?? compareOutcomes(expected.child, got.child);
     return difference === undefined ? undefined : report(difference, expected, got);
+  }
+
+  /** Answers what a group holds now, as the next of the step's events says. */
+  #answer(
+    name: string,
+    isOneOfSeveral: boolean,
+    step: Extract<Step, { do: 'permChild' }>,
+    events: ExpectedEvent[],
+  ): void {
+    const group = this.#groups.get(name);
+    if (group === undefined || !this.#isReadable(group)) return;
+    for (const event of this.#readOnce(group, events)) {
+      const described = describeEvent(event, this.#machine, this.#words);
+      const plan = step.events[events.length] ?? (step.repeatLast ? step.events.at(-1) : undefined);
+      const isPlanned = plan?.mask !== undefined && !holdsAccess(abi.parseMask(plan.mask));
+      if (!holdsAccess(event.mask) && !isPlanned)
+        this.#unread.set(name, [...(this.#unread.get(name) ?? []), described]);
+      else events.push(isOneOfSeveral ? { ...described, group: name } : described);
+      if (holdsAccess(event.mask)) this.#respond(name, event.fd, plan);
+      this.#closeEvent(event);
+    }
+  }
+
+  /** The events of one read(2). A failure takes the place of the event that it cost. */
+  #readOnce(group: number, events: ExpectedEvent[]): abi.DecodedEvent[] {
+    try {
+      return abi.decodeEvents(this.#buffer.subarray(0, this.#kernel.read(group, this.#buffer)));
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      events.push({ failed: error.code });
+      return [];
+    }
   }
 
   #respond(name: string, fd: number, plan: AnsweredEvent | undefined): void {
@@ -316,23 +297,27 @@ class Replayer {
   }
 
   #read(step: Extract<Step, { do: 'read' }>): Difference {
-    const events = this.#drain(this.#group(step.group));
-    if (step.summary !== undefined) {
-      const got = summary(events);
+    const drained = this.#drain(step.group);
+    const { expect } = step;
+    if (!isEvents(expect)) {
+      const got = summary(drained);
       this.#answers.push(got);
-      const difference = compareSummary(step.summary, got);
-      return difference === undefined ? undefined : report(difference, step.summary, got);
+      const difference = compareSummary(expect, got);
+      return difference === undefined ? undefined : report(difference, expect, got);
     }
+    // The mount namespace is shared with other tests.
+    const events = step.matching === 'named' ? drained.filter(isAboutNamedMount) : drained;
     this.#answers.push(events);
-    const expected = step.expect ?? [];
-    const difference = compareEvents(expected, events, step.matching === 'mergeable');
-    return difference === undefined ? undefined : report(difference, expected, events);
+    const difference = compareEvents(expect, events, step.matching === 'mergeable');
+    return difference === undefined ? undefined : report(difference, expect, events);
   }
 
   /** Everything in the queue, without blocking. */
-  #drain(group: number): ExpectedEvent[] {
-    const events: ExpectedEvent[] = [];
-    while (this.#kernel.poll([{ fd: group, events: POLLIN, revents: 0 }], 0) > 0) {
+  #drain(name: string): ExpectedEvent[] {
+    const group = this.#group(name);
+    const events = this.#unread.get(name) ?? [];
+    this.#unread.delete(name);
+    while (this.#isReadable(group)) {
       const bytes = this.#kernel.read(group, this.#buffer);
       for (const event of abi.decodeEvents(this.#buffer.subarray(0, bytes))) {
         events.push(describeEvent(event, this.#machine, this.#words));
@@ -340,6 +325,10 @@ class Replayer {
       }
     }
     return events;
+  }
+
+  #isReadable(group: number): boolean {
+    return this.#kernel.poll([{ fd: group, events: POLLIN, revents: 0 }], 0) > 0;
   }
 
   #closeDescriptors(bytes: number): void {
@@ -363,9 +352,9 @@ class Replayer {
   /** Closing the groups answers what they hold, so the child comes free. */
   #giveUp(run: ChildRun, events: readonly ExpectedEvent[] = []): string {
     this.close();
-    run.wait([], STEP_LIMIT_MS);
+    run.wait([], this.#stepLimitMs);
     const seen = events.map((event) => `\n    ${eventText(event)}`).join('');
-    return `  the child was not done after ${STEP_LIMIT_MS / 1000} s: ${run.outcomes().join(', ') || 'nothing done'}${seen}`;
+    return `  the child was not done after ${this.#stepLimitMs / 1000} s: ${run.outcomes().join(', ') || 'nothing done'}${seen}`;
   }
 
   #resolved<T extends { readonly op: string }>(operation: T): T {
@@ -421,66 +410,6 @@ class Replayer {
   }
 }
 
-/** Holds an answer against what was recorded for this file system. */
-function compareObserved(recorded: Observed, answer: Observed, step: Step): Difference {
-  if (isEvents(recorded)) {
-    if (!isEvents(answer)) return 'events were recorded, none were read';
-    return compareEvents(recorded, answer, step.do === 'read' && step.matching === 'mergeable');
-  }
-  if (isPermission(recorded)) {
-    if (!isPermission(answer)) return 'permission events were recorded';
-    // With repeatLast the number of events is the kernel's choice.
-    const repeats = step.do === 'permChild' && step.repeatLast === true;
-    const events = repeats ? undefined : compareEvents(recorded.events, answer.events);
-    return events ?? compareOutcomes(recorded.child, answer.child);
-  }
-  // A summary is compared with what the step says.
-  if (typeof recorded === 'object') return undefined;
-  return recorded === answer ? undefined : `${recorded} was recorded, got ${JSON.stringify(answer)}`;
-}
-
-function isEvents(observed: Observed): observed is readonly ExpectedEvent[] {
-  return Array.isArray(observed);
-}
-
-function isPermission(observed: Observed): observed is PermissionOutcome {
-  return typeof observed === 'object' && 'child' in observed;
-}
-
-function compareAnswered(
-  expected: readonly AnsweredEvent[],
-  got: readonly ExpectedEvent[],
-  repeatLast: boolean,
-): Difference {
-  const last = expected.at(-1);
-  const surplus = repeatLast && last !== undefined ? Array.from(got.slice(expected.length), () => last) : [];
-  return compareEvents([...expected, ...surplus], got);
-}
-
-function summary(events: readonly ExpectedEvent[]): EventSummary {
-  const [first, last] = [events[0], events.at(-1)];
-  return { count: events.length, ...(first && { first }), ...(last && { last }) };
-}
-
-function compareSummary(expected: EventSummary, got: EventSummary): Difference {
-  if (expected.count !== got.count) return `expected ${expected.count} events, got ${got.count}`;
-  for (const end of ['first', 'last'] as const) {
-    const want = expected[end];
-    const have = got[end];
-    if (want === undefined) continue;
-    const difference = have === undefined ? 'there is none' : compareEvent(want, have);
-    if (difference !== undefined) return `${end} event: ${difference}`;
-  }
-  return undefined;
-}
-
-function report(difference: Difference, expected: Observed, got: Observed): string {
-  const heading = difference === undefined ? '' : `  ${difference}\n`;
-  return `${heading}  expected: ${answerText(expected)}\n  got:      ${answerText(got)}`;
-}
-
-function answerText(answer: Observed): string {
-  if (isEvents(answer)) return answer.length === 0 ? 'no events' : answer.map((e) => `\n    ${eventText(e)}`).join('');
-  if (isPermission(answer)) return `child: ${answer.child.join(', ')}; events: ${answerText(answer.events)}`;
-  return typeof answer === 'object' ? JSON.stringify(answer) : String(answer);
+function isAboutNamedMount({ info = [] }: ExpectedEvent): boolean {
+  return !info.some(({ mount }) => mount?.startsWith(UNNAMED));
 }
