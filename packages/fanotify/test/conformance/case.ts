@@ -118,7 +118,8 @@ export type Step =
       readonly matching?: string;
     }
   | { readonly do: 'fdinfoIgnored'; readonly group: string; readonly min?: number; readonly max?: number }
-  | { readonly do: 'setuid'; readonly uid: number }
+  /** A string stands for a user that nobody else is, the same one throughout the case. */
+  | { readonly do: 'setuid'; readonly uid: number | string }
   | { readonly do: 'rlimitNofile'; readonly spare: number }
   | { readonly do: 'pipe'; readonly as: string }
   | { readonly do: 'openfd'; readonly path: string; readonly flags?: readonly string[]; readonly as: string }

@@ -7,13 +7,13 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { canMount } from '../support/mounts.ts';
 
 const MIB = 1024 * 1024;
 
@@ -51,28 +51,8 @@ export interface ScratchFilesystem {
  * see could freeze them.
  */
 export function whyNotPrivate(): string | undefined {
-  if (process.platform !== 'linux') return 'needs Linux';
-  if (process.getuid?.() !== 0) return 'needs root';
-  if (!isInNamespaceOfItsOwn()) return 'needs a mount namespace of its own';
-  const root = mountPoints().find(({ path }) => path === '/');
-  return root?.shared === true ? 'needs a mount namespace with private propagation' : undefined;
-}
-
-/** Whether an ancestor lives in another mount namespace: then ours was made for us, by unshare(1) for one. */
-function isInNamespaceOfItsOwn(): boolean {
-  const own = readlinkSync('/proc/self/ns/mnt');
-  for (let pid = process.ppid; pid > 0; ) {
-    try {
-      if (readlinkSync(`/proc/${pid}/ns/mnt`) !== own) return true;
-      // proc_pid_stat(5): the name may hold anything, so count from the last bracket.
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      pid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-    } catch {
-      // Not ours to look at (EACCES), as the first process of a container may be.
-      return false;
-    }
-  }
-  return false;
+  if (canMount) return undefined;
+  return process.getuid?.() === 0 ? 'needs a mount namespace of its own' : 'needs root';
 }
 
 /** Why a file system of this type cannot be made here; undefined when it can. */
@@ -126,18 +106,16 @@ export function mountScratch(type: string): ScratchFilesystem {
   };
 }
 
-function mountPoints(): { readonly path: string; readonly source: string; readonly shared: boolean }[] {
+function mountPoints(): { readonly path: string; readonly source: string }[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .trimEnd()
     .split('\n')
     .map((line) => {
       // proc_pid_mountinfo(5): the fields before " - " are ours, of those after it the second is the source.
       const [own = '', others = ''] = line.split(' - ');
-      const fields = own.split(' ');
       return {
-        path: fields[4] ?? '',
+        path: own.split(' ')[4] ?? '',
         source: others.split(' ')[1] ?? '',
-        shared: fields.slice(6).some((field) => field.startsWith('shared:')),
       };
     });
 }

@@ -31,6 +31,7 @@ export class LinuxMachine implements Machine {
   readonly #placeholders: ReadonlyArray<readonly [string, string]>;
   #descriptorLimit: bigint | undefined;
   #uid: number | undefined;
+  readonly #named = new Map<string, number>();
 
   constructor(kernel: Kernel, scratch: ScratchFilesystem) {
     this.kernel = kernel;
@@ -129,11 +130,18 @@ export class LinuxMachine implements Machine {
     return other;
   }
 
-  setEffectiveUid(uid: number): void {
+  setEffectiveUid(uid: number | string): void {
     this.#uid ??= process.geteuid?.() ?? 0;
     // Only by way of the user that it really is can it become a second other one.
     setEffectiveUid(this.#uid);
-    setEffectiveUid(uid);
+    setEffectiveUid(typeof uid === 'number' ? uid : this.#stranger(uid));
+  }
+
+  /** A user of this process alone: limits are per user, and other tests may run at the same time. */
+  #stranger(name: string): number {
+    const index = this.#named.get(name) ?? this.#named.size;
+    this.#named.set(name, index);
+    return 1_500_000_000 + process.pid * 8 + index;
   }
 
   limitDescriptors(spare: number): void {

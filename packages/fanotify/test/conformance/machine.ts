@@ -32,7 +32,8 @@ export interface Machine {
   /** The descriptor that an operation opened `as` this name. */
   descriptor(name: string): number;
   startChild(operations: readonly Operation[], userns?: Readonly<Record<string, number>>): ChildRun;
-  setEffectiveUid(uid: number): void;
+  /** By number; by name it is a user that nobody else is. */
+  setEffectiveUid(uid: number | string): void;
   /** Lets the listening process open only `spare` more descriptors. */
   limitDescriptors(spare: number): void;
 }

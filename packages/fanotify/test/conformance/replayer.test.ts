@@ -154,6 +154,7 @@ describe.skipIf(refused !== undefined)(`the replayer on tmpfs${refused === undef
   it('refuses a case that would hold its own listener, or makes no sense', () => {
     const refuses = (...steps: Step[]) => expect(() => run({ id: 'no', fixture: file, steps })).toThrow(CaseError);
     refuses(...hold.steps, { do: 'fs', ...openByChild });
+    refuses({ do: 'fs', op: 'exec', path: '/bin/true' });
     refuses({ do: 'read', group: 'nobody', expect: [] });
     refuses(init(), { do: 'dance' } as unknown as Step);
   });

@@ -59,7 +59,24 @@ function run(command: string, arguments_: string[]): void {
 
 function mountsArePrivate(): boolean {
   if (process.env.FANOTIFY_PRIVATE_MOUNTS === '1') return true;
-  if (readlinkSync('/proc/self/ns/mnt') === readlinkSync('/proc/1/ns/mnt')) return false;
+  if (!isInNamespaceOfItsOwn()) return false;
   // proc_pid_mountinfo(5): field 7 on, up to "-", has "shared:N" where mounts propagate.
   return !/^(?:\S+ ){6}.*\bshared:\d+.* - /m.test(readFileSync('/proc/self/mountinfo', 'utf8'));
+}
+
+/** Whether an ancestor lives in another mount namespace: then ours was made for us, by unshare(1) for one. */
+function isInNamespaceOfItsOwn(): boolean {
+  const own = readlinkSync('/proc/self/ns/mnt');
+  for (let pid = process.ppid; pid > 0; ) {
+    try {
+      if (readlinkSync(`/proc/${pid}/ns/mnt`) !== own) return true;
+      // proc_pid_stat(5): the name may hold anything, so count from the last bracket.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      pid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    } catch {
+      // Not ours to look at (EACCES), as the first process of a container may be.
+      return false;
+    }
+  }
+  return false;
 }
