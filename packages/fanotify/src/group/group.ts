@@ -31,6 +31,16 @@ const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const DEFAULT_BUFFER_BYTES = 256 * 1024;
 
+/** What scopes, which are made of a group's marks and a filter, need of it and users do not. Not a public face. */
+export interface GroupInternals {
+  readonly kernel: Kernel;
+  readonly paths: DirectoryPaths;
+  readonly queue: EventQueue;
+}
+
+/** The insides of a group of this process. */
+export let internalsOf: (group: Group) => GroupInternals;
+
 /**
  * A notification group: marks say what to hear, iteration tells what happened.
  *
@@ -67,6 +77,9 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   readonly #asked: Record<MarkScope, bigint> = { inode: 0n, mount: 0n, filesystem: 0n, mountNamespace: 0n };
   #signal: AbortSignal | undefined;
   #closed = false;
+  static {
+    internalsOf = (group) => ({ kernel: group.#kernel, paths: group.#paths, queue: group.#queue });
+  }
   /** The batch that is being handed out, and how far. */
   #batch: KernelEvent[] = [];
   #next = 0;
@@ -180,7 +193,11 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     if (options.ignore) this.#ignoresRenames = true;
     else if (!this.#hearsTargets || (mask & FAN_ONDIR) === 0n || ('evictable' in options && options.evictable)) return;
     else if (scope === 'filesystem') this.#followed.filesystem.add(place.fsid);
-    else if (scope === 'inode') this.#followed.inode.add(place.key);
+    else if (scope === 'inode') {
+      this.#followed.inode.add(place.key);
+      if (!this.#ignoresRenames) this.#paths.followAlso(place.key);
+      return;
+    }
     this.#follow();
   }
 
@@ -216,9 +233,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     }
     if (!place || options.ignore) return;
     if ((mask & FAN_RENAME) !== 0n) {
-      if (scope === 'filesystem') this.#followed.filesystem.delete(place.fsid);
-      if (scope === 'inode') this.#followed.inode.delete(place.key);
-      this.#follow();
+      if (scope === 'inode' && this.#followed.inode.delete(place.key)) this.#paths.unfollow(place.key);
+      if (scope === 'filesystem' && this.#followed.filesystem.delete(place.fsid)) this.#follow();
     }
     if (scope === 'inode' && options.events === undefined) this.#paths.remove(place.key);
   }

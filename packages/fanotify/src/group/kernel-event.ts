@@ -26,6 +26,8 @@ import { type EventName, kindsOf } from './names.ts';
 /** The events of one read: the kernel's bytes, and when they were read. */
 export interface Batch extends EventBytes {
   readonly timeMs: number;
+  /** See EventQueue.round. */
+  readonly round: number;
 }
 
 export type EventKind = 'file' | 'rename' | 'overflow' | 'filesystemError' | 'mount';
@@ -65,6 +67,8 @@ export class KernelEvent {
   #whole: ResolvedPath | undefined;
   #oldEntry: Entry | undefined;
   #deleted = false;
+  /** Bits of the mask that nobody asked for: not among the kinds. */
+  #unasked = 0;
 
   constructor(kind: EventKind, batch: Batch, cursor: EventCursor) {
     this.kind = kind;
@@ -106,6 +110,36 @@ export class KernelEvent {
     this.#deleted = deleted;
   }
 
+  /** The directories that the event names an entry of, or the path of its own: for whoever compares many. */
+  get place(): ResolvedPath | undefined {
+    return this.#entry?.directory ?? this.#whole;
+  }
+
+  get placeBefore(): ResolvedPath | undefined {
+    return this.#oldEntry?.directory;
+  }
+
+  /** Whether {@link place} is the object itself rather than its directory. */
+  get isWhole(): boolean {
+    return this.#entry === undefined;
+  }
+
+  /** Leaves out a kind that was told already. */
+  leaveOut(bits: number): void {
+    this.#unasked |= bits;
+  }
+
+  /** The round in which it was read: see EventQueue.round. */
+  get round(): number {
+    return this.#batch.round;
+  }
+
+  /** Leaves out kinds that were heard for another's sake; false when none is left. */
+  narrow(askedBits: number): boolean {
+    this.#unasked |= ~askedBits;
+    return this.kinds.length > 0;
+  }
+
   /** Closes what nobody took. */
   release(kernel: Pick<Kernel, 'close'>): void {
     if (this.#fd >= 0) kernel.close(this.#fd);
@@ -130,7 +164,7 @@ export class KernelEvent {
   }
 
   get kinds(): readonly EventName[] {
-    return kindsOf(this.maskLow);
+    return kindsOf(this.maskLow & ~this.#unasked);
   }
 
   get directory(): boolean {

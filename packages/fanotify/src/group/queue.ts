@@ -30,12 +30,14 @@ const LARGEST_EVENT = 2048;
 /** How much may be read ahead of what is delivered, to learn of renames behind the event at hand. */
 const AHEAD_BYTES = 1 << 20;
 
-/** What the queue counts. Everything that is read is delivered, own (left out as the caller's), or discarded at close. */
+/** What the queue counts. Everything that is read is delivered, own (the caller's), outside, or discarded at close. */
 export interface QueueCounters {
   delivered: number;
   overflows: number;
   own: number;
   discarded: number;
+  /** Left out because they happened outside of what is listened to. */
+  outside: number;
   reads: number;
   bytes: number;
 }
@@ -50,6 +52,14 @@ export interface QueueOptions {
   readonly bufferBytes: number;
 }
 
+/** Says of each event, at the moment that its path is as of, whether it is wanted: what a scope is made of. */
+export interface EventFilter {
+  /** Called before the events of a read: the time to check again what may change unheard. */
+  nextRound(): void;
+  /** Events that are refused still teach the paths of what comes behind them. */
+  accepts(event: KernelEvent): boolean;
+}
+
 /** Events that are read and not yet delivered. */
 interface Ahead {
   readonly events: KernelEvent[];
@@ -59,7 +69,16 @@ interface Ahead {
 
 /** The reading end of a group. Synchronous: {@link next} never waits. */
 export class EventQueue implements Lookahead {
-  readonly counters: QueueCounters = { delivered: 0, overflows: 0, own: 0, discarded: 0, reads: 0, bytes: 0 };
+  readonly counters: QueueCounters = {
+    delivered: 0,
+    overflows: 0,
+    own: 0,
+    discarded: 0,
+    outside: 0,
+    reads: 0,
+    bytes: 0,
+  };
+  filter: EventFilter | undefined;
   readonly #options: QueueOptions;
   readonly #buffer: Buffer;
   readonly #cursor = new EventCursor(Buffer.alloc(0));
@@ -91,6 +110,7 @@ export class EventQueue implements Lookahead {
       const ahead = this.#ahead.shift() ?? (this.#read() ? this.#ahead.shift() : undefined);
       if (!ahead) return undefined;
       this.#options.paths.nextRound();
+      this.filter?.nextRound();
       const delivered = ahead.events.filter((event) => this.#deliver(event, ahead.round));
       if (delivered.length > 0) {
         this.#lent = delivered;
@@ -130,6 +150,11 @@ export class EventQueue implements Lookahead {
     return this.#overflowsAhead === 0;
   }
 
+  /** Grows whenever the kernel's queue was read empty: what is read in a later round was queued later. */
+  get round(): number {
+    return this.#round;
+  }
+
   before(key: HandleKey): Location | undefined {
     return this.#changes.get(key)?.[0];
   }
@@ -149,7 +174,8 @@ export class EventQueue implements Lookahead {
     this.counters.reads++;
     this.counters.bytes += length;
     const buffer = Buffer.from(this.#buffer.subarray(0, length));
-    const batch: Batch = { buffer, view: new DataView(buffer.buffer, buffer.byteOffset, length), timeMs: Date.now() };
+    const view = new DataView(buffer.buffer, buffer.byteOffset, length);
+    const batch: Batch = { buffer, view, timeMs: Date.now(), round: this.#round };
     this.#ahead.push({ events: this.#eventsOf(batch), round: this.#round });
     this.#lastReadWasFull = length >= bufferBytes - LARGEST_EVENT;
     if (!this.#lastReadWasFull) this.#round++;
@@ -192,10 +218,16 @@ export class EventQueue implements Lookahead {
     }
     const own = leaveOutOwn && event.pid === kernel.pid && event.kind !== 'overflow';
     if (!own) this.#place(event);
+    const outside = !own && event.kind !== 'overflow' && this.filter?.accepts(event) === false;
     if (event.directory) this.#follow(event, round);
     if (own) {
       event.release(kernel);
       this.counters.own++;
+      return false;
+    }
+    if (outside) {
+      event.release(kernel);
+      this.counters.outside++;
       return false;
     }
     event.seq = ++this.counters.delivered;

@@ -33,6 +33,8 @@ interface Directory {
   absolute: Buffer | undefined;
   /** The round in which `absolute` was last checked. */
   checkedIn: number;
+  /** Marked ones: how often everything was forgotten before `location` was learned. */
+  learnedIn: number;
   /** The path as composed in `generation`, below `base`. */
   path: ResolvedPath | undefined;
   generation: number;
@@ -59,6 +61,7 @@ export class DirectoryPaths {
   /** Fsids, and handle keys of marked directories, whose renames the group hears. */
   #followed = new Set<string>();
   #mayOpenHandles = true;
+  #forgotten = 0;
   #round = 1;
   #generation = 1;
 
@@ -101,7 +104,7 @@ export class DirectoryPaths {
         const whole = mounts.find(({ device, root }) => device === mount?.device && root.equals(SLASH));
         this.#mountPoints.set(fsid, (whole ?? mount)?.mountPoint ?? absolute);
       }
-      if (options.keep && !this.#marked.has(key)) this.#marked.set(key, this.#learnMarked(key, fsid, absolute));
+      if (options.keep) this.#learnMarked(key, fsid, absolute);
       return { key, fsid };
     } catch (error) {
       if (error instanceof KernelError) return undefined;
@@ -111,8 +114,17 @@ export class DirectoryPaths {
     }
   }
 
-  #learnMarked(key: HandleKey, fsid: string, absolute: Buffer): Directory {
-    const directory = newDirectory(key);
+  /** A marked directory is where it was found: also one that was marked before, for it may have moved unheard. */
+  #learnMarked(key: HandleKey, fsid: string, absolute: Buffer): void {
+    let directory = this.#marked.get(key);
+    const known = directory?.location ? directory.learnedIn === this.#forgotten : directory?.absolute?.equals(absolute);
+    if (known) return;
+    if (directory) this.#generation++;
+    directory ??= newDirectory(key);
+    directory.location = undefined;
+    directory.absolute = undefined;
+    directory.learnedIn = this.#forgotten;
+    this.#marked.set(key, directory);
     const slash = absolute.lastIndexOf(0x2f);
     const parent = this.#keyOf(absolute.subarray(0, Math.max(1, slash)), fsid);
     if (parent !== undefined && this.#followed.has(parent)) {
@@ -120,7 +132,6 @@ export class DirectoryPaths {
     } else {
       directory.absolute = absolute;
     }
-    return directory;
   }
 
   /** Lets go of an object that is no longer marked. */
@@ -140,10 +151,21 @@ export class DirectoryPaths {
     if (lost || gained) this.forget();
   }
 
+  /** One more directory with an inode mark whose renames are heard. */
+  followAlso(marked: HandleKey): void {
+    this.#followed.add(marked);
+  }
+
+  /** One less. */
+  unfollow(marked: HandleKey): void {
+    if (this.#followed.delete(marked)) this.forget();
+  }
+
   /** Forgets everything learned: after an overflow, renames may have been lost. */
   forget(): void {
     this.#young.clear();
     this.#old.clear();
+    this.#forgotten++;
     this.#generation++;
   }
 
@@ -151,6 +173,7 @@ export class DirectoryPaths {
   moved(key: HandleKey, location: Location): void {
     if (!this.#isFollowed(key, location.parent)) return;
     const directory = this.#find(key) ?? this.#insert(newDirectory(key));
+    directory.learnedIn = this.#forgotten;
     const isMove = directory.location !== undefined || directory.absolute !== undefined;
     directory.location = location;
     directory.absolute = undefined;
@@ -353,6 +376,7 @@ function newDirectory(key: HandleKey): Directory {
     location: undefined,
     absolute: undefined,
     checkedIn: 0,
+    learnedIn: 0,
     path: undefined,
     generation: 0,
     base: undefined,

@@ -1,0 +1,63 @@
+// Events as lines: JSON, plain text, and aligned and coloured text for a terminal.
+
+import { styleText } from 'node:util';
+import type { SubtreeEvent } from '../scope/subtree.ts';
+import { columnsOf, safeJson, shortened, shown, shownBytes } from './text.ts';
+
+/** Makes a line, without its end, of an event. */
+export type Format = (event: SubtreeEvent) => string;
+
+/** One JSON object. */
+export const jsonLine: Format = (event) => safeJson(event);
+
+const KINDS_COLUMNS = 14;
+const PID_COLUMNS = 7;
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Time, process, kinds, path; `columns` is asked for each line, 0 for as long as it takes. */
+export function textFormat(colours: boolean, columns: () => number): Format {
+  const paint = (style: Style, text: string) => (colours && text !== '' ? styleText(style, text) : text);
+  return (event) => {
+    const time = clock(event.timeMs);
+    const pid = ('pid' in event && event.pid !== 0 ? String(event.pid) : '-').padStart(PID_COLUMNS);
+    const kinds = event.kind === 'overflow' ? 'overflow' : 'kinds' in event ? event.kinds.join(',') : event.kind;
+    const gap = ' '.repeat(Math.max(0, KINDS_COLUMNS - kinds.length));
+    const room = columns() - (time.length + PID_COLUMNS + Math.max(KINDS_COLUMNS, kinds.length) + 6);
+    const place = placeOf(event, columns() === 0 ? Number.POSITIVE_INFINITY : Math.max(8, room));
+    return `${paint('dim', time)}  ${paint('dim', pid)}  ${paint(styleOf(event), kinds)}${gap}  ${place}`;
+  };
+}
+
+function clock(timeMs: number): string {
+  const time = new Date(timeMs);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const ms = String(time.getMilliseconds()).padStart(3, '0');
+  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${ms}`;
+}
+
+function styleOf(event: SubtreeEvent): Style {
+  if (event.kind === 'overflow') return ['red', 'bold'];
+  const kinds: readonly string[] = 'kinds' in event ? event.kinds : [];
+  if (kinds.some((kind) => kind.startsWith('delete'))) return 'red';
+  if (kinds.includes('create')) return 'green';
+  if (kinds.some((kind) => kind === 'rename' || kind.startsWith('move'))) return 'cyan';
+  return kinds.includes('modify') || kinds.includes('closeWrite') ? 'yellow' : 'blue';
+}
+
+function placeOf(event: SubtreeEvent, room: number): string {
+  if (event.kind === 'overflow') return `events after number ${event.lastSeq} were lost: the kernel's queue was full`;
+  if (event.kind === 'filesystemError') return `${event.code} ${event.path ?? ''}`;
+  const path = named(event.path, event.rawPath, event.directory);
+  if (event.kind !== 'rename') return shortened(path, room);
+  const from = named(event.from, event.rawFrom, event.directory);
+  const half = Math.max(4, Math.floor((room - 3) / 2));
+  if (columnsOf(from) + columnsOf(path) + 3 <= room) return `${from} → ${path}`;
+  return `${shortened(from, half)} → ${shortened(path, half)}`;
+}
+
+function named(path: string | null, raw: Buffer | null, directory: boolean): string {
+  if (path === null && raw === null) return '(elsewhere)';
+  const name = path === null ? shownBytes(raw ?? Buffer.alloc(0)) : shown(path);
+  return directory && !name.endsWith('/') ? `${name}/` : name;
+}

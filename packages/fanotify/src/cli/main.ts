@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// The `fanotify` command. Everything that touches the process itself is here: arguments, streams, signals, the exit code.
+
+import { linuxKernel } from '../kernel/index.ts';
+import { Output } from './output.ts';
+import { run } from './run.ts';
+
+const { status, signal } = await run(process.argv.slice(2), {
+  kernel: linuxKernel,
+  openOutput: () => Output.standard(),
+  say: (text) => void process.stderr.write(`${text}\n`),
+});
+// A command that was ended by a signal ends by it, so that shells and npm see an interruption and not a failure.
+if (signal) process.kill(process.pid, signal);
+else process.exit(status);

@@ -1,0 +1,90 @@
+// Standard output: writes in order, waits while the reader is slow, and knows what was not written.
+
+import { fstatSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { WriteStream } from 'node:tty';
+
+/** A terminal's measures, as node:tty tells them. */
+export interface Terminal {
+  readonly columns: number;
+  readonly hasColours: boolean;
+  onResize(listener: () => void): void;
+}
+
+/** Standard output could not be written. `cause` is why; EPIPE when the reader is gone. */
+export class OutputError extends Error {
+  static {
+    OutputError.prototype.name = 'OutputError';
+  }
+  readonly code: string | undefined;
+  constructor(cause: unknown) {
+    super('standard output cannot be written', { cause });
+    this.code = (cause as NodeJS.ErrnoException).code;
+  }
+}
+
+/** Something to write lines to. */
+export class Output {
+  /** What is known of the terminal; undefined when it is none. */
+  readonly terminal: Terminal | undefined;
+  readonly #write: (text: string) => Promise<void>;
+
+  constructor(write: (text: string) => Promise<void>, terminal?: Terminal) {
+    this.#write = write;
+    this.terminal = terminal;
+  }
+
+  /** Standard output of this process. */
+  static standard(): Output {
+    if (process.stdout.isTTY) return new Output(callback(process.stdout), terminalOf(process.stdout));
+    let isStream = false;
+    try {
+      const status = fstatSync(1);
+      isStream = status.isFIFO() || status.isSocket();
+    } catch (error) {
+      return new Output(() => Promise.reject(error));
+    }
+    // process.stdout would block on a full pipe, and with it Ctrl-C and the time-out; a file it would write without telling
+    // how much of a text fitted.
+    return new Output(isStream ? callback(new Socket({ fd: 1, readable: false, writable: true })) : toFile);
+  }
+
+  /**
+   * Resolves when the text is handed to the system.
+   *
+   * @throws OutputError
+   */
+  async write(text: string): Promise<void> {
+    try {
+      await this.#write(text);
+    } catch (error) {
+      throw new OutputError(error);
+    }
+  }
+}
+
+function callback(stream: NodeJS.WritableStream): (text: string) => Promise<void> {
+  let reject: (error: unknown) => void = () => undefined;
+  // An error may come with the callback, or as an event alone.
+  stream.on('error', (error) => reject(error));
+  return (text) =>
+    new Promise((resolve, fail) => {
+      reject = fail;
+      stream.write(text, (error) => (error ? fail(error) : resolve()));
+    });
+}
+
+async function toFile(text: string): Promise<void> {
+  const bytes = Buffer.from(text);
+  for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done);
+}
+
+function terminalOf(stream: WriteStream): Terminal {
+  return {
+    get columns() {
+      return stream.columns || 80;
+    },
+    hasColours: stream.hasColors(),
+    onResize: (listener) => void stream.on('resize', listener),
+  };
+}

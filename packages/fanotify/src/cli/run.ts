@@ -1,0 +1,64 @@
+// The command line as a function of its surroundings, so that tests can run it on a kernel of their choice.
+
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import type { Kernel } from '../kernel/index.ts';
+import { sentenceOf } from './failure.ts';
+import type { Output } from './output.ts';
+import { watchCommand } from './watch.ts';
+
+/** What a command is given. */
+export interface Surroundings {
+  /** @throws KernelUnavailableError */
+  readonly kernel: () => Kernel;
+  /** Standard output. */
+  readonly openOutput: () => Output;
+  /** Writes a line to standard error. */
+  readonly say: (text: string) => void;
+  /** Ends the command from outside, as the signal that is its reason would. */
+  readonly abort?: AbortSignal;
+}
+
+/** How a command ended. */
+export interface Ending {
+  readonly status: number;
+  readonly signal?: NodeJS.Signals;
+}
+
+const EXAMPLES = `
+Examples:
+  fanotify watch .                            what happens in this directory
+  fanotify watch -r ~/src --exclude .git      and in all below it
+  fanotify watch -r -e closeWrite --json /srv | jq -r .path
+  sudo fanotify watch -r /                    the whole system, with the processes that did it
+
+'fanotify help watch' tells all about a command.`;
+
+/** Runs the command with these arguments. */
+export async function run(args: readonly string[], surroundings: Surroundings): Promise<Ending> {
+  let ending: Ending = { status: 0 };
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+  const program = new Command('fanotify')
+    .description('See what happens to files on Linux.')
+    .version(version)
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void process.stdout.write(text),
+      writeErr: (text) => surroundings.say(text.trimEnd()),
+      outputError: (text, write) => write(`fanotify: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}`),
+    });
+  const watch = watchCommand(surroundings, (ended) => {
+    ending = ended;
+  });
+  // Settings are inherited only by commands that the program makes itself.
+  program.addCommand(watch.copyInheritedSettings(program));
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return ending;
+  } catch (error) {
+    if (error instanceof CommanderError) return { status: error.exitCode === 0 ? 0 : 1 };
+    surroundings.say(`fanotify: ${sentenceOf(error)}`);
+    return { status: 1 };
+  }
+}

@@ -1,0 +1,61 @@
+// Which paths are inside: at or below a root, and not excluded by a glob. Runs for every event on a file system, so it compares
+// the directory's path, which many events share, and puts together a path of its own only for globs.
+
+import picomatch from 'picomatch';
+import { InvalidOptionsError } from '../group/errors.ts';
+import { joinPath, type ResolvedPath } from '../identity/path.ts';
+
+/**
+ * Compiles globs that leave out: one without '/' is compared with each name on the way down from the root, one with '/' with
+ * the whole path relative to the root. What is below something left out is left out too. A leading dot is a letter like any.
+ *
+ * @returns undefined when there is no glob.
+ * @throws InvalidOptionsError for an empty glob.
+ */
+export function compileExclusion(globs: readonly string[]): ((relative: string) => boolean) | undefined {
+  if (globs.length === 0) return undefined;
+  if (globs.some((glob) => glob === '')) throw new InvalidOptionsError('exclude: an empty glob matches nothing');
+  const options = { dot: true, nonegate: true };
+  const plain = globs.map((glob) => glob.replace(/^\.?\/+/, '').replace(/\/+$/, ''));
+  const [paths, names] = [plain.filter((glob) => glob.includes('/')), plain.filter((glob) => !glob.includes('/'))];
+  const matchesName = names.length > 0 ? picomatch(names, options) : () => false;
+  const matchesPath = paths.length > 0 ? picomatch(paths, options) : () => false;
+  return (relative) => {
+    for (let start = 0; start <= relative.length; ) {
+      const slash = relative.indexOf('/', start);
+      const end = slash < 0 ? relative.length : slash;
+      if (matchesName(relative.slice(start, end)) || matchesPath(relative.slice(0, end))) return true;
+      start = end + 1;
+    }
+    return false;
+  };
+}
+
+/** Whether a directory, or something else with this path, is at or below `root`. */
+export function isAtOrBelow(path: ResolvedPath, root: ResolvedPath): boolean {
+  if (path === root) return true;
+  if (path.text !== null && root.text !== null) {
+    return path.text === root.text || (root.prefix !== null && path.text.startsWith(root.prefix));
+  }
+  return relativeBytes(path.raw, root.raw) !== undefined;
+}
+
+/** Whether `name` in `directory` is `root` itself. */
+export function isEntry(directory: ResolvedPath, name: Buffer, root: ResolvedPath): boolean {
+  const length = directory.raw.length === 1 ? 1 : directory.raw.length + 1;
+  return root.raw.length === length + name.length && root.raw.equals(joinPath(directory.raw, name));
+}
+
+/** The path from `root` to something at or below it, as text for globs; undefined when it is elsewhere. */
+export function relativePath(path: Buffer, root: ResolvedPath): string | undefined {
+  return relativeBytes(path, root.raw)?.toString();
+}
+
+const SLASH = 0x2f;
+
+function relativeBytes(path: Buffer, root: Buffer): Buffer | undefined {
+  if (root.length === 1) return path.subarray(1);
+  if (path.length < root.length || !path.subarray(0, root.length).equals(root)) return undefined;
+  if (path.length === root.length) return path.subarray(root.length);
+  return path[root.length] === SLASH ? path.subarray(root.length + 1) : undefined;
+}
