@@ -38,6 +38,10 @@ export const KERNEL_BEHAVIOURS = {
   handleFid: '6.5',
   /** Handles of every file system ("exportfs: support encoding non-decodeable file handles by default"). */
   handlesOfAnyFilesystem: '6.7',
+  /** An fsid for sysfs and cgroup2 ("kernfs: attach uuid for every kernfs and report it in fsid"). */
+  fsidOfKernfs: '6.6',
+  /** An fsid for proc and its like ("fs: report f_fsid from s_dev for "simple" filesystems"). */
+  fsidFromDevice: '6.7',
   /** Inode marks where the fsid is zero, such as FUSE ("fanotify: allow "weak" fsid"). */
   weakFsid: '6.8',
   /** open_by_handle_at(2) with the capability in a user namespace ("fhandle: relax open_by_handle_at() permission checks"). */
@@ -54,6 +58,8 @@ const AT_HANDLE_CONNECTABLE = 0x002;
 const ACCESS_BITS = FAN_ALLOW | FAN_DENY;
 const RESPONSE_BYTES = 8;
 const OLDEST = '5.13';
+// What the kernel answers only after it has looked at the fsid.
+const LATE_ERRNOS: readonly number[] = [ERRNO.EOPNOTSUPP, ERRNO.EISDIR];
 
 /**
  * `kernel` as if it were an older Linux: flags, event bits and responses that came later are refused as that release
@@ -112,28 +118,26 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     if (flags & ~markFlags || (type === FAN_MARK_MNTNS && !hasMountNamespaceMarks) || mask & ~events) {
       throw new KernelError('fanotify_mark', ERRNO.EINVAL, path);
     }
-    kernel.fanotifyMark(fd, flags, mask, dirfd, path);
-    // These the kernel finds out late, after every other error: so a mark it does take is taken back.
-    const errno = lateRefusal(type, groups.get(fd) ?? 0, flags, dirfd, path);
+    // What follows the kernel finds out late, after most other errors: so a mark that is taken is taken back.
+    const answer = attempt(() => kernel.fanotifyMark(fd, flags, mask, dirfd, path));
+    if (answer !== 0 && !LATE_ERRNOS.includes(answer)) throw new KernelError('fanotify_mark', answer, path);
+    const errno = lateRefusal(type, groups.get(fd) ?? 0, flags, dirfd, path) || answer;
     if (errno === 0) return;
-    if (flags & FAN_MARK_ADD) {
+    if (answer === 0 && flags & FAN_MARK_ADD) {
       attempt(() => kernel.fanotifyMark(fd, (flags & ~FAN_MARK_ADD) | FAN_MARK_REMOVE, mask, dirfd, path));
     }
     throw new KernelError('fanotify_mark', errno, path);
   }
 
   function lateRefusal(type: number, initial: number, flags: number, dirfd: number, path: KernelPath | null): number {
-    if (type !== 0) {
-      return since(KERNEL_BEHAVIOURS.marksInUserNamespaces) || isInitialUserNamespace(kernel) ? 0 : ERRNO.EPERM;
-    }
+    const userNamespaces = since(KERNEL_BEHAVIOURS.marksInUserNamespaces);
+    if (type !== 0 && !userNamespaces && !isInitialUserNamespace(kernel)) return ERRNO.EPERM;
     if (!(initial & (FAN_REPORT_FID | FAN_REPORT_DIR_FID)) || !(flags & FAN_MARK_ADD)) return 0;
     if (since(KERNEL_BEHAVIOURS.weakFsid)) return 0;
+    const decodable = since(KERNEL_BEHAVIOURS.handlesOfAnyFilesystem);
     return withObject(kernel, flags, dirfd, path, (object) => {
-      const { fsid } = kernel.statfs(object);
-      if (fsid[0] === 0 && fsid[1] === 0) return ERRNO.ENODEV;
-      return since(KERNEL_BEHAVIOURS.handlesOfAnyFilesystem)
-        ? 0
-        : attempt(() => kernel.nameToHandleAt(object, '', AT_EMPTY_PATH));
+      if (hasNoFsid(kernel, object, since)) return ERRNO.ENODEV;
+      return decodable ? 0 : attempt(() => kernel.nameToHandleAt(object, '', AT_EMPTY_PATH));
     });
   }
 
@@ -224,6 +228,20 @@ function withObject(
   } finally {
     kernel.close(object);
   }
+}
+
+// linux/magic.h: sysfs, cgroup, cgroup2.
+const KERNFS_TYPES: readonly number[] = [0x6265_6572, 0x0027_e0eb, 0x6367_7270];
+
+/** Whether the file system's fsid is zero, or was so in a kernel that lacks what `since` says. */
+function hasNoFsid(kernel: Kernel, object: number, since: (release: string) => boolean): boolean {
+  const { fsid, type } = kernel.statfs(object);
+  if (fsid[0] === 0 && fsid[1] === 0) return true;
+  if (KERNFS_TYPES.includes(type)) return !since(KERNEL_BEHAVIOURS.fsidOfKernfs);
+  if (since(KERNEL_BEHAVIOURS.fsidFromDevice)) return false;
+  const { dev } = kernel.statAt(object, '', AT_EMPTY_PATH);
+  // A device of major number 0 is encoded the same way in st_dev and in f_fsid.
+  return (dev & 0xfff00n) === 0n && dev >> 32n === 0n && BigInt(fsid[0] >>> 0) === dev && fsid[1] === 0;
 }
 
 /** PROC_USER_INIT_INO of linux/proc_ns.h: the initial user namespace has this inode number on every kernel. */

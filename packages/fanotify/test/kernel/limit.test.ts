@@ -71,7 +71,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     openByHandleAt: answer('openByHandle', 70),
     nameToHandleAt: answer('nameToHandle', { handle: Buffer.alloc(16), mountId: 1 }),
     readlink: answer('readlink', Buffer.from('user:[4026531837]')),
-    statAt: unused,
+    statAt: answer('statAt', { dev: 0x801n, ino: 1n, mode: 0o100600, nlink: 1, uid: 0, gid: 0, sizeBytes: 0n }),
     statfs: answer('statfs', { type: 0xef53, fsid: [1, 2] as const }),
     readFile: unused,
     readDirectory: unused,
@@ -170,6 +170,31 @@ describe.each(VERSIONS)('as Linux %s', (version) => {
     expect(mark(limited({ nameToHandleAt: refusal(95) }))).toBe(
       hasIt(version, KERNEL_BEHAVIOURS.handlesOfAnyFilesystem) ? 'ok' : 'EOPNOTSUPP',
     );
+  });
+
+  test('a mark on proc and its like, whose fsid was zero', () => {
+    const none = { dev: 0x16n, ino: 1n, mode: 0o40755, nlink: 1, uid: 0, gid: 0, sizeBytes: 0n };
+    const proc: Partial<Kernel> = { statfs: () => ({ type: 0x9fa0, fsid: [0x16, 0] }), statAt: () => none };
+    const mark = (kernel: Kernel, type: number) => {
+      const group = kernel.fanotifyInit(FAN_REPORT_FID, 0);
+      return code(() => kernel.fanotifyMark(group, type | FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, '/proc'));
+    };
+    const has = hasIt(version, KERNEL_BEHAVIOURS.fsidFromDevice);
+    expect(mark(limited(proc), 0)).toBe(has ? 'ok' : 'ENODEV');
+    expect(mark(limited({ ...proc, statfs: () => ({ type: 0x6265_6572, fsid: [7, 8] }) }), 0)).toBe(
+      hasIt(version, KERNEL_BEHAVIOURS.fsidOfKernfs) ? 'ok' : 'ENODEV',
+    );
+    // What the newer kernel refuses for another reason is refused for this one: it was looked at first.
+    expect(mark(limited({ ...proc, fanotifyMark: refusal(95) }), FAN_MARK_FILESYSTEM)).toBe(
+      has ? 'EOPNOTSUPP' : 'ENODEV',
+    );
+    // A real device's number in an fsid is one that old kernels made too.
+    const disk = {
+      ...proc,
+      statfs: () => ({ type: 1, fsid: [0x801, 0] as const }),
+      statAt: () => ({ ...none, dev: 0x801n }),
+    };
+    expect(mark(limited(disk), 0)).toBe('ok');
   });
 
   test('in a user namespace: mount and filesystem marks, opening by handle', () => {
@@ -320,6 +345,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   handleFid: '`AT_HANDLE_FID`',
   handlesOfAnyFilesystem:
     'inode marks and `AT_HANDLE_FID` handles on file systems that cannot open handles (overlayfs since 6.6)',
+  fsidOfKernfs: 'marks reporting handles: sysfs and cgroup have an fsid',
+  fsidFromDevice: 'marks reporting handles: proc and other file systems without a device have an fsid',
   weakFsid: 'inode marks reporting handles where the fsid is zero (FUSE) or a btrfs subvolume’s',
   handlesInUserNamespaces: '`open_by_handle_at` in a user namespace',
   uniqueMountId: '`AT_HANDLE_MNT_ID_UNIQUE`',
