@@ -36,6 +36,9 @@ const EXPECTED = [
 
 /** What to say about an error. */
 export function sentenceOf(error: unknown): string {
+  if (error instanceof NotPermittedError && !/root/.test(error.message)) {
+    return escaped(`${error.message}: without root only what can be read can be watched (sudo fanotify …)`);
+  }
   if (EXPECTED.some((expected) => error instanceof expected)) return escaped((error as Error).message);
   return `unexpected: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

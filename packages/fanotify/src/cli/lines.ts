@@ -21,12 +21,19 @@ export function textFormat(colours: boolean, columns: () => number): Format {
   return (event) => {
     const time = clock(event.timeMs);
     const pid = ('pid' in event && event.pid !== 0 ? String(event.pid) : '-').padStart(PID_COLUMNS);
-    const kinds = event.kind === 'overflow' ? 'overflow' : 'kinds' in event ? event.kinds.join(',') : event.kind;
+    const kinds = kindsText(event);
     const gap = ' '.repeat(Math.max(0, KINDS_COLUMNS - kinds.length));
     const room = columns() - (time.length + PID_COLUMNS + Math.max(KINDS_COLUMNS, kinds.length) + 6);
     const place = placeOf(event, columns() === 0 ? Number.POSITIVE_INFINITY : Math.max(8, room));
     return `${paint('dim', time)}  ${paint('dim', pid)}  ${paint(styleOf(event), kinds)}${gap}  ${place}`;
   };
+}
+
+/** A new file is first of all new: the list has no order of its own. */
+function kindsText(event: SubtreeEvent): string {
+  if (!('kinds' in event)) return event.kind;
+  const kinds: readonly string[] = event.kinds;
+  return (kinds.includes('create') ? ['create', ...kinds.filter((kind) => kind !== 'create')] : kinds).join(',');
 }
 
 function clock(timeMs: number): string {

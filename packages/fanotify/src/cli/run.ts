@@ -42,6 +42,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     .description('See what happens to files on Linux.')
     .version(version)
     .addHelpText('after', EXAMPLES)
+    .showHelpAfterError("Try 'fanotify --help'.")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void process.stdout.write(text),
@@ -52,7 +53,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     ending = ended;
   });
   // Settings are inherited only by commands that the program makes itself.
-  program.addCommand(watch.copyInheritedSettings(program));
+  program.addCommand(watch.copyInheritedSettings(program).showHelpAfterError("Try 'fanotify help watch'."));
   try {
     await program.parseAsync([...args], { from: 'user' });
     return ending;

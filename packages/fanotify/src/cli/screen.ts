@@ -93,7 +93,7 @@ export class Screen {
 
   #draw(): string {
     const lost = this.#overflows === 0 ? 'none lost' : `LOST ${this.#overflows} times`;
-    const text = ` ${this.#lines} events · ${Math.round(this.#perSecond)}/s · ${lost} · Ctrl-C ends `;
+    const text = ` ${this.#lines} ${this.#lines === 1 ? 'event' : 'events'} · ${Math.round(this.#perSecond)}/s · ${lost} · Ctrl-C ends `;
     // One column stays free: writing into the last one would wrap on some terminals.
     this.#drawn = `\x1b[7m${shortened(text, Math.max(1, (this.#output.terminal?.columns ?? 80) - 1))}\x1b[0m`;
     return this.#drawn;

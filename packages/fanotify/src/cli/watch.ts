@@ -1,14 +1,16 @@
 // `fanotify watch`: prints what happens to files and directories, one line an event.
 
+import { constants } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
-import { type FileEventName, Group, UnsupportedError } from '../index.ts';
-import { markSubtrees, type Subtrees } from '../scope/subtree.ts';
+import { type FileEventName, Group, GroupClosedError, UnsupportedError } from '../index.ts';
+import { markSubtrees, type Subtree, type Subtrees } from '../scope/subtree.ts';
 import { parseEvents } from './events.ts';
-import { reasonOf } from './failure.ts';
+import { reasonOf, UserError } from './failure.ts';
 import { jsonLine, textFormat } from './lines.ts';
-import { OutputError } from './output.ts';
+import { type Output, OutputError } from './output.ts';
 import type { Ending, Surroundings } from './run.ts';
 import { Screen } from './screen.ts';
+import { Stopping } from './stopping.ts';
 import { shown } from './text.ts';
 
 interface WatchOptions {
@@ -58,7 +60,6 @@ export function watchCommand(surroundings: Surroundings, ended: (ending: Ending)
     .option('--count <n>', 'end after so many events', wholeNumber)
     .option('--timeout <seconds>', 'end after so many seconds, with exit status 2', seconds)
     .addHelpText('after', HELP)
-    .showHelpAfterError("Try 'fanotify help watch'.")
     .action(async (paths: string[], options: WatchOptions) => ended(await watch(paths, options, surroundings)));
 }
 
@@ -84,65 +85,75 @@ function seconds(text: string): number {
 const DEFAULT_EVENTS: readonly FileEventName[] = ['create', 'modify', 'attrib', 'delete', 'rename'];
 const BEFORE_RENAME: readonly FileEventName[] = ['create', 'modify', 'attrib', 'delete', 'movedFrom', 'movedTo'];
 
-type Stop = NodeJS.Signals | 'timeout' | 'count';
-
 async function watch(paths: readonly string[], options: WatchOptions, surroundings: Surroundings): Promise<Ending> {
   const kernel = surroundings.kernel();
   const output = surroundings.openOutput();
-  const screen = new Screen(output, surroundings.say);
-  let stop: Stop | undefined;
   const group = await Group.open({ ownEvents: false, kernel });
-  const end = (why: Stop) => {
-    stop ??= why;
-    void group.close();
-  };
-  const off = endings(end, options.timeout, surroundings.abort);
-  let subtrees: Subtrees | undefined;
-  let written = 0;
-  let unwritten = 0;
+  const screen = new Screen(output, surroundings.say);
+  const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
+  const count = { written: 0, unwritten: 0 };
   try {
-    subtrees = await mark(group, paths, options);
+    const subtrees = await mark(group, paths, options);
     announce(subtrees, options, screen);
-    const terminal = output.terminal;
-    const format = options.json
-      ? jsonLine
-      : textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0));
-    const left = () => (options.count === undefined ? Number.POSITIVE_INFINITY : options.count - written);
-    for await (const batch of subtrees.batches()) {
-      const events = batch.length > left() ? batch.slice(0, left()) : batch;
-      unwritten = events.length;
-      await screen.print(events.map(format), group.counters.overflows, (lines) => {
-        written += lines;
-        unwritten -= lines;
-      });
-      if (left() <= 0) end('count');
+    await Promise.race([print(group, subtrees, options, output, screen, count), stopping.overdue]);
+    if (stopping.why === undefined && !(count.written === options.count)) {
+      throw new UserError(`${subtrees.roots.map(goneText).join(', ')}: nothing is left to watch`);
     }
   } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    if (error.code === 'EPIPE') return { status: 0 };
-    const lost = unwritten === 1 ? '1 event that was read is' : `${unwritten} events that were read are`;
-    surroundings.say(
-      `fanotify: standard output cannot be written: ${reasonOf(error.cause)}; ${lost} not in it, after ${written} that are`,
-    );
-    return { status: 1 };
+    if (error instanceof OutputError && error.code === 'EPIPE') return { status: 0 };
+    if (error instanceof OutputError) {
+      const reason = reasonOf(error.cause);
+      throw new UserError(
+        `standard output cannot be written: ${reason}; ${count.written} events are in it${missing(count)}`,
+      );
+    }
+    // Closed while directories were being marked.
+    if (!(error instanceof GroupClosedError) || stopping.why === undefined) throw error;
   } finally {
-    off();
+    stopping.end();
     await screen.close();
     await group.close();
   }
+  if (stopping.why === undefined) return { status: 0 };
+  if (stopping.why === 'timeout') return { status: 2 };
   const { overflows } = group.counters;
-  if (stop === undefined) {
-    screen.say(
-      `fanotify: ${subtrees.roots.map(({ path }) => shown(path)).join(', ')} is gone: nothing is left to watch`,
-    );
-    return { status: 1 };
+  const lost = overflows === 0 ? 'none lost' : `events lost ${overflows === 1 ? 'once' : `${overflows} times`}`;
+  screen.say(`${count.written} ${count.written === 1 ? 'event' : 'events'}, ${lost}${missing(count)}`);
+  return { status: 128 + constants.signals[stopping.why], signal: stopping.why };
+}
+
+function goneText({ path, gone }: Subtree): string {
+  return gone === 'moved' ? `${path} was moved to where it cannot be followed without root` : `${path} is gone`;
+}
+
+function missing({ unwritten }: { unwritten: number }): string {
+  if (unwritten === 0) return '';
+  return unwritten === 1 ? ', and 1 that was read is not' : `, and ${unwritten} that were read are not`;
+}
+
+/** Prints until the group is closed, all roots are gone, or there are as many as were asked for. */
+async function print(
+  group: Group<'handle'>,
+  subtrees: Subtrees,
+  options: WatchOptions,
+  { terminal }: Output,
+  screen: Screen,
+  count: { written: number; unwritten: number },
+): Promise<void> {
+  const format = options.json
+    ? jsonLine
+    : textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0));
+  const left = () => (options.count === undefined ? Number.POSITIVE_INFINITY : options.count - count.written);
+  // Nothing more is asked for before what there is is written: what a slow reader has no room for waits in the kernel.
+  for await (const batch of subtrees.batches()) {
+    const events = batch.length > left() ? batch.slice(0, left()) : batch;
+    count.unwritten = events.length;
+    await screen.print(events.map(format), group.counters.overflows, (lines) => {
+      count.written += lines;
+      count.unwritten -= lines;
+    });
+    if (left() <= 0) return;
   }
-  if (stop === 'timeout') return { status: 2 };
-  if (stop === 'count') return { status: 0 };
-  screen.say(
-    `${written} ${written === 1 ? 'event' : 'events'}, ${overflows === 0 ? 'none lost' : `lost ${overflows} times`}`,
-  );
-  return { status: 128 + (stop === 'SIGINT' ? 2 : stop === 'SIGTERM' ? 15 : 1), signal: stop };
 }
 
 /** Marks, without renames where the kernel has none and nobody asked for them. */
@@ -165,38 +176,25 @@ function announce(subtrees: Subtrees, { recursive }: WatchOptions, screen: Scree
   const roots = subtrees.roots;
   const names = roots.map(({ path }) => shown(path)).join(', ');
   const marked = subtrees.markedDirectories;
-  const how = !recursive
-    ? ''
-    : ` and below (${
-        marked === 0
-          ? 'by a mark on the file system'
-          : `${marked} ${marked === 1 ? 'directory' : 'directories'} marked one by one, as without root`
-      })`;
+  const directories = `${marked} ${marked === 1 ? 'directory' : 'directories'} marked`;
+  const because = roots.find((root) => root.because)?.because;
+  const reason = because === 'privilege' ? 'without root' : 'the file system takes no mark as a whole';
+  const how = recursive
+    ? ` and below (${because ? `${directories}: ${reason}` : 'by one mark on the file system'})`
+    : '';
   screen.say(`watching ${names}${how}`);
   const { unreadable } = subtrees;
   const [first] = unreadable;
   if (first !== undefined) {
-    const others = unreadable.size === 1 ? '' : ` and ${unreadable.size - 1} more directories`;
+    const others =
+      unreadable.size === 1
+        ? ''
+        : ` and ${unreadable.size - 1} other ${unreadable.size === 2 ? 'directory' : 'directories'}`;
     screen.say(`fanotify: ${shown(first)}${others} cannot be read by this user: what happens there is not seen`);
   }
-  if (subtrees.unheard.length > 0) {
+  if (subtrees.unheard.size > 0) {
     screen.say(
-      `fanotify: not seen, since these file systems cannot be marked: ${subtrees.unheard.map(shown).join(', ')}`,
+      `fanotify: not seen, since these file systems cannot be marked: ${[...subtrees.unheard].map((path) => shown(path)).join(', ')}`,
     );
   }
-}
-
-/** Calls `end` at the first signal or the time-out; the result undoes it. */
-function endings(end: (why: Stop) => void, timeoutSeconds?: number, abort?: AbortSignal): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const listeners = signals.map((signal) => [signal, () => end(signal)] as const);
-  for (const [signal, listener] of listeners) process.once(signal, listener);
-  const timer = timeoutSeconds === undefined ? undefined : setTimeout(() => end('timeout'), timeoutSeconds * 1000);
-  const onAbort = () => end('SIGINT');
-  abort?.addEventListener('abort', onAbort, { once: true });
-  return () => {
-    for (const [signal, listener] of listeners) process.removeListener(signal, listener);
-    clearTimeout(timer);
-    abort?.removeEventListener('abort', onAbort);
-  };
 }

@@ -1,8 +1,17 @@
 // Handle → path for directories: a bounded cache that follows renames where the group hears them, in the queue's order, and
 // that checks every path once per read where it does not.
 
-import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH } from '../abi/index.ts';
-import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_HANDLE_FID,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+} from '../abi/index.ts';
+import { type Kernel, KernelError, type KernelPath, type NamedHandle } from '../kernel/index.ts';
 import { readMounts } from './mounts.ts';
 import { joinPath, ResolvedPath } from './path.ts';
 
@@ -94,7 +103,7 @@ export class DirectoryPaths {
       return undefined;
     }
     try {
-      const { handle, mountId } = kernel.nameToHandleAt(fd, '', AT_EMPTY_PATH);
+      const { handle, mountId } = handleAt(kernel, fd, '', AT_EMPTY_PATH);
       const fsid = fsidKey(kernel, fd);
       const key = fsid + handle.toString('latin1');
       const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
@@ -132,6 +141,16 @@ export class DirectoryPaths {
     } else {
       directory.absolute = absolute;
     }
+  }
+
+  /** Takes a marked object to be where it was last, until the next round. */
+  assume(key: HandleKey, absolute: Buffer): void {
+    const directory = this.#marked.get(key);
+    if (!directory) return;
+    directory.location = undefined;
+    directory.absolute = absolute;
+    directory.checkedIn = this.#round;
+    this.#generation++;
   }
 
   /** Lets go of an object that is no longer marked. */
@@ -336,12 +355,12 @@ export class DirectoryPaths {
     for (let attempt = 0; attempt < 3; attempt++) {
       const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
       try {
-        const self = kernel.nameToHandleAt(AT_FDCWD, absolute, 0);
+        const self = handleAt(kernel, AT_FDCWD, absolute, 0);
         // The link shows names of other mounts and of deleted directories too: only a path that leads back is one.
         if (fsid + self.handle.toString('latin1') !== key || fsidKey(kernel, absolute) !== fsid) continue;
         const slash = absolute.lastIndexOf(0x2f);
         if (absolute.length === 1) return { location: undefined, absolute };
-        const parent = kernel.nameToHandleAt(AT_FDCWD, absolute.subarray(0, Math.max(1, slash)), 0);
+        const parent = handleAt(kernel, AT_FDCWD, absolute.subarray(0, Math.max(1, slash)), 0);
         if (!kernel.readlink(`/proc/self/fd/${fd}`).equals(absolute)) continue;
         if (parent.mountId !== self.mountId) return { location: undefined, absolute };
         const location = {
@@ -359,7 +378,7 @@ export class DirectoryPaths {
   /** The key of what is at a path now, if it is on that file system. */
   #keyOf(path: Buffer, fsid: string): HandleKey | undefined {
     try {
-      const { handle } = this.#kernel.nameToHandleAt(AT_FDCWD, path, 0);
+      const { handle } = handleAt(this.#kernel, AT_FDCWD, path, 0);
       return fsidKey(this.#kernel, path) === fsid ? fsid + handle.toString('latin1') : undefined;
     } catch (error) {
       if (error instanceof KernelError) return undefined;
@@ -381,6 +400,19 @@ function newDirectory(key: HandleKey): Directory {
     generation: 0,
     base: undefined,
   };
+}
+
+/**
+ * The handle that events have for a path. Some file systems, overlayfs in containers among them, have handles that only identify
+ * (AT_HANDLE_FID, Linux 6.5): the same that fanotify reports.
+ */
+function handleAt(kernel: Kernel, dirfd: number, path: KernelPath, flags: number): NamedHandle {
+  try {
+    return kernel.nameToHandleAt(dirfd, path, flags);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== 'EOPNOTSUPP') throw error;
+    return kernel.nameToHandleAt(dirfd, path, flags | AT_HANDLE_FID);
+  }
 }
 
 /** An fsid as the eight bytes that start a {@link HandleKey}. */

@@ -1,10 +1,11 @@
 // Subtrees: what kernel marks and a path filter make of some roots. A filesystem mark where it is permitted, which misses nothing;
 // else inode marks down the tree.
 
-import { AT_FDCWD, FAN_CREATE, FAN_DELETE, FAN_DELETE_SELF, FAN_MOVE_SELF, O_CLOEXEC, O_PATH } from '../abi/index.ts';
+import { AT_FDCWD, FAN_CREATE, FAN_DELETE, FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
 import {
   InvalidOptionsError,
   LimitError,
+  NotDirectoryError,
   NotPermittedError,
   UnsupportedError,
   UnsupportedFilesystemError,
@@ -15,7 +16,7 @@ import type { KernelEvent } from '../group/kernel-event.ts';
 import { type FileEventName, maskOf } from '../group/names.ts';
 import type { HandleKey } from '../identity/directories.ts';
 import { readMounts } from '../identity/mounts.ts';
-import { ResolvedPath } from '../identity/path.ts';
+import { joinPath, ResolvedPath } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
 import { type Finding, type FoundEvent, foundEvent } from './found.ts';
 import { compileExclusion, isAtOrBelow, isEntry, relativePath } from './places.ts';
@@ -40,8 +41,11 @@ export interface Subtree {
   /** Where it is now; its last path when it is gone. */
   readonly path: string;
   readonly how: 'filesystem' | 'inodes';
+  /** Why each directory below has a mark of its own: no privilege for a filesystem mark, or a file system that takes none. */
+  readonly because?: 'privilege' | 'filesystem';
   readonly directory: boolean;
-  readonly gone: boolean;
+  /** `moved`: to where it cannot be followed without privilege. */
+  readonly gone?: 'deleted' | 'moved';
 }
 
 /** What subtrees tell. */
@@ -82,11 +86,10 @@ const S_IFDIR = 0o040000;
 interface Root {
   readonly key: HandleKey;
   readonly how: Subtree['how'];
+  readonly because: Subtree['because'];
   readonly directory: boolean;
-  /** Inode marks: O_PATH, so that the root is found again wherever it is moved. Keeps its file system mounted. */
-  fd: number | undefined;
   path: ResolvedPath;
-  gone: boolean;
+  gone: Subtree['gone'];
 }
 
 /** Marked subtrees of a group. */
@@ -106,7 +109,7 @@ export class Subtrees {
   #seq = 0;
   readonly #markedFilesystems = new Set<string>();
   /** Mount points below a root whose file systems cannot be marked. */
-  readonly unheard: string[] = [];
+  readonly unheard: Set<string> = new Set();
 
   /** Use {@link markSubtrees}. */
   constructor(group: Group<'handle'>, options: SubtreeOptions) {
@@ -125,7 +128,9 @@ export class Subtrees {
 
   /** The roots, in the order given. */
   get roots(): Subtree[] {
-    return this.#roots.map(({ path, how, directory, gone }) => ({ path: path.raw.toString(), how, directory, gone }));
+    return this.#roots.map(({ path, how, because, directory, gone }) => {
+      return { path: path.raw.toString(), how, ...(because && { because }), directory, ...(gone && { gone }) };
+    });
   }
 
   /** How many directories have a mark of their own. */
@@ -147,8 +152,13 @@ export class Subtrees {
   async add(path: KernelPath): Promise<void> {
     const isDirectory = this.#isDirectory(path);
     if (!this.#recursive) return this.#addSingle(path, isDirectory);
-    // Checked here too, since a filesystem mark is content with any path.
-    if (!isDirectory) await this.#group.mark(path, { events: ['attrib'], onlyDirectory: true });
+    // A filesystem mark would be content with any path.
+    if (!isDirectory) {
+      const shown = JSON.stringify(path.toString());
+      throw new NotDirectoryError(`${shown} is not a directory: nothing is below it, watch it without recursion`, {
+        path: path.toString(),
+      });
+    }
     try {
       await this.#markFilesystem(path);
       await this.#markRootItself(path, ['deleteSelf']);
@@ -156,7 +166,7 @@ export class Subtrees {
       await this.#markMountsBelow();
     } catch (error) {
       if (!(error instanceof NotPermittedError) && !(error instanceof UnsupportedFilesystemError)) throw error;
-      await this.#markTree(path);
+      await this.#markTree(path, error instanceof NotPermittedError ? 'privilege' : 'filesystem');
     }
   }
 
@@ -166,23 +176,12 @@ export class Subtrees {
    * @throws LimitError when there are not marks enough for a new directory: rather than to go on half blind.
    */
   async *batches(): AsyncGenerator<readonly SubtreeEvent[], void, void> {
-    try {
-      for await (const batch of this.#group.batches()) {
-        const told: SubtreeEvent[] = [];
-        // In a group that reports handles every event is of this class.
-        for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
-        if (told.length > 0) yield told;
-        if (this.#roots.every(({ gone }) => gone)) return;
-      }
-    } finally {
-      this.#release();
-    }
-  }
-
-  #release(): void {
-    for (const root of this.#roots) {
-      if (root.fd !== undefined) this.#inside.kernel.close(root.fd);
-      root.fd = undefined;
+    for await (const batch of this.#group.batches()) {
+      const told: SubtreeEvent[] = [];
+      // In a group that reports handles every event is of this class.
+      for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
+      if (told.length > 0) yield told;
+      if (this.#roots.every(({ gone }) => gone)) return;
     }
   }
 
@@ -202,7 +201,7 @@ export class Subtrees {
     const asked = this.#options.events.filter((name) => isDirectory || !OF_DIRECTORIES.has(name));
     if (asked.length === 0) {
       throw new InvalidOptionsError(
-        `${JSON.stringify(path.toString())} is a file: ${this.#options.events.join(', ')} happen in directories alone`,
+        `${JSON.stringify(path.toString())} is a file, and ${this.#options.events.join(', ')} are events of directories: watch the directory that it is in`,
       );
     }
     await this.#markRootItself(path, [...asked, 'deleteSelf', 'moveSelf', ...(this.#options.rootEvents ?? [])]);
@@ -219,7 +218,7 @@ export class Subtrees {
     );
   }
 
-  async #markTree(path: KernelPath): Promise<void> {
+  async #markTree(path: KernelPath, because: Subtree['because']): Promise<void> {
     const root = Buffer.from(path);
     await this.#withRename(async (rename) => {
       const events: FileEventName[] = [...this.#options.events, 'create', 'delete', 'deleteSelf', ...rename];
@@ -231,7 +230,7 @@ export class Subtrees {
         if (!(error instanceof LimitError)) throw error;
       }
     });
-    this.#remember(root, 'inodes', true);
+    this.#remember(root, 'inodes', true, because);
     await this.#tree?.markRoot(root, { isExcluded: this.#excludedPath });
   }
 
@@ -266,41 +265,55 @@ export class Subtrees {
         await this.#markFilesystem(mount.mountPoint);
       } catch (error) {
         if (error instanceof UnsupportedError) throw error;
-        this.unheard.push(mount.mountPoint.toString());
+        this.unheard.add(mount.mountPoint.toString());
       }
     }
   }
 
-  #remember(path: KernelPath, how: Root['how'], directory: boolean): void {
-    const { kernel, paths, queue } = this.#inside;
-    const fd = kernel.openAt(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+  #remember(path: KernelPath, how: Root['how'], directory: boolean, because?: Subtree['because']): void {
+    const { paths, queue } = this.#inside;
     const key = paths.add(path, { keep: false })?.key;
-    const now = new ResolvedPath(kernel.readlink(`/proc/self/fd/${fd}`), 'reading');
-    if (key === undefined || how === 'filesystem') kernel.close(fd);
-    if (key === undefined) throw new UnsupportedFilesystemError('the file system has no file handles');
-    const resolved = directory ? paths.resolve(key, queue) : undefined;
-    this.#roots.push({
-      key,
-      how,
-      directory,
-      fd: how === 'filesystem' ? undefined : fd,
-      path: resolved ?? now,
-      gone: false,
-    });
+    if (key === undefined) {
+      throw new UnsupportedFilesystemError(
+        `the file system of ${JSON.stringify(path.toString())} has no file handles, by which events name files`,
+        { path: path.toString() },
+      );
+    }
+    const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(Buffer.from(path), 'reading');
+    this.#roots.push({ key, how, because, directory, path: now, gone: undefined });
   }
 
   // Filtering, as of each event.
 
-  /** Roots with inode marks may have been moved by way of places that are not marked. */
+  /**
+   * A root with an inode mark that is renamed says so, but not where it is. Whoever may not open handles looks for it where it was.
+   * No descriptor is kept for this: it would keep the kernel from telling that the root is deleted.
+   */
   #findRoots(): void {
-    const { kernel, paths, queue } = this.#inside;
+    const { paths, queue } = this.#inside;
     for (const root of this.#roots) {
-      if (root.fd === undefined || root.gone || paths.resolve(root.key, queue)) continue;
-      const now = kernel.readlink(`/proc/self/fd/${root.fd}`);
-      paths.add(`/proc/self/fd/${root.fd}`, { keep: true });
-      // What is unlinked has ' (deleted)' there: it keeps its last path.
-      if (paths.resolve(root.key, queue)) root.path = new ResolvedPath(now, 'reading');
+      if (root.how === 'filesystem' || root.gone) continue;
+      const found = paths.resolve(root.key, queue) ?? this.#findBeside(root);
+      if (found) root.path = found;
+      // Deleted, most likely: what is queued still happened there.
+      else paths.assume(root.key, root.path.raw);
     }
+  }
+
+  #findBeside({ key, path }: Root): ResolvedPath | undefined {
+    const { kernel, paths, queue } = this.#inside;
+    const directory = path.raw.subarray(0, Math.max(1, path.raw.lastIndexOf(0x2f)));
+    try {
+      for (const { name } of kernel.readDirectory(directory)) {
+        const candidate = joinPath(directory, name);
+        if (paths.add(candidate, { keep: false, noFollow: true })?.key !== key) continue;
+        paths.add(candidate, { keep: true, noFollow: true });
+        return paths.resolve(key, queue);
+      }
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+    return undefined;
   }
 
   #accepts(event: KernelEvent): boolean {
@@ -318,6 +331,7 @@ export class Subtrees {
     if (root.how === 'filesystem' && (event.maskLow & SELF) === 0) return false;
     if (!isOf(event, root.key)) return false;
     if (!event.place) event.placeAt(root.path, (event.maskLow & DELETE_SELF) !== 0);
+    else if (event.isWhole) root.path = event.place;
     return true;
   }
 
@@ -367,7 +381,8 @@ export class Subtrees {
   #isWanted(event: KernelEvent): boolean {
     if (this.#found.size > 0) this.#settleFound(event);
     const ofRoot = (event.maskLow & SELF) !== 0 ? this.#roots.find(({ key }) => isOf(event, key)) : undefined;
-    if (ofRoot && (event.maskLow & DELETE_SELF) !== 0) ofRoot.gone = true;
+    if (ofRoot && (event.maskLow & DELETE_SELF) !== 0) ofRoot.gone = 'deleted';
+    else if (ofRoot?.how === 'inodes' && !this.#inside.paths.resolveNow(ofRoot.key)) ofRoot.gone ??= 'moved';
     return event.narrow(ofRoot ? this.#askedOfRoots : this.#askedBits);
   }
 

@@ -30,6 +30,7 @@ export class MarkedTree {
   /** Directories without a mark, counted on after the limit was hit to say how many marks are needed. */
   #beyondLimit = 0;
   #limit: LimitError | undefined;
+  #walked = 0;
   /** A directory was not where its event said: it may be found when one above it has been renamed. */
   #lostSome = false;
 
@@ -95,6 +96,8 @@ export class MarkedTree {
     const { kernel, paths } = internalsOf(this.#group as Group);
     const fd = this.#open(path, flags);
     if (fd === undefined) return;
+    // Marking takes no waiting, so that without this neither a signal nor a timer would be heard until a large tree is done.
+    if (++this.#walked % 256 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     try {
       const link = linkTo(fd);
       const place = paths.add(link, { keep: false });
@@ -149,8 +152,7 @@ export class MarkedTree {
       return internalsOf(this.#group as Group).kernel.readDirectory(linkTo(fd));
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      if (error.code === 'EACCES') this.unreadable.add(path.toString());
-      else if (error.code !== 'ENOENT') throw error;
+      if (error.code !== 'ENOENT') this.unreadable.add(path.toString());
       return [];
     }
   }
