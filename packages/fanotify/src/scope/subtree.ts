@@ -90,6 +90,9 @@ interface Root {
   readonly directory: boolean;
   path: ResolvedPath;
   gone: Subtree['gone'];
+  /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
+  isFound: boolean;
+  hasMoved: boolean;
 }
 
 /** Marked subtrees of a group. */
@@ -180,6 +183,10 @@ export class Subtrees {
       const told: SubtreeEvent[] = [];
       // In a group that reports handles every event is of this class.
       for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
+      for (const root of this.#roots) {
+        if (root.hasMoved && !root.isFound) root.gone ??= 'moved';
+        root.hasMoved = false;
+      }
       if (told.length > 0) yield told;
       if (this.#roots.every(({ gone }) => gone)) return;
     }
@@ -280,7 +287,7 @@ export class Subtrees {
       );
     }
     const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(Buffer.from(path), 'reading');
-    this.#roots.push({ key, how, because, directory, path: now, gone: undefined });
+    this.#roots.push({ key, how, because, directory, path: now, gone: undefined, isFound: true, hasMoved: false });
   }
 
   // Filtering, as of each event.
@@ -294,6 +301,7 @@ export class Subtrees {
     for (const root of this.#roots) {
       if (root.how === 'filesystem' || root.gone) continue;
       const found = paths.resolve(root.key, queue) ?? this.#findBeside(root);
+      root.isFound = found !== undefined;
       if (found) root.path = found;
       // Deleted, most likely: what is queued still happened there.
       else paths.assume(root.key, root.path.raw);
@@ -382,7 +390,7 @@ export class Subtrees {
     if (this.#found.size > 0) this.#settleFound(event);
     const ofRoot = (event.maskLow & SELF) !== 0 ? this.#roots.find(({ key }) => isOf(event, key)) : undefined;
     if (ofRoot && (event.maskLow & DELETE_SELF) !== 0) ofRoot.gone = 'deleted';
-    else if (ofRoot?.how === 'inodes' && !this.#inside.paths.resolveNow(ofRoot.key)) ofRoot.gone ??= 'moved';
+    else if (ofRoot) ofRoot.hasMoved = true;
     return event.narrow(ofRoot ? this.#askedOfRoots : this.#askedBits);
   }
 
