@@ -65,7 +65,7 @@ export interface Readiness {
  * but {@link onReadable}; every failure throws a `KernelError`.
  */
 export interface Kernel {
-  /** Which kernel answers, for people: 'Linux 6.18.44', 'Linux 6.1 (emulated)', 'simulated'. */
+  /** Which kernel answers, for people: 'Linux 6.18.44', 'Linux 6.18.44 (emulated 6.1)', 'simulated'. */
   readonly name: string;
   /** Its version as uname(2) tells it: '6.18.44-generic', or of an emulated one just '6.1'. */
   readonly release: string;

@@ -26,7 +26,7 @@ let shared: LinuxKernel | undefined;
  *
  * @example
  * import { linuxKernel } from 'fanotify/kernel';
- * if (process.platform === 'linux') console.log(linuxKernel().name); // Linux 6.18.44
+ * if (process.platform === 'linux') console.log(linuxKernel().name); // e.g. Linux 6.18.44
  */
 export function linuxKernel(): Kernel {
   shared ??= new LinuxKernel();

@@ -88,7 +88,7 @@ export interface Capabilities {
  * import { linuxKernel, probe } from 'fanotify/kernel';
  * if (process.platform === 'linux') {
  *   const can = probe(linuxKernel());
- *   console.log(can.fanotify, can.descriptors, can.events.FAN_PRE_ACCESS); // yes denied denied
+ *   console.log(can.fanotify, can.descriptors, can.events.FAN_PRE_ACCESS); // e.g. yes denied denied
  * }
  */
 export function probe(kernel: Kernel): Capabilities {
