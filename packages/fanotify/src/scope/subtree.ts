@@ -184,12 +184,17 @@ export class Subtrees {
       // In a group that reports handles every event is of this class.
       for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
       for (const root of this.#roots) {
-        if (root.hasMoved && !root.isFound) root.gone ??= 'moved';
+        if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) root.gone = 'moved';
         root.hasMoved = false;
       }
       if (told.length > 0) yield told;
       if (this.#roots.every(({ gone }) => gone)) return;
     }
+  }
+
+  /** A mark goes with its inode: of a root that is deleted the event is still to come. */
+  #isStillMarked({ key }: Root): boolean {
+    return this.#group.marks().some(({ handle }) => handle !== undefined && key.endsWith(handle.toString('latin1')));
   }
 
   // Marking.
