@@ -228,7 +228,11 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     const { handle, mountId } = kernel.nameToHandleAt(AT_FDCWD, directory, 0);
     expect(handle.length).toBe(8 + handle.readUInt32LE(0));
     expect(handle.readUInt32LE(0)).toBeGreaterThan(0);
-    const ids = kernel.readFile('/proc/self/mountinfo').toString().split('\n').map(Number.parseInt);
+    const ids = kernel
+      .readFile('/proc/self/mountinfo')
+      .toString()
+      .split('\n')
+      .map((line) => Number.parseInt(line, 10));
     expect(ids).toContain(mountId);
     expectFailure(
       () => kernel.nameToHandleAt(AT_FDCWD, '/proc/sys', 0),
