@@ -28,6 +28,15 @@ import {
   FAN_REPORT_TID,
   FAN_UNLIMITED_MARKS,
   FAN_UNLIMITED_QUEUE,
+  O_APPEND,
+  O_CLOEXEC,
+  O_DSYNC,
+  O_LARGEFILE,
+  O_NOATIME,
+  O_NONBLOCK,
+  O_RDWR,
+  O_SYNC,
+  O_WRONLY,
 } from '../abi/index.ts';
 import { InvalidOptionsError, UnknownEventError } from './errors.ts';
 import type { GroupMode } from './events.ts';
@@ -53,6 +62,10 @@ const REPORTS = {
   mount: FAN_REPORT_MNT,
 } as const;
 
+const O_ACCMODE = O_WRONLY | O_RDWR;
+// fanotify_init(2), event_f_flags.
+const EVENT_FLAGS = O_ACCMODE | O_APPEND | O_DSYNC | O_SYNC | O_NONBLOCK | O_NOATIME | O_LARGEFILE | O_CLOEXEC;
+
 const SCOPES = {
   inode: FAN_MARK_INODE,
   mount: FAN_MARK_MOUNT,
@@ -71,16 +84,19 @@ export function scopeFlag(scope: MarkScope): number {
   return SCOPES[lookUp(SCOPES, scope, 'scope')];
 }
 
-/** The flags of fanotify_init(2) for a group. */
-export function initFlags(options: GroupOptions): number {
+/** The flags of fanotify_init(2) for a group, and those that a kernel which lacks them may leave out. */
+export function initFlags(options: GroupOptions): { flags: number; wished: number } {
   let flags: number = FAN_CLOEXEC | FAN_NONBLOCK | CLASSES[lookUp(CLASSES, options.class ?? 'notification', 'class')];
-  const report: readonly string[] = options.report ?? ['name', 'targetFid'];
+  const report: readonly string[] = options.report ?? ['name', 'fid'];
   for (const name of report) flags |= REPORTS[lookUp(REPORTS, name, 'report')];
   if (options.queue === 'unlimited') flags |= FAN_UNLIMITED_QUEUE;
   if (options.marks === 'unlimited') flags |= FAN_UNLIMITED_MARKS;
   if ('audit' in options && options.audit) flags |= FAN_ENABLE_AUDIT;
   assertGroupMakesSense(options, flags);
-  return flags;
+  // Without targets, paths are as of reading. Without fdError, an event whose file cannot be opened is lost in silence
+  // when others were read before it (fanotify_read).
+  const wished = !options.report ? FAN_REPORT_TARGET_FID : modeOf(flags) === 'descriptor' ? FAN_REPORT_FD_ERROR : 0;
+  return { flags, wished: wished & ~flags };
 }
 
 function assertGroupMakesSense(options: GroupOptions, flags: number): void {
@@ -96,6 +112,17 @@ function assertGroupMakesSense(options: GroupOptions, flags: number): void {
   if (mode !== 'descriptor' && (flags & (FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT)) !== 0) {
     throw new InvalidOptionsError(
       `class: '${options.class}' needs descriptors: say report: [], without 'fid', 'dirFid', 'name', 'targetFid' and 'mount'`,
+    );
+  }
+  if (options.ownEvents === false && (flags & FAN_REPORT_TID) !== 0) {
+    throw new InvalidOptionsError(
+      "ownEvents: false and report: ['tid'] exclude each other: events then name threads, and not whose they are",
+    );
+  }
+  const eventFlags = 'eventFlags' in options ? (options.eventFlags ?? 0) : 0;
+  if ((eventFlags & ~EVENT_FLAGS) !== 0 || (eventFlags & O_ACCMODE) === O_ACCMODE) {
+    throw new InvalidOptionsError(
+      `eventFlags: 0x${(eventFlags >>> 0).toString(16)} has more than O_RDONLY, O_WRONLY or O_RDWR with O_APPEND, O_DSYNC, O_SYNC, O_NONBLOCK, O_NOATIME, O_LARGEFILE and O_CLOEXEC`,
     );
   }
   const bufferBytes = options.bufferBytes ?? 4096;

@@ -10,6 +10,7 @@ import {
   FAN_MARK_REMOVE,
   FAN_ONDIR,
   FAN_RENAME,
+  FAN_REPORT_PIDFD,
   FAN_REPORT_TARGET_FID,
   O_CLOEXEC,
   O_LARGEFILE,
@@ -30,6 +31,12 @@ import { Waiter } from './waiter.ts';
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const DEFAULT_BUFFER_BYTES = 256 * 1024;
+const COMPANIONS = FAN_ONDIR | FAN_EVENT_ON_CHILD;
+const AHEAD_BYTES = 1024 * 1024;
+// Every event that is read holds its descriptors open until it is done with: a read takes a few hundred at most.
+const BUFFER_BYTES_OF_DESCRIPTORS = 8 * 1024;
+const BUFFER_BYTES_OF_PIDFDS = 32 * 1024;
+const AHEAD_BYTES_OF_PIDFDS = 64 * 1024;
 
 /** What scopes, which are made of a group's marks and a filter, need of it and users do not. Not a public face. */
 export interface GroupInternals {
@@ -83,7 +90,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   /** The batch that is being handed out, and how far. */
   #batch: KernelEvent[] = [];
   #next = 0;
-  #current: KernelEvent | undefined;
+  /** Events with descriptors that consumers hold. */
+  readonly #lent = new Set<readonly KernelEvent[]>();
   /** What the last read left in the kernel's queue, as far as it told. */
   #rest: 'empty' | 'unknown' | 'more' = 'empty';
   #turn: Promise<unknown> = Promise.resolve();
@@ -100,17 +108,16 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     given.signal?.throwIfAborted();
     const kernel = given.kernel ?? linuxKernel();
     const eventFlags = ('eventFlags' in given ? (given.eventFlags ?? 0) : 0) | O_CLOEXEC | O_LARGEFILE;
-    let flags = initFlags(given);
+    const { flags: asked, wished } = initFlags(given);
+    let flags: number = asked | wished;
     let fd: number;
     try {
       fd = kernel.fanotifyInit(flags, eventFlags);
     } catch (error) {
-      // Nobody asked for targetFid: before Linux 5.17 paths do without.
-      const spared = flags & ~FAN_REPORT_TARGET_FID;
-      if (given.report !== undefined || !(error instanceof KernelError) || error.code !== 'EINVAL') {
+      if (wished === 0 || !(error instanceof KernelError) || error.code !== 'EINVAL') {
         throw explainInit(kernel, error, flags);
       }
-      flags = spared;
+      flags = asked;
       try {
         fd = kernel.fanotifyInit(flags, eventFlags);
       } catch (second) {
@@ -125,13 +132,21 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     this.fd = fd;
     this.mode = modeOf(flags) as Mode;
     this.#hearsTargets = (flags & FAN_REPORT_TARGET_FID) !== 0;
+    const hasPidfds = (flags & FAN_REPORT_PIDFD) !== 0;
     this.#paths = new DirectoryPaths(kernel, options.maxDirectories);
     this.#queue = new EventQueue({
       kernel,
       fd,
       paths: this.#paths,
       leaveOutOwn: options.ownEvents === false,
-      bufferBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES,
+      bufferBytes:
+        options.bufferBytes ??
+        (this.mode === 'descriptor'
+          ? BUFFER_BYTES_OF_DESCRIPTORS
+          : hasPidfds
+            ? BUFFER_BYTES_OF_PIDFDS
+            : DEFAULT_BUFFER_BYTES),
+      aheadBytes: hasPidfds ? AHEAD_BYTES_OF_PIDFDS : AHEAD_BYTES,
     });
     this.#waiter = new Waiter(kernel, fd);
     this.#signal = options.signal;
@@ -141,7 +156,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   /** What became of the events that were read. */
   get counters(): GroupCounters {
     const { delivered, overflows, own, discarded } = this.#queue.counters;
-    return { delivered, overflows, own, discarded };
+    return { delivered: delivered - (this.#batch.length - this.#next), overflows, own, discarded };
   }
 
   /**
@@ -190,21 +205,29 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   #learn(target: MarkTarget, scope: MarkScope, mask: bigint, options: MarkOptions<Mode>): void {
     const place = this.#place(target, options.noFollow === true, scope === 'inode' && !options.ignore);
     if (!place || (mask & FAN_RENAME) === 0n) return;
-    if (options.ignore) this.#ignoresRenames = true;
-    else if (!this.#hearsTargets || (mask & FAN_ONDIR) === 0n || ('evictable' in options && options.evictable)) return;
-    else if (scope === 'filesystem') this.#followed.filesystem.add(place.fsid);
-    else if (scope === 'inode') {
-      this.#followed.inode.add(place.key);
-      if (!this.#ignoresRenames) this.#paths.followAlso(place.key);
+    if (options.ignore) {
+      this.#ignoresRenames = true;
+      this.#follow();
       return;
     }
-    this.#follow();
+    if (!this.#hearsTargets || (mask & FAN_ONDIR) === 0n || ('evictable' in options && options.evictable)) return;
+    const places = scope === 'filesystem' ? this.#followed.filesystem : scope === 'inode' ? this.#followed.inode : null;
+    const name = scope === 'filesystem' ? place.fsid : place.key;
+    if (!places || places.has(name)) return;
+    places.add(name);
+    // Events that are queued already may lie before renames that were not heard.
+    this.#queue.afterQueued(() => {
+      if (this.#ignoresRenames || !places.has(name)) return;
+      if (scope === 'inode') this.#paths.followAlso(name);
+      else this.#follow();
+    });
   }
 
   #place(target: MarkTarget, noFollow: boolean, keep: boolean): { key: string; fsid: string } | undefined {
-    return this.#paths.add(typeof target === 'object' && 'fd' in target ? `/proc/self/fd/${target.fd}` : target, {
+    const isDescriptor = typeof target === 'object' && 'fd' in target;
+    return this.#paths.add(isDescriptor ? `/proc/self/fd/${target.fd}` : target, {
       keep,
-      noFollow,
+      noFollow: noFollow && !isDescriptor,
     });
   }
 
@@ -221,7 +244,9 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   async unmark(target: MarkTarget, options: UnmarkOptions = {}): Promise<void> {
     this.#assertOpen();
     const scope = options.scope ?? 'inode';
-    const { flags, mask } = unmarkFlags(options, this.#asked[scope]);
+    // The kernel keeps a mark that has FAN_ONDIR or FAN_EVENT_ON_CHILD and hears nothing.
+    const whole = this.#asked[scope] && this.#asked[scope] | (scope === 'inode' ? COMPANIONS : FAN_ONDIR);
+    const { flags, mask } = unmarkFlags(options, scope === 'mountNamespace' ? this.#asked[scope] : whole);
     const { dirfd, path, shown } = addressOf(target);
     if (mask === 0n)
       throw new NotMarkedError(`${JSON.stringify(shown)} has no such mark in this group`, { path: shown });
@@ -250,6 +275,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     }
     if (scope === 'inode') this.#followed.inode.clear();
     if (scope === 'filesystem') this.#followed.filesystem.clear();
+    if (scope === 'inode') this.#paths.removeAll();
     this.#follow();
   }
 
@@ -266,28 +292,50 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
    * @throws LimitError when the kernel has no descriptor for the next event; the signal's reason when it aborts.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<GroupEvent<Mode>, void, void> {
-    try {
-      for (;;) {
-        this.#current?.release(this.#kernel);
-        this.#current = this.#batch[this.#next] ?? (await this.#nextBatch())?.[0];
-        if (!this.#current) return;
-        this.#next++;
-        yield this.#current as unknown as GroupEvent<Mode>;
+    for (;;) {
+      let event = this.#batch[this.#next];
+      if (!event) {
+        if (!(await this.#fill())) return;
+        event = this.#batch[this.#next];
+        // Another consumer was faster.
+        if (!event) continue;
       }
-    } finally {
-      this.#current?.release(this.#kernel);
-      this.#current = undefined;
+      this.#next++;
+      const lent = event.holdsDescriptors ? this.#lend([event]) : undefined;
+      try {
+        yield event as unknown as GroupEvent<Mode>;
+      } finally {
+        if (lent) this.#release(lent);
+      }
     }
   }
 
   /** Events as they are read, all that one read gave at a time: cheaper per event, and lent until the next batch. */
   async *batches(): AsyncGenerator<readonly GroupEvent<Mode>[], void, void> {
     for (;;) {
-      const rest = this.#next < this.#batch.length ? this.#batch.slice(this.#next) : await this.#nextBatch();
-      if (!rest) return;
+      const events = this.#next === 0 ? this.#batch : this.#batch.slice(this.#next);
       this.#next = this.#batch.length;
-      yield rest as unknown as readonly GroupEvent<Mode>[];
+      if (events.length === 0) {
+        if (await this.#fill()) continue;
+        return;
+      }
+      const lent = this.#lend(events.filter((event) => event.holdsDescriptors));
+      try {
+        yield events as unknown as readonly GroupEvent<Mode>[];
+      } finally {
+        this.#release(lent);
+      }
     }
+  }
+
+  #lend(events: readonly KernelEvent[]): readonly KernelEvent[] {
+    if (events.length > 0) this.#lent.add(events);
+    return events;
+  }
+
+  #release(events: readonly KernelEvent[]): void {
+    this.#lent.delete(events);
+    for (const event of events) event.release(this.#kernel);
   }
 
   /** Lets the process end although somebody waits for events. */
@@ -306,7 +354,10 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     this.#closed = true;
     this.#signal?.removeEventListener('abort', this.#abort);
     this.#waiter.close();
-    this.#queue.counters.discarded += this.#batch.length - this.#next;
+    const rest = this.#batch.slice(this.#next);
+    this.#queue.counters.delivered -= rest.length;
+    this.#queue.counters.discarded += rest.length;
+    for (const events of [rest, ...this.#lent]) this.#release(events);
     this.#queue.discard();
     this.#batch = [];
     this.#next = 0;
@@ -327,32 +378,32 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     if (this.#closed) throw new GroupClosedError();
   }
 
-  /** Whoever asks later waits for whoever asked before. */
-  #nextBatch(): Promise<KernelEvent[] | undefined> {
+  /** Waits until there is something in the batch; false at the end. Whoever asks later waits for whoever asked before. */
+  #fill(): Promise<boolean> {
     const turn = this.#turn.then(() => this.#readBatch());
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
-  async #readBatch(): Promise<KernelEvent[] | undefined> {
+  async #readBatch(): Promise<boolean> {
+    if (this.#next < this.#batch.length) return true;
     if (this.#rest !== 'empty') await (this.#rest === 'more' ? this.#waiter.turn() : this.#waiter.gather());
     for (;;) {
       this.#signal?.throwIfAborted();
-      if (this.#closed) return undefined;
-      const events = this.#read();
-      if (events) return events;
+      if (this.#closed) return false;
+      if (this.#read()) return true;
       await this.#waiter.readable();
     }
   }
 
-  #read(): KernelEvent[] | undefined {
+  #read(): boolean {
     try {
       const events = this.#queue.next();
       this.#rest = !events ? 'empty' : this.#queue.hasMore ? 'more' : 'unknown';
-      if (!events) return undefined;
+      if (!events) return false;
       this.#batch = events;
       this.#next = 0;
-      return events;
+      return true;
     } catch (error) {
       throw explainRead(error);
     }

@@ -203,7 +203,8 @@ export class KernelEvent {
   }
 
   get pathAsOf(): PathAsOf | null {
-    return this.#entry?.directory.asOf ?? this.#whole?.asOf ?? null;
+    const before = this.#oldEntry?.directory.asOf;
+    return before === 'reading' ? before : (this.#entry?.directory.asOf ?? this.#whole?.asOf ?? before ?? null);
   }
 
   get from(): string | null {

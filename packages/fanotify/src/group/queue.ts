@@ -13,9 +13,11 @@ import {
   FAN_RENAME,
 } from '../abi/index.ts';
 import { descriptorPath } from '../identity/descriptor.ts';
-import type { DirectoryPaths, HandleKey, Location, Lookahead } from '../identity/directories.ts';
+import type { DirectoryPaths, Lookahead } from '../identity/directories.ts';
+import type { HandleKey, Location } from '../identity/locator.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { type Batch, type EventKind, KernelEvent } from './kernel-event.ts';
+import { RoundRenames } from './renames.ts';
 
 const ONDIR = Number(FAN_ONDIR);
 const CREATE = Number(FAN_CREATE);
@@ -27,8 +29,6 @@ const MOUNT = Number(FAN_MNT_ATTACH | FAN_MNT_DETACH);
 
 /** The most that one event takes: a header, three records with a name of 255 bytes and a handle of 128 each, a pidfd. */
 const LARGEST_EVENT = 2048;
-/** How much may be read ahead of what is delivered, to learn of renames behind the event at hand. */
-const AHEAD_BYTES = 1 << 20;
 
 /** What the queue counts. Everything that is read is delivered, own (the caller's), outside, or discarded at close. */
 export interface QueueCounters {
@@ -50,6 +50,8 @@ export interface QueueOptions {
   /** Leave out what the calling process does itself. */
   readonly leaveOutOwn: boolean;
   readonly bufferBytes: number;
+  /** How much may be read ahead of what is delivered, to learn of renames behind the event at hand. */
+  readonly aheadBytes: number;
 }
 
 /** Says of each event, at the moment that its path is as of, whether it is wanted: what a scope is made of. */
@@ -63,8 +65,16 @@ export interface EventFilter {
 /** Events that are read and not yet delivered. */
 interface Ahead {
   readonly events: KernelEvent[];
+  readonly bytes: number;
   /** Grows whenever a read has emptied the kernel's queue: events of different rounds were never merged. */
   readonly round: number;
+}
+
+/** A change of a directory's place. */
+interface Change {
+  readonly from: Location | 'elsewhere';
+  /** How many overflows were read before it. */
+  readonly overflows: number;
 }
 
 /** The reading end of a group. Synchronous: {@link next} never waits. */
@@ -83,15 +93,16 @@ export class EventQueue implements Lookahead {
   readonly #buffer: Buffer;
   readonly #cursor = new EventCursor(Buffer.alloc(0));
   #ahead: Ahead[] = [];
+  #aheadBytes = 0;
   #round = 0;
   #lastReadWasFull = false;
-  #overflowsAhead = 0;
-  /** By directory: where it was before each change of its place that is read and not delivered, in the queue's order. */
-  readonly #changes = new Map<HandleKey, Location[]>();
-  /** Directories renamed in the round that is being delivered. */
-  readonly #renamed = new Set<HandleKey>();
-  #renamedRound = -1;
-  #lent: KernelEvent[] = [];
+  /** How many overflows were read, and how many delivered. */
+  #overflowsRead = 0;
+  #overflowsDelivered = 0;
+  /** By directory: each change of its place that is read and not delivered, in the queue's order. */
+  readonly #changes = new Map<HandleKey, Change[]>();
+  readonly #renames = new RoundRenames();
+  #later: { readonly round: number; readonly run: () => void }[] = [];
 
   constructor(options: QueueOptions) {
     this.#options = options;
@@ -99,23 +110,19 @@ export class EventQueue implements Lookahead {
   }
 
   /**
-   * The next events, with their paths; undefined when the kernel has none now. What the events of the call before still
-   * held is closed.
+   * The next events, with their paths; undefined when the kernel has none now. Whoever gets them closes what they hold.
    *
    * @throws KernelError when the kernel refuses the read.
    */
   next(): KernelEvent[] | undefined {
-    this.releaseLent();
     for (;;) {
       const ahead = this.#ahead.shift() ?? (this.#read() ? this.#ahead.shift() : undefined);
       if (!ahead) return undefined;
-      this.#options.paths.nextRound();
+      this.#aheadBytes -= ahead.bytes;
+      this.#startRound(ahead.round);
       this.filter?.nextRound();
-      const delivered = ahead.events.filter((event) => this.#deliver(event, ahead.round));
-      if (delivered.length > 0) {
-        this.#lent = delivered;
-        return delivered;
-      }
+      const delivered = ahead.events.filter((event) => this.#deliver(event));
+      if (delivered.length > 0) return delivered;
     }
   }
 
@@ -124,30 +131,31 @@ export class EventQueue implements Lookahead {
     return this.#ahead.length > 0 || this.#lastReadWasFull;
   }
 
-  /** Closes what the events delivered last still hold. */
-  releaseLent(): void {
-    for (const event of this.#lent) event.release(this.#options.kernel);
-    this.#lent = [];
-  }
-
   /** Lets go of everything that was read and not delivered. */
   discard(): void {
-    this.releaseLent();
     for (const { events } of this.#ahead) {
       this.counters.discarded += events.length;
       for (const event of events) event.release(this.#options.kernel);
     }
     this.#ahead = [];
+    this.#aheadBytes = 0;
   }
 
   drain(): boolean {
-    let bytes = 0;
-    for (let length = this.#read(); length > 0; length = this.#read()) {
-      bytes += length;
-      if (bytes >= AHEAD_BYTES) return false;
-    }
     // What an overflow swallowed may have been a rename.
-    return this.#overflowsAhead === 0;
+    return this.#readAll() && this.#overflowsRead === this.#overflowsDelivered;
+  }
+
+  /** Runs `then` when everything that is queued now has been delivered: at once, if nothing is. */
+  afterQueued(then: () => void): void {
+    const isAllRead = this.#readAll();
+    if (isAllRead && this.#ahead.length === 0) then();
+    else this.#later.push({ round: this.#round + (isAllRead ? 0 : 1), run: then });
+  }
+
+  #readAll(): boolean {
+    while (this.#aheadBytes < this.#options.aheadBytes) if (this.#read() === 0) return true;
+    return false;
   }
 
   /** Grows whenever the kernel's queue was read empty: what is read in a later round was queued later. */
@@ -155,8 +163,14 @@ export class EventQueue implements Lookahead {
     return this.#round;
   }
 
-  before(key: HandleKey): Location | undefined {
-    return this.#changes.get(key)?.[0];
+  before(key: HandleKey): Location | 'elsewhere' | undefined {
+    const change = this.#changes.get(key)?.[0];
+    // A change behind an overflow is not the first one.
+    return change?.overflows === this.#overflowsDelivered ? change.from : undefined;
+  }
+
+  suspects(key: HandleKey): readonly Location[] | undefined {
+    return this.#renames.suspects(key);
   }
 
   /** Reads once; returns how many bytes, 0 when there is nothing. */
@@ -176,7 +190,8 @@ export class EventQueue implements Lookahead {
     const buffer = Buffer.from(this.#buffer.subarray(0, length));
     const view = new DataView(buffer.buffer, buffer.byteOffset, length);
     const batch: Batch = { buffer, view, timeMs: Date.now(), round: this.#round };
-    this.#ahead.push({ events: this.#eventsOf(batch), round: this.#round });
+    this.#ahead.push({ events: this.#eventsOf(batch), bytes: length, round: this.#round });
+    this.#aheadBytes += length;
     this.#lastReadWasFull = length >= bufferBytes - LARGEST_EVENT;
     if (!this.#lastReadWasFull) this.#round++;
     return length;
@@ -190,36 +205,48 @@ export class EventQueue implements Lookahead {
       const mask = cursor.maskLow;
       const event = new KernelEvent(kindOf(mask), batch, cursor);
       events.push(event);
-      if ((mask & OVERFLOW) !== 0) this.#overflowsAhead++;
-      else if ((mask & ONDIR) !== 0 && (mask & (RENAME | DELETE)) !== 0) this.#noteChange(event);
+      if ((mask & OVERFLOW) !== 0) this.#overflowsRead++;
+      else if (endsPlace(event)) this.#noteChange(event);
     }
     return events;
   }
 
   /** A change of a directory's place that lies ahead: remembers where the directory was before it. */
   #noteChange(event: KernelEvent): void {
-    const record = event.kind === 'rename' ? event.oldDfidRecord : event.dfidRecord;
-    if (event.fidRecord === 0 || record === 0) return;
     const key = event.keyOf(event.fidRecord);
-    const location = { parent: event.keyOf(record), name: event.nameIn(record) };
+    const from = locationIn(event, event.kind === 'rename' ? event.oldDfidRecord : event.dfidRecord) ?? 'elsewhere';
+    const change: Change = { from, overflows: this.#overflowsRead };
     const changes = this.#changes.get(key);
-    if (changes) changes.push(location);
-    else this.#changes.set(key, [location]);
+    if (changes) changes.push(change);
+    else this.#changes.set(key, [change]);
+  }
+
+  #startRound(round: number): void {
+    const { paths } = this.#options;
+    paths.nextRound();
+    const suspects = this.#renames.startRound(round);
+    if (suspects === 'all') paths.forget();
+    else for (const [key, places] of suspects) paths.uncertain(key, places);
+    if (this.#later.length === 0) return;
+    const due = this.#later.filter((later) => later.round <= round);
+    this.#later = this.#later.filter((later) => later.round > round);
+    for (const { run } of due) run();
   }
 
   /** Gives an event its place and number; false when it is to be left out. */
-  #deliver(event: KernelEvent, round: number): boolean {
+  #deliver(event: KernelEvent): boolean {
     const { kernel, paths, leaveOutOwn } = this.#options;
     if (event.kind === 'overflow') {
-      this.#overflowsAhead--;
+      this.#overflowsDelivered++;
       this.counters.overflows++;
       paths.forget();
+      this.#renames.suspectAll();
       event.lastSeq = this.counters.delivered;
     }
     const own = leaveOutOwn && event.pid === kernel.pid && event.kind !== 'overflow';
     if (!own) this.#place(event);
     const outside = !own && event.kind !== 'overflow' && this.filter?.accepts(event) === false;
-    if (event.directory) this.#follow(event, round);
+    if (event.directory && event.kind !== 'overflow') this.#follow(event);
     if (own) {
       event.release(kernel);
       this.counters.own++;
@@ -256,33 +283,20 @@ export class EventQueue implements Lookahead {
   }
 
   /** Learns from an event where a directory is now, for the events behind it. */
-  #follow(event: KernelEvent, round: number): void {
+  #follow(event: KernelEvent): void {
     if (event.fidRecord === 0) return;
-    const mask = event.maskLow;
-    const isRename = event.kind === 'rename';
-    if (!isRename && (mask & (CREATE | DELETE)) === 0) return;
-    const key = event.keyOf(event.fidRecord);
-    if (isRename || (mask & DELETE) !== 0) this.#forgetChange(key);
-    if (isRename) this.#moved(event, key, round);
-    else if ((mask & CREATE) !== 0 && event.dfidRecord !== 0) {
-      this.#options.paths.moved(key, {
-        parent: event.keyOf(event.dfidRecord),
-        name: Buffer.from(event.nameIn(event.dfidRecord)),
-      });
-    }
-  }
-
-  #moved(event: KernelEvent, key: HandleKey, round: number): void {
     const { paths } = this.#options;
-    if (round !== this.#renamedRound) {
-      this.#renamed.clear();
-      this.#renamedRound = round;
+    const isRename = event.kind === 'rename';
+    if (!isRename && (event.maskLow & (CREATE | DELETE)) === 0) return;
+    const key = event.keyOf(event.fidRecord);
+    if (endsPlace(event)) this.#forgetChange(key);
+    const to = locationIn(event, event.dfidRecord);
+    if (isRename) {
+      this.#renames.add(key, locationIn(event, event.oldDfidRecord), to);
+      paths.moved(key, to, true);
+    } else if ((event.maskLow & CREATE) !== 0 && to) {
+      paths.moved(key, to, false);
     }
-    // The kernel merges a rename with an equal one that still waits: after a → b, b → a, a → b the queue holds the first
-    // two. So a directory that moved twice while the queue was never empty is somewhere that only the kernel knows.
-    if (event.dfidRecord === 0 || this.#renamed.has(key)) paths.uncertain(key);
-    else paths.moved(key, { parent: event.keyOf(event.dfidRecord), name: Buffer.from(event.nameIn(event.dfidRecord)) });
-    this.#renamed.add(key);
   }
 
   #forgetChange(key: HandleKey): void {
@@ -290,6 +304,17 @@ export class EventQueue implements Lookahead {
     changes?.shift();
     if (changes?.length === 0) this.#changes.delete(key);
   }
+}
+
+/** Whether after an event a directory is no longer where it was. */
+function endsPlace(event: KernelEvent): boolean {
+  if ((event.maskLow & ONDIR) === 0 || event.fidRecord === 0) return false;
+  return event.kind === 'rename' || ((event.maskLow & DELETE) !== 0 && event.dfidRecord !== 0);
+}
+
+/** The place that a record of an event names. */
+function locationIn(event: KernelEvent, record: number): Location | undefined {
+  return record === 0 ? undefined : { parent: event.keyOf(record), name: Buffer.from(event.nameIn(record)) };
 }
 
 function kindOf(mask: number): EventKind {

@@ -1,0 +1,242 @@
+// Handle → path as of now: asks the kernel, through whatever mount of the file system this process can see, and believes only
+// a path that leads back to the handle.
+
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_HANDLE_FID,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+} from '../abi/index.ts';
+import { type Kernel, KernelError, type KernelPath, type NamedHandle } from '../kernel/index.ts';
+import { readMounts } from './mounts.ts';
+import { joinPath } from './path.ts';
+
+/**
+ * An object's fsid and `struct file_handle`, the bytes of a record from its fsid on, as a latin1 string: equal strings are
+ * the same object, and the string is a key of a Map.
+ */
+export type HandleKey = string;
+
+/** Where a directory is: a name in another directory. */
+export interface Location {
+  readonly parent: HandleKey;
+  readonly name: Buffer;
+}
+
+/** An object that a path leads to. */
+export interface Identity {
+  readonly key: HandleKey;
+  readonly fsid: string;
+  /** The path without symbolic links. */
+  readonly absolute: Buffer;
+  /** Undefined for the root of a mount. */
+  readonly location: Location | undefined;
+}
+
+/** A file system that has been marked, and a mount of it. */
+interface Filesystem {
+  readonly device: string | undefined;
+  mountPoint: Buffer;
+}
+
+const FSID_LENGTH = 8;
+const OPEN_DIRECTORY = O_DIRECTORY | O_NONBLOCK | O_CLOEXEC;
+const SLASH = Buffer.from('/');
+
+/** The file system part of a key. */
+export function fsidOf(key: HandleKey): string {
+  return key.slice(0, FSID_LENGTH);
+}
+
+/** Finds handles on the file systems that were marked. */
+export class Locator {
+  readonly #kernel: Kernel;
+  readonly #filesystems = new Map<string, Filesystem>();
+  #mayOpenHandles = true;
+  #mayScan = true;
+  #probes = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** A file system that is nowhere to be found is looked for again once per round. */
+  nextRound(): void {
+    this.#mayScan = true;
+  }
+
+  /** What is at a path, and from now on where its file system is mounted; undefined where there are no handles. */
+  identify(path: KernelPath, noFollow: boolean): Identity | undefined {
+    const kernel = this.#kernel;
+    let fd = -1;
+    try {
+      fd = kernel.openAt(AT_FDCWD, path, O_PATH | O_CLOEXEC | (noFollow ? O_NOFOLLOW : 0));
+      const { handle, mountId } = handleAt(kernel, fd, '', AT_EMPTY_PATH);
+      const fsid = this.#fsidAt(fd);
+      const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
+      if (!this.#filesystems.has(fsid)) this.#learnMount(fsid, mountId, absolute);
+      return {
+        key: fsid + handle.toString('latin1'),
+        fsid,
+        absolute,
+        location: this.#locationIn(absolute, fsid, mountId),
+      };
+    } catch (error) {
+      return nothing(error);
+    } finally {
+      if (fd >= 0) kernel.close(fd);
+    }
+  }
+
+  /**
+   * Where a handle is now; undefined when it is nowhere that this process can name. With `settled`, every rename that the
+   * answer knows of has been queued as an event when this returns.
+   */
+  ask(key: HandleKey, settled: boolean): { location: Location | undefined; absolute: Buffer } | undefined {
+    if (!this.#mayOpenHandles) return undefined;
+    const kernel = this.#kernel;
+    let mountFd: number | undefined;
+    let fd = -1;
+    try {
+      // Opened for each question: a descriptor that stays open would keep the file system from being unmounted.
+      mountFd = this.#openMount(fsidOf(key));
+      if (mountFd === undefined) return undefined;
+      fd = kernel.openByHandleAt(mountFd, Buffer.from(key.slice(FSID_LENGTH), 'latin1'), O_PATH | O_CLOEXEC);
+      return this.#whereIs(fd, key, settled);
+    } catch (error) {
+      if (error instanceof KernelError && error.code === 'EPERM' && error.syscall === 'open_by_handle_at') {
+        this.#mayOpenHandles = false;
+      }
+      return nothing(error);
+    } finally {
+      if (fd >= 0) kernel.close(fd);
+      if (mountFd !== undefined) kernel.close(mountFd);
+    }
+  }
+
+  /** Whether a path leads to an object now. */
+  isAt(path: Buffer, key: HandleKey): boolean {
+    try {
+      const { handle } = handleAt(this.#kernel, AT_FDCWD, path, 0);
+      return key.endsWith(handle.toString('latin1')) && this.#fsidAt(path) === fsidOf(key);
+    } catch (error) {
+      return nothing(error) ?? false;
+    }
+  }
+
+  #whereIs(
+    fd: number,
+    key: HandleKey,
+    settled: boolean,
+  ): { location: Location | undefined; absolute: Buffer } | undefined {
+    const kernel = this.#kernel;
+    const { mountId } = handleAt(kernel, fd, '', AT_EMPTY_PATH);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
+      try {
+        const self = handleAt(kernel, AT_FDCWD, absolute, 0);
+        // The link shows names below other mounts and of deleted files too: only a path that leads back is one.
+        if (self.mountId !== mountId || !key.endsWith(self.handle.toString('latin1'))) continue;
+        const location = this.#locationIn(absolute, fsidOf(key), mountId);
+        if (!kernel.readlink(`/proc/self/fd/${fd}`).equals(absolute)) continue;
+        if (location && settled) this.#awaitRenameIn(parentOf(absolute));
+        return { location, absolute };
+      } catch (error) {
+        nothing(error);
+      }
+    }
+    return undefined;
+  }
+
+  /** Undefined when the parent is not on the same mount: then the path is that of a mount point. */
+  #locationIn(absolute: Buffer, fsid: string, mountId: number): Location | undefined {
+    if (absolute.length === 1) return undefined;
+    const parent = handleAt(this.#kernel, AT_FDCWD, parentOf(absolute), 0);
+    if (parent.mountId !== mountId) return undefined;
+    const name = Buffer.from(absolute.subarray(absolute.lastIndexOf(0x2f) + 1));
+    return { parent: fsid + parent.handle.toString('latin1'), name };
+  }
+
+  /**
+   * A rename is seen before its event is queued, and both happen under the lock of the directory (vfs_rename of fs/namei.c).
+   * Looking up a name that nobody has looked up before waits for that lock, and raises no event.
+   */
+  #awaitRenameIn(directory: Buffer): void {
+    const name = Buffer.from(`.fanotify-${process.pid}-${this.#probes++}`);
+    try {
+      this.#kernel.statAt(AT_FDCWD, joinPath(directory, name), 0);
+    } catch (error) {
+      nothing(error);
+    }
+  }
+
+  #learnMount(fsid: string, mountId: number, absolute: Buffer): void {
+    const mounts = readMounts(this.#kernel);
+    const mount = mounts.find((candidate) => candidate.mountId === mountId);
+    const whole = mounts.find(({ device, root }) => device === mount?.device && root.equals(SLASH));
+    this.#filesystems.set(fsid, { device: mount?.device, mountPoint: (whole ?? mount)?.mountPoint ?? absolute });
+  }
+
+  /** Opens a mount of the file system: mounts go, and others are mounted over them. */
+  #openMount(fsid: string): number | undefined {
+    const filesystem = this.#filesystems.get(fsid);
+    if (!filesystem) return undefined;
+    const known = this.#openIfOn(filesystem.mountPoint, fsid);
+    if (known !== undefined || !this.#mayScan) return known;
+    this.#mayScan = false;
+    const mounts = readMounts(this.#kernel).filter(({ device }) => device === filesystem.device);
+    const isWhole = (root: Buffer) => Number(root.equals(SLASH));
+    for (const { mountPoint } of mounts.sort((a, b) => isWhole(b.root) - isWhole(a.root))) {
+      const fd = this.#openIfOn(mountPoint, fsid);
+      if (fd === undefined) continue;
+      filesystem.mountPoint = mountPoint;
+      return fd;
+    }
+    return undefined;
+  }
+
+  #openIfOn(mountPoint: Buffer, fsid: string): number | undefined {
+    let fd = -1;
+    try {
+      fd = this.#kernel.openAt(AT_FDCWD, mountPoint, OPEN_DIRECTORY);
+      if (this.#fsidAt(fd) === fsid) return fd;
+    } catch (error) {
+      nothing(error);
+    }
+    if (fd >= 0) this.#kernel.close(fd);
+    return undefined;
+  }
+
+  /** An fsid as the eight bytes that start a {@link HandleKey}. */
+  #fsidAt(target: KernelPath | number): string {
+    const { fsid } = this.#kernel.statfs(target);
+    return Buffer.from(new Int32Array([fsid[0], fsid[1]]).buffer).toString('latin1');
+  }
+}
+
+/**
+ * The handle that events have for a path. Some file systems, overlayfs in containers among them, have handles that only identify
+ * (AT_HANDLE_FID, Linux 6.5): the same that fanotify reports.
+ */
+function handleAt(kernel: Kernel, dirfd: number, path: KernelPath, flags: number): NamedHandle {
+  try {
+    return kernel.nameToHandleAt(dirfd, path, flags);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== 'EOPNOTSUPP') throw error;
+    return kernel.nameToHandleAt(dirfd, path, flags | AT_HANDLE_FID);
+  }
+}
+
+function parentOf(absolute: Buffer): Buffer {
+  return absolute.subarray(0, Math.max(1, absolute.lastIndexOf(0x2f)));
+}
+
+/** What the kernel refuses is not there; anything else is a bug. */
+function nothing(error: unknown): undefined {
+  if (error instanceof KernelError) return undefined;
+  throw error;
+}
