@@ -157,7 +157,11 @@ export function markFlags(mode: GroupMode, options: MarkOptions): { flags: numbe
 }
 
 /** The flags and event bits that take a mark, or some of its events, away. `asked` is what marks of the scope were given. */
-export function unmarkFlags(options: UnmarkOptions, asked: bigint): { flags: number; mask: bigint } {
+export function unmarkFlags(
+  options: UnmarkOptions,
+  asked: bigint,
+  isLegacyIgnore: boolean,
+): { flags: number; mask: bigint } {
   const events: readonly string[] | undefined = options.events;
   let mask = events ? 0n : asked;
   for (const event of events ?? []) {
@@ -166,7 +170,8 @@ export function unmarkFlags(options: UnmarkOptions, asked: bigint): { flags: num
   }
   let flags = scopeFlag(options.scope ?? 'inode');
   if (options.noFollow) flags |= FAN_MARK_DONT_FOLLOW;
-  if (options.ignore) flags |= FAN_MARK_IGNORED_MASK;
+  // FAN_MARK_IGNORED_MASK would leave FAN_ONDIR and FAN_EVENT_ON_CHILD behind, and with them the mark.
+  if (options.ignore) flags |= isLegacyIgnore ? FAN_MARK_IGNORED_MASK : FAN_MARK_IGNORE | FAN_MARK_IGNORED_SURV_MODIFY;
   return { flags, mask };
 }
 

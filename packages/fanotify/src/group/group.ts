@@ -80,6 +80,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   /** Places whose renames the group hears: see DirectoryPaths.follow. */
   readonly #followed = { inode: new Set<string>(), filesystem: new Set<string>() };
   #ignoresRenames = false;
+  /** Whether there is an ignore mask that is not of the legacy form. */
+  #ignores = false;
   /** All events that marks of a scope were ever given: what is removed when a whole mark is. */
   readonly #asked: Record<MarkScope, bigint> = { inode: 0n, mount: 0n, filesystem: 0n, mountNamespace: 0n };
   #signal: AbortSignal | undefined;
@@ -178,6 +180,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
       throw explainMark(this.#kernel, error, FAN_MARK_ADD | flags, mask, shown);
     }
     this.#asked[scope] |= events;
+    if (options.ignore && !options.legacyIgnore) this.#ignores = true;
     if (this.mode === 'handle') this.#learn(target, scope, mask, options);
   }
 
@@ -246,7 +249,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     const scope = options.scope ?? 'inode';
     // The kernel keeps a mark that has FAN_ONDIR or FAN_EVENT_ON_CHILD and hears nothing.
     const whole = this.#asked[scope] && this.#asked[scope] | (scope === 'inode' ? COMPANIONS : FAN_ONDIR);
-    const { flags, mask } = unmarkFlags(options, scope === 'mountNamespace' ? this.#asked[scope] : whole);
+    const all = scope === 'mountNamespace' ? this.#asked[scope] : whole;
+    const { flags, mask } = unmarkFlags(options, all, !this.#ignores);
     const { dirfd, path, shown } = addressOf(target);
     if (mask === 0n)
       throw new NotMarkedError(`${JSON.stringify(shown)} has no such mark in this group`, { path: shown });
