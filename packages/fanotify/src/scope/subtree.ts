@@ -20,7 +20,7 @@ import { joinPath, ResolvedPath } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
 import { type Finding, type FoundEvent, foundEvent } from './found.ts';
 import { compileExclusion, isAtOrBelow, isEntry, relativePath } from './places.ts';
-import { MarkedTree } from './tree.ts';
+import { MarkedTree, type Walk } from './tree.ts';
 
 /** What to hear of subtrees. */
 export interface SubtreeOptions {
@@ -92,6 +92,8 @@ interface Root {
   gone: Subtree['gone'];
   /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
   isFound: boolean;
+  /** It was renamed, and what is below has not been looked at since. */
+  isElsewhere: boolean;
   hasMoved: boolean;
 }
 
@@ -181,6 +183,7 @@ export class Subtrees {
   async *batches(): AsyncGenerator<readonly SubtreeEvent[], void, void> {
     for await (const batch of this.#group.batches()) {
       const told: SubtreeEvent[] = [];
+      if (!this.#hasRename) await this.#walkMovedRoots(told);
       // In a group that reports handles every event is of this class.
       for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
       for (const root of this.#roots) {
@@ -292,7 +295,17 @@ export class Subtrees {
       );
     }
     const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(Buffer.from(path), 'reading');
-    this.#roots.push({ key, how, because, directory, path: now, gone: undefined, isFound: true, hasMoved: false });
+    this.#roots.push({
+      key,
+      how,
+      because,
+      directory,
+      path: now,
+      gone: undefined,
+      isFound: true,
+      isElsewhere: false,
+      hasMoved: false,
+    });
   }
 
   // Filtering, as of each event.
@@ -305,7 +318,9 @@ export class Subtrees {
     const { paths, queue } = this.#inside;
     for (const root of this.#roots) {
       if (root.how === 'filesystem' || root.gone) continue;
-      const found = paths.resolve(root.key, queue) ?? this.#findBeside(root);
+      const beside = paths.resolve(root.key, queue) ? undefined : this.#findBeside(root);
+      if (beside) root.isElsewhere = true;
+      const found = beside ?? paths.resolve(root.key, queue);
       root.isFound = found !== undefined;
       if (found) root.path = found;
       // Deleted, most likely: what is queued still happened there.
@@ -334,9 +349,12 @@ export class Subtrees {
     for (const root of this.#roots) {
       if (root.gone) continue;
       if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
+      // Before Linux 5.17 paths are as of reading, when a deleted directory has none.
+      if (!event.place && directoryKey(event) === root.key) event.placeIn(root.path, event.dfidRecord);
       if (this.#isOfRoot(event, root) || this.#isInside(event, root)) return true;
     }
-    return false;
+    // Without renames a directory that moved is found again when the event behind that move is told: see #placeLate.
+    return !this.#hasRename && !event.place && this.#tree?.has(directoryKey(event)) === true;
   }
 
   /** Events of a root itself, which may be gone or a file: then there is no path but the one we remember. */
@@ -384,11 +402,32 @@ export class Subtrees {
 
   async #tell(event: KernelEvent, told: SubtreeEvent[]): Promise<void> {
     if (event.kind === 'overflow') event.lastSeq = this.#seq;
+    else if (!event.place && !this.#placeLate(event)) return;
     if (event.kind === 'overflow' || this.#isWanted(event)) {
       event.seq = ++this.#seq;
       told.push(event as unknown as SubtreeEvent);
     }
     await this.#follow(event, told);
+  }
+
+  /** Before Linux 5.17 nothing tells which directory was renamed: going down the tree tells where each is now. */
+  async #walkMovedRoots(told: SubtreeEvent[]): Promise<void> {
+    for (const root of this.#roots) {
+      if (root.isElsewhere) await this.#tree?.mark(root.path.raw, this.#walk(told));
+      root.isElsewhere = false;
+    }
+  }
+
+  #placeLate(event: KernelEvent): boolean {
+    if (this.#hasRename || event.dfidRecord === 0) return true;
+    const directory = this.#inside.paths.resolve(directoryKey(event), this.#inside.queue);
+    if (!directory) return false;
+    event.placeIn(directory, event.dfidRecord);
+    return this.#roots.some((root) => !root.gone && this.#isInside(event, root));
+  }
+
+  #walk(told: SubtreeEvent[]): Walk {
+    return { isExcluded: this.#excludedPath, found: (finding) => this.#tellFound(finding, told) };
   }
 
   #isWanted(event: KernelEvent): boolean {
@@ -403,8 +442,7 @@ export class Subtrees {
   async #follow(event: KernelEvent, told: SubtreeEvent[]): Promise<void> {
     const tree = this.#tree;
     if (!tree) return;
-    const found = (finding: Finding) => this.#tellFound(finding, told);
-    const walk = { isExcluded: this.#excludedPath, found };
+    const walk = this.#walk(told);
     if (event.kind === 'overflow') {
       for (const { how, path, gone } of this.#roots) if (how === 'inodes' && !gone) await tree.mark(path.raw, walk);
       return;
@@ -450,6 +488,10 @@ export class Subtrees {
       }
     }
   }
+}
+
+function directoryKey(event: KernelEvent): HandleKey {
+  return event.dfidRecord === 0 ? '' : event.keyOf(event.dfidRecord);
 }
 
 /** Whether an event is of the object with this key itself: named by its handle, or '.' in itself. */
