@@ -52,7 +52,20 @@ export function explainMark(kernel: Kernel, error: unknown, flags: number, mask:
         ? new NotMarkedError(`${shown} has no such mark in this group`, details)
         : new NoSuchPathError(`${shown} does not exist`, details);
     case 'ENOTDIR':
-      return new NotDirectoryError(`${shown} is not a directory, and this mark is for directories only`, details);
+      return new NotDirectoryError(
+        error.syscall === 'fanotify_mark'
+          ? `${shown} is not a directory, and this mark is for directories only: mark the directory that it is in`
+          : `a part of ${shown} is not a directory: check the path`,
+        details,
+      );
+    case 'ENAMETOOLONG':
+    case 'ELOOP':
+      return new NoSuchPathError(
+        `${shown} leads nowhere: ${error.code === 'ELOOP' ? 'its symbolic links go round in a circle' : 'it is too long to be a path'}`,
+        details,
+      );
+    case 'EBADF':
+      return new InvalidOptionsError(`${shown} is not open in this process`, details);
     case 'EACCES':
       return new NotPermittedError(`${shown} cannot be read by this user`, details);
     case 'EPERM':
@@ -88,6 +101,9 @@ export function explainMark(kernel: Kernel, error: unknown, flags: number, mask:
     case 'EISDIR':
       return new InvalidOptionsError(`${shown} is a directory: its ignore mask must be ignore: 'always'`, details);
     case 'EINVAL':
+      if (path.includes('\0')) {
+        return new NoSuchPathError(`${shown} leads nowhere: no path has a NUL in it`, details);
+      }
       return (
         tooOld(kernel, error, newest(MARK_FLAGS, BigInt(flags)), newest(EVENT_BITS, mask)) ??
         new InvalidOptionsError(`${kernel.name} refuses this mark on ${shown} (EINVAL)`, details)

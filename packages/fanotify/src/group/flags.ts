@@ -142,10 +142,17 @@ const ACCESS_EVENTS: ReadonlySet<string> = new Set([
 const MOUNT_EVENTS: ReadonlySet<string> = new Set(['mountAttach', 'mountDetach']);
 
 /** The flags and event bits of fanotify_mark(2), without FAN_MARK_ADD, FAN_ONDIR and FAN_EVENT_ON_CHILD. */
-export function markFlags(mode: GroupMode, options: MarkOptions): { flags: number; mask: bigint } {
+export function markFlags(
+  mode: GroupMode,
+  options: MarkOptions,
+  reportsNames: boolean,
+): { flags: number; mask: bigint } {
   const scope = options.scope ?? 'inode';
   let flags = scopeFlag(scope);
   assertMarkMakesSense(mode, scope, options);
+  if (mode === 'handle' && !reportsNames && (options.events as readonly string[]).includes('rename')) {
+    throw new InvalidOptionsError("events: 'rename' needs a group that reports names: open it with report: ['name']");
+  }
   if (options.onlyDirectory) flags |= FAN_MARK_ONLYDIR;
   if (options.noFollow) flags |= FAN_MARK_DONT_FOLLOW;
   if ('evictable' in options && options.evictable) flags |= FAN_MARK_EVICTABLE;

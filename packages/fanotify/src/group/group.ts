@@ -10,6 +10,7 @@ import {
   FAN_MARK_REMOVE,
   FAN_ONDIR,
   FAN_RENAME,
+  FAN_REPORT_NAME,
   FAN_REPORT_PIDFD,
   FAN_REPORT_TARGET_FID,
   O_CLOEXEC,
@@ -77,6 +78,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   readonly #paths: DirectoryPaths;
   readonly #waiter: Waiter;
   readonly #hearsTargets: boolean;
+  readonly #reportsNames: boolean;
   /** Places whose renames the group hears: see DirectoryPaths.follow. */
   readonly #followed = { inode: new Set<string>(), filesystem: new Set<string>() };
   #ignoresRenames = false;
@@ -134,6 +136,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     this.fd = fd;
     this.mode = modeOf(flags) as Mode;
     this.#hearsTargets = (flags & FAN_REPORT_TARGET_FID) !== 0;
+    this.#reportsNames = (flags & FAN_REPORT_NAME) !== 0;
     const hasPidfds = (flags & FAN_REPORT_PIDFD) !== 0;
     this.#paths = new DirectoryPaths(kernel, options.maxDirectories);
     this.#queue = new EventQueue({
@@ -170,7 +173,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   async mark(target: MarkTarget, options: MarkOptions<Mode>): Promise<void> {
     this.#assertOpen();
     const scope = options.scope ?? 'inode';
-    const { flags, mask: events } = markFlags(this.mode, options);
+    const { flags, mask: events } = markFlags(this.mode, options, this.#reportsNames);
     const { dirfd, path, shown } = addressOf(target);
     let mask = events;
     try {
