@@ -1,7 +1,6 @@
 // The real command as a process of its own, and what it says, as it says it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
 
@@ -84,11 +83,6 @@ export class RunningCommand {
   /** Closes our end of its standard output. */
   hangUp(): void {
     this.#child.stdout?.destroy();
-  }
-
-  /** What it has written so far, to whatever. */
-  get bytesWritten(): number {
-    return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${this.#child.pid}/io`, 'utf8'))?.[1]);
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -5,6 +5,7 @@ import {
   appendFileSync,
   chmodSync,
   closeSync,
+  constants,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -12,6 +13,7 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,8 +26,7 @@ const WHO: [string, boolean][] = [
   ...(isRoot ? ([['root', false]] as [string, boolean][]) : []),
 ];
 
-/** pipe(7): what a pipe holds. */
-const PIPE_BYTES = 65_536;
+const PIPE_BUF = 4096;
 
 let root: string;
 
@@ -235,10 +236,20 @@ describe('output that cannot be written', () => {
     const fifo = join(root, 'fifo');
     execFileSync('mkfifo', [fifo]);
     // Open for both, and never read.
-    const stalled = openSync(fifo, 'r+');
-    const command = await watching(['--json', '-e', 'create', root], { stdout: stalled });
+    const stalled = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+    const isFull = () => {
+      try {
+        // pipe(7): so much is written whole or not at all.
+        return writeSync(stalled, Buffer.alloc(PIPE_BUF)) === 0;
+      } catch {
+        return true;
+      }
+    };
+    const out = openSync(fifo, 'w');
+    const command = await watching(['--json', '-e', 'create', root], { stdout: out });
+    closeSync(out);
     for (let i = 0; i < 3000; i++) write(`a-file-with-a-rather-long-name-${i}`);
-    await command.until(() => command.bytesWritten >= PIPE_BYTES);
+    await command.until(isFull);
     command.kill('SIGTERM');
     await command.until(({ stderr }) => /that were read are not\n/.test(stderr));
     closeSync(stalled);
