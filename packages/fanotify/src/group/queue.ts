@@ -277,7 +277,7 @@ export class EventQueue implements Lookahead {
       if (directory && event.rawName) event.placeIn(directory, event.dfidRecord);
       else if (!event.rawName && event.fidRecord !== 0)
         event.placeAt(paths.resolveNow(event.keyOf(event.fidRecord)), false);
-    } else if (event.fidRecord !== 0 && event.handle) {
+    } else if (event.kind !== 'rename' && event.fidRecord !== 0 && event.handle) {
       event.placeAt(paths.resolveNow(event.keyOf(event.fidRecord)), false);
     }
   }

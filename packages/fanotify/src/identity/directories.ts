@@ -362,8 +362,12 @@ export class DirectoryPaths {
     try {
       for (const location of places) {
         const parent = this.resolve(location.parent, lookahead);
-        const absolute = parent && joinPath(parent.raw, location.name);
-        if (absolute && this.#locator.isAt(absolute, key)) return { location, absolute };
+        if (!parent) continue;
+        const absolute = joinPath(parent.raw, location.name);
+        // The parent's path is as of the event: another directory may be there now, and this one in it.
+        if (this.#locator.isAt(absolute, key) && this.#locator.isAt(parent.raw, location.parent)) {
+          return { location, absolute };
+        }
       }
       return undefined;
     } finally {

@@ -1,0 +1,50 @@
+// A kernel that says what a test wrote down: reads give these bytes, one after the other; nothing else exists.
+
+import { type EncodableEvent, encodeEvent } from '../../src/abi/index.ts';
+import { ERRNO, type Kernel, KernelError, type Readiness } from '../../src/kernel/index.ts';
+
+const GROUP_FD = 1_000_000;
+const QUIET: Readiness = { ref() {}, unref() {}, start() {}, stop() {}, close() {} };
+
+export interface ScriptedKernel extends Kernel {
+  /** What was closed, the group's own descriptor (1,000,000) included. */
+  readonly closed: number[];
+}
+
+/** Each element is what one read gives: a list of events, or an error's name. Then the queue is empty. */
+export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyof typeof ERRNO)[]): ScriptedKernel {
+  const left = [...reads];
+  const closed: number[] = [];
+  const refuse = (syscall: string) => (): never => {
+    throw new KernelError(syscall, ERRNO.ENOENT);
+  };
+  return {
+    name: 'scripted',
+    release: '99.0',
+    pid: 4711,
+    closed,
+    fanotifyInit: () => GROUP_FD,
+    fanotifyMark: () => {},
+    read: (_fd, buffer) => {
+      const next = left.shift() ?? 'EAGAIN';
+      if (typeof next === 'string') throw new KernelError('read', ERRNO[next]);
+      const bytes = Buffer.concat(next.map(encodeEvent));
+      buffer.set(bytes);
+      return bytes.length;
+    },
+    write: refuse('write'),
+    poll: () => 0,
+    close: (fd) => {
+      closed.push(fd);
+    },
+    onReadable: () => QUIET,
+    openAt: refuse('openat'),
+    openByHandleAt: refuse('open_by_handle_at'),
+    nameToHandleAt: refuse('name_to_handle_at'),
+    readlink: refuse('readlink'),
+    statAt: refuse('statx'),
+    statfs: refuse('statfs'),
+    readFile: refuse('open'),
+    readDirectory: refuse('scandir'),
+  };
+}
