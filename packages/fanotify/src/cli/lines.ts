@@ -31,7 +31,7 @@ export function textFormat(colours: boolean, columns: () => number): Format {
 
 /** A new file is first of all new: the list has no order of its own. */
 function kindsText(event: SubtreeEvent): string {
-  if (!('kinds' in event)) return event.kind;
+  if (event.kind === 'overflow' || event.kind === 'filesystemError') return event.kind;
   const kinds: readonly string[] = event.kinds;
   return (kinds.includes('create') ? ['create', ...kinds.filter((kind) => kind !== 'create')] : kinds).join(',');
 }
@@ -45,7 +45,8 @@ function clock(timeMs: number): string {
 
 function styleOf(event: SubtreeEvent): Style {
   if (event.kind === 'overflow') return ['red', 'bold'];
-  const kinds: readonly string[] = 'kinds' in event ? event.kinds : [];
+  if (event.kind === 'filesystemError') return 'red';
+  const kinds: readonly string[] = event.kinds;
   if (kinds.some((kind) => kind.startsWith('delete'))) return 'red';
   if (kinds.includes('create')) return 'green';
   if (kinds.some((kind) => kind === 'rename' || kind.startsWith('move'))) return 'cyan';

@@ -2,28 +2,9 @@
 
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import type { Kernel } from '../kernel/index.ts';
 import { sentenceOf } from './failure.ts';
-import type { Output } from './output.ts';
+import type { Ending, Surroundings } from './surroundings.ts';
 import { watchCommand } from './watch.ts';
-
-/** What a command is given. */
-export interface Surroundings {
-  /** @throws KernelUnavailableError */
-  readonly kernel: () => Kernel;
-  /** Standard output. */
-  readonly openOutput: () => Output;
-  /** Writes a line to standard error. */
-  readonly say: (text: string) => void;
-  /** Ends the command from outside, as the signal that is its reason would. */
-  readonly abort?: AbortSignal;
-}
-
-/** How a command ended. */
-export interface Ending {
-  readonly status: number;
-  readonly signal?: NodeJS.Signals;
-}
 
 const EXAMPLES = `
 Examples:

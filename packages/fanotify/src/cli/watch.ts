@@ -8,9 +8,9 @@ import { parseEvents } from './events.ts';
 import { reasonOf, UserError } from './failure.ts';
 import { jsonLine, textFormat } from './lines.ts';
 import { type Output, OutputError } from './output.ts';
-import type { Ending, Surroundings } from './run.ts';
 import { Screen } from './screen.ts';
 import { Stopping } from './stopping.ts';
+import type { Ending, Surroundings } from './surroundings.ts';
 import { shown } from './text.ts';
 
 interface WatchOptions {

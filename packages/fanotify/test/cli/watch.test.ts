@@ -170,7 +170,7 @@ describe.each(WHO)('fanotify watch as %s', (who, asNobody) => {
     const plain = await watching(['-e', 'create', root], { asNobody });
     write(name);
     await command.until(({ events }) => events.length === 1);
-    expect(command.events[0]?.['path']).toBe(join(root, name));
+    expect(command.events[0]?.path).toBe(join(root, name));
     await plain.until(({ stdout }) => stdout.endsWith('\n'));
     expect(plain.stdout).toContain('/a\\x1b[31mb\\nc\\x9bd\\u202ee\\\\\n');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there

@@ -1,0 +1,22 @@
+// What a command gets from the process that it runs in, and gives back to it.
+
+import type { Kernel } from '../kernel/index.ts';
+import type { Output } from './output.ts';
+
+/** What a command is given. */
+export interface Surroundings {
+  /** @throws KernelUnavailableError */
+  readonly kernel: () => Kernel;
+  /** Standard output. */
+  readonly openOutput: () => Output;
+  /** Writes a line to standard error. */
+  readonly say: (text: string) => void;
+  /** Ends the command from outside, as the signal that is its reason would. */
+  readonly abort?: AbortSignal;
+}
+
+/** How a command ended. */
+export interface Ending {
+  readonly status: number;
+  readonly signal?: NodeJS.Signals;
+}
