@@ -73,7 +73,7 @@ export interface FileEvent extends EventBase, CausedByProcess, Located {
   readonly deleted: boolean;
   /** The open file, in groups that report descriptors; null in others, and when the kernel could not open it. */
   readonly fd: number | null;
-  /** Why there is no descriptor, with `report: ['fdError']` (Linux 6.13). */
+  /** Why there is no descriptor (Linux 6.13, where groups with descriptors always ask for it). */
   readonly fdError: ErrnoName | null;
 }
 

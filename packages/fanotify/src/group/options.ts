@@ -18,7 +18,10 @@ interface CommonOptions {
   readonly ownEvents?: boolean;
   /** Closes the group; iteration then throws the signal's reason. */
   readonly signal?: AbortSignal;
-  /** How much one read takes, in bytes, at least 4096. Default 256 KiB. */
+  /**
+   * How much one read takes, in bytes, at least 4096. Default 256 KiB; less where events hold descriptors, so that one read
+   * takes some hundred at most: 32 KiB with `pidfd`, 8 KiB in groups with descriptors.
+   */
   readonly bufferBytes?: number;
   /** How many directories the cache of paths holds. Default 65,536. */
   readonly maxDirectories?: number;
@@ -35,6 +38,8 @@ export interface HandleGroupOptions extends CommonOptions {
    * where the kernel has it.
    */
   readonly report?: readonly (HandleReport | ProcessReport)[] | readonly (HandleReport | 'fdError' | 'tid')[];
+  readonly eventFlags?: never;
+  readonly audit?: never;
 }
 
 /** A group whose events carry open descriptors. Needs CAP_SYS_ADMIN. */
@@ -51,6 +56,8 @@ export interface DescriptorGroupOptions extends CommonOptions {
 export interface MountGroupOptions extends CommonOptions {
   readonly class?: 'notification';
   readonly report: readonly ['mount'];
+  readonly eventFlags?: never;
+  readonly audit?: never;
 }
 
 /** What {@link Group.open} takes. */
@@ -75,11 +82,12 @@ interface CommonMarkOptions {
   readonly noFollow?: boolean;
 }
 
-type Mask<Events> =
+type Mask<Events, Ignore> =
   | {
       /** What to hear (a mark mask), or with `ignore` what not to hear (an ignore mask). */
       readonly events: readonly Events[];
       readonly ignore?: false;
+      readonly legacyIgnore?: never;
     }
   | {
       readonly events: readonly Events[];
@@ -87,11 +95,11 @@ type Mask<Events> =
        * `untilModified`: the ignore mask ends when the file is modified (inode marks of files only). `always`: it stays.
        * Since Linux 6.0; `legacyIgnore` asks for the older form, whose ignore masks take no notice of `directories`.
        */
-      readonly ignore: 'untilModified' | 'always';
+      readonly ignore: Ignore;
       readonly legacyIgnore?: boolean;
     };
 
-type FileMask<Events> = Mask<Events> & {
+type FileMask<Events, Ignore = 'always'> = Mask<Events, Ignore> & {
   /** Whether to hear of directories too (FAN_ONDIR). Default true. */
   readonly directories?: boolean;
 };
@@ -105,7 +113,7 @@ export type ObjectEventName<Mode extends GroupMode> = Mode extends 'handle'
 
 /** A mark on one file or directory. */
 export type InodeMarkOptions<Mode extends GroupMode = GroupMode> = CommonMarkOptions &
-  FileMask<ObjectEventName<Mode>> & {
+  FileMask<ObjectEventName<Mode>, 'untilModified' | 'always'> & {
     readonly scope?: 'inode';
     /** Whether a mark on a directory hears of its entries too (FAN_EVENT_ON_CHILD). Default true. */
     readonly children?: boolean;
@@ -123,7 +131,8 @@ export type FilesystemMarkOptions<Mode extends GroupMode = GroupMode> = CommonMa
   };
 
 /** A mark on a mount namespace, given as a path like /proc/self/ns/mnt. Since Linux 6.15. */
-export type MountNamespaceMarkOptions = CommonMarkOptions & Mask<MountEventName> & { readonly scope: 'mountNamespace' };
+export type MountNamespaceMarkOptions = CommonMarkOptions &
+  Mask<MountEventName, 'always'> & { readonly scope: 'mountNamespace' };
 
 /** What {@link Group.mark} takes, for a group of a mode. */
 export type MarkOptions<Mode extends GroupMode = GroupMode> = Mode extends 'mount'
