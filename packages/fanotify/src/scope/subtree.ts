@@ -54,10 +54,14 @@ export type SubtreeEvent = GroupEvent<'handle'> | FoundEvent;
 /**
  * Marks subtrees on a group, which from then on tells only what happens in them.
  *
- * With CAP_SYS_ADMIN each file system below a root gets one mark; those mounted later are not heard. Without, each directory
- * gets an inode mark: a new directory is marked and then listed, and what came into being before its mark is told as `found`.
- * A root that is renamed stays the root. Open the group for this alone, and read it through {@link Subtrees.batches}: with
- * `ownEvents: false` directories that this process makes are not marked without privilege.
+ * With CAP_SYS_ADMIN each file system below a root gets one mark; those mounted later are not heard, nor are bind mounts of
+ * places outside. Without, each directory gets an inode mark: a new directory is marked and then listed, and what came into being
+ * before its mark is told as `found`. Marks of directories that leave the tree stay where nobody can tell where they went; what
+ * they hear is left out. A root that is renamed stays the root. Before Linux 5.17 paths are as of reading: what happened in a
+ * directory that was deleted, or moved, before it was read about may have none, and is left out.
+ *
+ * Open the group for this alone, and read it through {@link Subtrees.batches}: with `ownEvents: false` directories that this
+ * process makes are not marked without privilege.
  *
  * @throws What Group.mark throws: LimitError says how many directories there are. Close the group then.
  */
