@@ -1,27 +1,14 @@
 // Reads a group's queue into events: numbers them, gives them their paths in the queue's order, says what was lost, and
 // closes the descriptors that nobody took.
 
-import {
-  EventCursor,
-  FAN_CREATE,
-  FAN_DELETE,
-  FAN_FS_ERROR,
-  FAN_MNT_ATTACH,
-  FAN_MNT_DETACH,
-  FAN_ONDIR,
-  FAN_Q_OVERFLOW,
-  FAN_RENAME,
-} from '../abi/index.ts';
+import { EventCursor, FAN_FS_ERROR, FAN_MNT_ATTACH, FAN_MNT_DETACH, FAN_Q_OVERFLOW, FAN_RENAME } from '../abi/index.ts';
 import { descriptorPath } from '../identity/descriptor.ts';
 import type { DirectoryPaths, Lookahead } from '../identity/directories.ts';
 import type { HandleKey, Location } from '../identity/locator.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
+import { PlaceChanges } from './changes.ts';
 import { type Batch, type EventKind, KernelEvent } from './kernel-event.ts';
-import { RoundRenames } from './renames.ts';
 
-const ONDIR = Number(FAN_ONDIR);
-const CREATE = Number(FAN_CREATE);
-const DELETE = Number(FAN_DELETE);
 const RENAME = Number(FAN_RENAME);
 const OVERFLOW = Number(FAN_Q_OVERFLOW);
 const FS_ERROR = Number(FAN_FS_ERROR);
@@ -70,13 +57,6 @@ interface Ahead {
   readonly round: number;
 }
 
-/** A change of a directory's place. */
-interface Change {
-  readonly from: Location | 'elsewhere';
-  /** How many overflows were read before it. */
-  readonly overflows: number;
-}
-
 /** The reading end of a group. Synchronous: {@link next} never waits. */
 export class EventQueue implements Lookahead {
   readonly counters: QueueCounters = {
@@ -96,16 +76,12 @@ export class EventQueue implements Lookahead {
   #aheadBytes = 0;
   #round = 0;
   #lastReadWasFull = false;
-  /** How many overflows were read, and how many delivered. */
-  #overflowsRead = 0;
-  #overflowsDelivered = 0;
-  /** By directory: each change of its place that is read and not delivered, in the queue's order. */
-  readonly #changes = new Map<HandleKey, Change[]>();
-  readonly #renames = new RoundRenames();
+  readonly #changes: PlaceChanges;
   #later: { readonly round: number; readonly run: () => void }[] = [];
 
   constructor(options: QueueOptions) {
     this.#options = options;
+    this.#changes = new PlaceChanges(options.paths);
     this.#buffer = Buffer.allocUnsafeSlow(options.bufferBytes);
   }
 
@@ -143,7 +119,7 @@ export class EventQueue implements Lookahead {
 
   drain(): boolean {
     // What an overflow swallowed may have been a rename.
-    return this.#readAll() && this.#overflowsRead === this.#overflowsDelivered;
+    return this.#readAll() && !this.#changes.hasLossAhead;
   }
 
   /** Runs `then` when everything that is queued now has been delivered: at once, if nothing is. */
@@ -164,13 +140,11 @@ export class EventQueue implements Lookahead {
   }
 
   before(key: HandleKey): Location | 'elsewhere' | undefined {
-    const change = this.#changes.get(key)?.[0];
-    // A change behind an overflow is not the first one.
-    return change?.overflows === this.#overflowsDelivered ? change.from : undefined;
+    return this.#changes.before(key);
   }
 
   suspects(key: HandleKey): readonly Location[] | undefined {
-    return this.#renames.suspects(key);
+    return this.#changes.suspects(key);
   }
 
   /** Reads once; returns how many bytes, 0 when there is nothing. */
@@ -205,28 +179,14 @@ export class EventQueue implements Lookahead {
       const mask = cursor.maskLow;
       const event = new KernelEvent(kindOf(mask), batch, cursor);
       events.push(event);
-      if ((mask & OVERFLOW) !== 0) this.#overflowsRead++;
-      else if (endsPlace(event)) this.#noteChange(event);
+      this.#changes.read(event);
     }
     return events;
   }
 
-  /** A change of a directory's place that lies ahead: remembers where the directory was before it. */
-  #noteChange(event: KernelEvent): void {
-    const key = event.keyOf(event.fidRecord);
-    const from = locationIn(event, event.kind === 'rename' ? event.oldDfidRecord : event.dfidRecord) ?? 'elsewhere';
-    const change: Change = { from, overflows: this.#overflowsRead };
-    const changes = this.#changes.get(key);
-    if (changes) changes.push(change);
-    else this.#changes.set(key, [change]);
-  }
-
   #startRound(round: number): void {
-    const { paths } = this.#options;
-    paths.nextRound();
-    const suspects = this.#renames.startRound(round);
-    if (suspects === 'all') paths.forget();
-    else for (const [key, places] of suspects) paths.uncertain(key, places);
+    this.#options.paths.nextRound();
+    this.#changes.startRound(round);
     if (this.#later.length === 0) return;
     const due = this.#later.filter((later) => later.round <= round);
     this.#later = this.#later.filter((later) => later.round > round);
@@ -235,18 +195,16 @@ export class EventQueue implements Lookahead {
 
   /** Gives an event its place and number; false when it is to be left out. */
   #deliver(event: KernelEvent): boolean {
-    const { kernel, paths, leaveOutOwn } = this.#options;
+    const { kernel, leaveOutOwn } = this.#options;
     if (event.kind === 'overflow') {
-      this.#overflowsDelivered++;
       this.counters.overflows++;
-      paths.forget();
-      this.#renames.suspectAll();
+      this.#changes.lost();
       event.lastSeq = this.counters.delivered;
     }
     const own = leaveOutOwn && event.pid === kernel.pid && event.kind !== 'overflow';
     if (!own) this.#place(event);
     const outside = !own && event.kind !== 'overflow' && this.filter?.accepts(event) === false;
-    if (event.directory && event.kind !== 'overflow') this.#follow(event);
+    this.#changes.delivered(event);
     if (own) {
       event.release(kernel);
       this.counters.own++;
@@ -281,40 +239,6 @@ export class EventQueue implements Lookahead {
       event.placeAt(paths.resolveNow(event.keyOf(event.fidRecord)), false);
     }
   }
-
-  /** Learns from an event where a directory is now, for the events behind it. */
-  #follow(event: KernelEvent): void {
-    if (event.fidRecord === 0) return;
-    const { paths } = this.#options;
-    const isRename = event.kind === 'rename';
-    if (!isRename && (event.maskLow & (CREATE | DELETE)) === 0) return;
-    const key = event.keyOf(event.fidRecord);
-    if (endsPlace(event)) this.#forgetChange(key);
-    const to = locationIn(event, event.dfidRecord);
-    if (isRename) {
-      this.#renames.add(key, locationIn(event, event.oldDfidRecord), to);
-      paths.moved(key, to, true);
-    } else if ((event.maskLow & CREATE) !== 0 && to) {
-      paths.moved(key, to, false);
-    }
-  }
-
-  #forgetChange(key: HandleKey): void {
-    const changes = this.#changes.get(key);
-    changes?.shift();
-    if (changes?.length === 0) this.#changes.delete(key);
-  }
-}
-
-/** Whether after an event a directory is no longer where it was. */
-function endsPlace(event: KernelEvent): boolean {
-  if ((event.maskLow & ONDIR) === 0 || event.fidRecord === 0) return false;
-  return event.kind === 'rename' || ((event.maskLow & DELETE) !== 0 && event.dfidRecord !== 0);
-}
-
-/** The place that a record of an event names. */
-function locationIn(event: KernelEvent, record: number): Location | undefined {
-  return record === 0 ? undefined : { parent: event.keyOf(record), name: Buffer.from(event.nameIn(record)) };
 }
 
 function kindOf(mask: number): EventKind {

@@ -2,6 +2,7 @@
 // that checks every path once per read where it does not.
 
 import type { Kernel, KernelPath } from '../kernel/index.ts';
+import { type Directory, DirectoryCache, newDirectory } from './directory-cache.ts';
 import { fsidOf, type HandleKey, type Identity, type Location, Locator } from './locator.ts';
 import { joinPath, ResolvedPath } from './path.ts';
 
@@ -20,24 +21,6 @@ export interface Lookahead {
   suspects(key: HandleKey): readonly Location[] | undefined;
 }
 
-/** A directory that the cache holds: either a name in another directory, or an absolute path that is checked per read. */
-interface Directory {
-  readonly key: HandleKey;
-  location: Location | undefined;
-  absolute: Buffer | undefined;
-  /** The root of a mount: its path is not made of names in its file system. */
-  isMountRoot: boolean;
-  /** Renames may have gone unheard: it is somewhere, perhaps still at one of `hints`. */
-  isDoubtful: boolean;
-  hints: readonly Location[];
-  /** The round in which `absolute` was last checked. */
-  checkedIn: number;
-  /** The path as composed in `generation`, below `base`. */
-  path: ResolvedPath | undefined;
-  generation: number;
-  base: Directory | undefined;
-}
-
 /** Where a directory was found; only what is certain is kept. */
 interface Found {
   readonly location: Location | undefined;
@@ -52,12 +35,7 @@ const DEEPEST = 4096;
 /** Handle → path, for the marks of one group. */
 export class DirectoryPaths {
   readonly #locator: Locator;
-  readonly #generationSize: number;
-  /** Two generations: what is used moves to the young one, and the old one is dropped when the young one is full. */
-  #young = new Map<HandleKey, Directory>();
-  #old = new Map<HandleKey, Directory>();
-  /** Marked directories are never dropped: without privilege nothing could find them again. */
-  readonly #marked = new Map<HandleKey, Directory>();
+  readonly #cache: DirectoryCache;
   /** Fsids, and handle keys of marked directories, whose renames the group hears. */
   #followed = new Set<string>();
   /** Directories that are being looked for at their hints. */
@@ -67,12 +45,12 @@ export class DirectoryPaths {
 
   constructor(kernel: Kernel, maxDirectories = 65_536) {
     this.#locator = new Locator(kernel);
-    this.#generationSize = Math.max(1, maxDirectories >> 1);
+    this.#cache = new DirectoryCache(maxDirectories);
   }
 
   /** How many directories are held now. */
   get size(): number {
-    return this.#young.size + this.#old.size + this.#marked.size;
+    return this.#cache.size;
   }
 
   /** Starts a new read: paths of places whose renames are not heard are checked again from here on. */
@@ -94,10 +72,7 @@ export class DirectoryPaths {
 
   /** A marked directory is where it was found: also one that was marked before, for it may have moved unheard. */
   #addMarked({ key, absolute, location }: Identity): void {
-    const directory = this.#find(key) ?? newDirectory(key);
-    this.#young.delete(key);
-    this.#old.delete(key);
-    this.#marked.set(key, directory);
+    const directory = this.#cache.mark(key);
     // What follows the queue may be behind what the path says now, and is right for the events that are still to come.
     if (directory.location && !directory.isDoubtful) return;
     if (directory.absolute?.equals(absolute) !== true) this.#generation++;
@@ -110,7 +85,7 @@ export class DirectoryPaths {
 
   /** Takes a marked object to be where it was last, until the next round. */
   assume(key: HandleKey, absolute: Buffer): void {
-    const directory = this.#marked.get(key);
+    const directory = this.#cache.marked(key);
     if (!directory) return;
     directory.location = undefined;
     directory.absolute = absolute;
@@ -122,16 +97,16 @@ export class DirectoryPaths {
 
   /** Lets go of an object that is no longer marked. */
   remove(key: HandleKey): void {
-    const directory = this.#marked.get(key);
+    const directory = this.#cache.marked(key);
     if (!directory) return;
-    this.#marked.delete(key);
-    if (directory.location && !directory.isDoubtful) this.#insert(directory);
+    this.#cache.unmark(key);
+    if (directory.location && !directory.isDoubtful) this.#cache.insert(directory);
     else this.#generation++;
   }
 
   /** Lets go of all marked objects. */
   removeAll(): void {
-    for (const key of this.#marked.keys()) this.remove(key);
+    for (const key of this.#cache.markedKeys()) this.remove(key);
   }
 
   /**
@@ -156,19 +131,17 @@ export class DirectoryPaths {
 
   /** Doubts everything learned: after an overflow, renames may have been lost. */
   forget(): void {
-    for (const directories of [this.#young, this.#old, this.#marked]) {
-      for (const directory of directories.values()) {
-        if (directory.location) this.#doubt(directory, [directory.location]);
-        // What was found where no rename was heard is found again as part of what is followed now.
-        else if (directories !== this.#marked && !directory.isMountRoot) directories.delete(directory.key);
-      }
-    }
+    this.#cache.sweep((directory) => {
+      if (directory.location) this.#doubt(directory, [directory.location]);
+      // What was found where no rename was heard is found again as part of what is followed now.
+      return directory.location !== undefined || directory.isMountRoot;
+    });
     this.#generation++;
   }
 
   /** A directory has come into being, or has been renamed, as a delivered event tells; undefined when it does not say where. */
   moved(key: HandleKey, location: Location | undefined, isRename: boolean): void {
-    let directory = this.#find(key);
+    let directory = this.#cache.find(key);
     // The path of a mount does not change when its root gets another name.
     if (directory?.isMountRoot) return;
     // What lies below it may have a path composed with it, even if it is itself no longer held.
@@ -177,7 +150,7 @@ export class DirectoryPaths {
       if (directory) this.#doubt(directory, []);
       return;
     }
-    directory ??= this.#insert(newDirectory(key));
+    directory ??= this.#cache.insert(newDirectory(key));
     directory.location = location;
     directory.absolute = undefined;
     directory.isDoubtful = false;
@@ -186,7 +159,7 @@ export class DirectoryPaths {
 
   /** The place of a directory is no longer certain: it is asked for again, or looked for at `hints`, when next needed. */
   uncertain(key: HandleKey, hints: readonly Location[]): void {
-    const directory = this.#find(key);
+    const directory = this.#cache.find(key);
     if (!directory || directory.isMountRoot) return;
     this.#doubt(directory, hints);
     this.#generation++;
@@ -201,36 +174,18 @@ export class DirectoryPaths {
   resolveNow(key: HandleKey): ResolvedPath | undefined {
     const now = this.#locator.ask(key, false);
     if (now) return new ResolvedPath(now.absolute, 'reading');
-    const marked = this.#marked.get(key);
+    const marked = this.#cache.marked(key);
     if (!marked?.absolute || !this.#isStillThere(marked)) return undefined;
     return new ResolvedPath(marked.absolute, 'reading');
   }
 
   /** The path of a directory; undefined when it has none that this process could use. */
   resolve(key: HandleKey, lookahead: Lookahead): ResolvedPath | undefined {
-    const directory = this.#find(key);
+    const directory = this.#cache.find(key);
     if (directory?.path && directory.generation === this.#generation && directory.base?.checkedIn === this.#round) {
       return directory.path;
     }
     return this.#compose(key, lookahead);
-  }
-
-  #find(key: HandleKey): Directory | undefined {
-    const young = this.#young.get(key);
-    if (young) return young;
-    const old = this.#old.get(key);
-    if (old) return this.#insert(old);
-    return this.#marked.get(key);
-  }
-
-  #insert(directory: Directory): Directory {
-    if (this.#young.size >= this.#generationSize) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#old.delete(directory.key);
-    this.#young.set(directory.key, directory);
-    return directory;
   }
 
   #isFollowed(key: HandleKey, parent: HandleKey | undefined): boolean {
@@ -242,7 +197,7 @@ export class DirectoryPaths {
     const chain: Directory[] = [];
     let isCertain = true;
     for (let next: HandleKey = key; chain.length < DEEPEST; ) {
-      let directory = this.#find(next);
+      let directory = this.#cache.find(next);
       const suspects = directory?.isMountRoot ? undefined : lookahead.suspects(next);
       if (suspects || !directory || !this.#isUsable(directory)) {
         const found = suspects ? this.#seek(next, suspects, lookahead) : this.#locate(next, directory, lookahead);
@@ -277,7 +232,7 @@ export class DirectoryPaths {
   }
 
   #keep(key: HandleKey, known: Directory | undefined, found: Found): Directory {
-    const directory = found.isCertain ? (known ?? this.#insert(newDirectory(key))) : newDirectory(key);
+    const directory = found.isCertain ? (known ?? this.#cache.insert(newDirectory(key))) : newDirectory(key);
     if (directory === known) this.#generation++;
     directory.location = found.location;
     directory.absolute = found.absolute;
@@ -374,19 +329,4 @@ export class DirectoryPaths {
       this.#sought.delete(key);
     }
   }
-}
-
-function newDirectory(key: HandleKey): Directory {
-  return {
-    key,
-    location: undefined,
-    absolute: undefined,
-    isMountRoot: false,
-    isDoubtful: false,
-    hints: [],
-    checkedIn: 0,
-    path: undefined,
-    generation: 0,
-    base: undefined,
-  };
 }

@@ -449,4 +449,25 @@ describe.each(['5.15', '6.1', '6.8', '6.12'])('on Linux %s (emulated)', (version
       await old.close();
     }
   });
+
+  test.skipIf(!canMount)('paths on a marked file system are true, and say of when', async () => {
+    const mount = mountTmpfs();
+    const old = await Group.open({ kernel: limitKernel(linuxKernel(), version) });
+    try {
+      const hasRenames = version !== '5.15';
+      mkdirSync(join(mount.path, 'a'));
+      await old.mark(mount.path, { scope: 'filesystem', events: hasRenames ? ['create', 'rename'] : ['create'] });
+      writeFileSync(join(mount.path, 'a/file'), '');
+      renameSync(join(mount.path, 'a'), join(mount.path, 'b'));
+      const [event] = await nextEvents(old, 1);
+      expect(event).toMatchObject(
+        hasRenames
+          ? { path: join(mount.path, 'a/file'), pathAsOf: 'event' }
+          : { path: join(mount.path, 'b/file'), pathAsOf: 'reading' },
+      );
+    } finally {
+      await old.close();
+      mount.unmount();
+    }
+  });
 });
