@@ -1,6 +1,8 @@
 // What was found rather than heard: entries of a directory that came into being before it was marked.
 
+import { FAN_CREATE, FAN_DELETE } from '../abi/index.ts';
 import type { EventJson } from '../group/events.ts';
+import type { KernelEvent } from '../group/kernel-event.ts';
 import { type ResolvedPath, textOf } from '../identity/path.ts';
 
 /**
@@ -63,4 +65,34 @@ export function foundEvent({ rawPath, directory }: Finding, seq: number): FoundE
       synthesized: true,
     }),
   };
+}
+
+const CREATE = Number(FAN_CREATE);
+const DELETE = Number(FAN_DELETE);
+
+/** What was found and may still be heard, so that it is not told twice. */
+export class Findings {
+  /** By directory and name, the round of the queue in which it was found. */
+  readonly #rounds = new Map<string, number>();
+
+  add({ parent, name }: Finding, round: number): void {
+    this.#rounds.set(`${parent}/${name.toString('latin1')}`, round);
+  }
+
+  /** Leaves the creation out of an event of an entry that was found after it happened. */
+  settle(event: KernelEvent): void {
+    if (this.#rounds.size === 0 || event.dfidRecord === 0) return;
+    const id = `${event.keyOf(event.dfidRecord)}/${event.nameIn(event.dfidRecord).toString('latin1')}`;
+    const round = this.#rounds.get(id);
+    if (round !== undefined) {
+      this.#rounds.delete(id);
+      const isCreated = (event.maskLow & CREATE) !== 0 && (event.maskLow & DELETE) === 0;
+      if (event.round <= round && isCreated) event.leaveOut(CREATE);
+    }
+    // Maps keep their order: what was found in earlier rounds is in front, and nothing of it can be heard any more.
+    for (const [known, foundIn] of this.#rounds) {
+      if (foundIn >= event.round) break;
+      this.#rounds.delete(known);
+    }
+  }
 }

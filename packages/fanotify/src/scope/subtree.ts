@@ -1,7 +1,7 @@
 // Subtrees: what kernel marks and a path filter make of some roots. A filesystem mark where it is permitted, which misses nothing;
 // else inode marks down the tree.
 
-import { AT_FDCWD, FAN_CREATE, FAN_DELETE, FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
+import { AT_FDCWD, FAN_DELETE_SELF } from '../abi/index.ts';
 import {
   InvalidOptionsError,
   LimitError,
@@ -14,12 +14,12 @@ import type { GroupEvent } from '../group/events.ts';
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { type FileEventName, maskOf } from '../group/names.ts';
-import type { HandleKey } from '../identity/directories.ts';
 import { readMounts } from '../identity/mounts.ts';
-import { joinPath, ResolvedPath } from '../identity/path.ts';
+import { ResolvedPath } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
-import { type Finding, type FoundEvent, foundEvent } from './found.ts';
-import { compileExclusion, isAtOrBelow, isEntry, relativePath } from './places.ts';
+import { type Finding, Findings, type FoundEvent, foundEvent } from './found.ts';
+import { compileExclusion, isAtOrBelow } from './places.ts';
+import { directoryKey, type Root, Roots } from './roots.ts';
 import { MarkedTree, type Walk } from './tree.ts';
 
 /** What to hear of subtrees. */
@@ -76,9 +76,6 @@ export async function markSubtrees(
 }
 
 const OF_DIRECTORIES: ReadonlySet<FileEventName> = new Set(['create', 'delete', 'movedFrom', 'movedTo', 'rename']);
-const SELF = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
-const CREATE = Number(FAN_CREATE);
-const DELETE = Number(FAN_DELETE);
 const DELETE_SELF = Number(FAN_DELETE_SELF);
 /** Kinds that an entry may have gone through before it was found. */
 const HIDDEN_BY_FINDING = Number(maskOf(['create', 'modify', 'closeWrite', 'movedTo', 'rename']));
@@ -87,34 +84,18 @@ const ARRIVES = Number(maskOf(['create', 'movedTo', 'rename']));
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
-interface Root {
-  readonly key: HandleKey;
-  readonly how: Subtree['how'];
-  readonly because: Subtree['because'];
-  readonly directory: boolean;
-  path: ResolvedPath;
-  gone: Subtree['gone'];
-  /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
-  isFound: boolean;
-  /** It was renamed, and what is below has not been looked at since. */
-  isElsewhere: boolean;
-  hasMoved: boolean;
-}
-
 /** Marked subtrees of a group. */
 export class Subtrees {
   readonly #group: Group<'handle'>;
   readonly #inside: GroupInternals;
   readonly #options: SubtreeOptions;
   readonly #recursive: boolean;
-  readonly #isExcluded: ((relative: string) => boolean) | undefined;
-  readonly #roots: Root[] = [];
+  readonly #roots: Roots;
   readonly #askedBits: number;
   readonly #askedOfRoots: number;
   #hasRename = true;
   #tree: MarkedTree | undefined;
-  /** What was found and may still be heard: by directory and name, with the round in which it was found. */
-  readonly #found = new Map<string, number>();
+  readonly #findings = new Findings();
   #seq = 0;
   readonly #markedFilesystems = new Set<string>();
   /** Mount points below a root whose file systems cannot be marked. */
@@ -126,18 +107,18 @@ export class Subtrees {
     this.#inside = internalsOf(group as Group);
     this.#options = options;
     this.#recursive = options.recursive !== false;
-    this.#isExcluded = compileExclusion(options.exclude ?? []);
+    this.#roots = new Roots(this.#inside, compileExclusion(options.exclude ?? []));
     this.#askedBits = Number(maskOf(options.events));
     this.#askedOfRoots = this.#askedBits | Number(maskOf(options.rootEvents ?? []));
     this.#inside.queue.filter = {
-      nextRound: () => this.#findRoots(),
+      nextRound: () => this.#roots.findAll(),
       accepts: (event) => this.#accepts(event),
     };
   }
 
   /** The roots, in the order given. */
   get roots(): Subtree[] {
-    return this.#roots.map(({ path, how, because, directory, gone }) => {
+    return this.#roots.all.map(({ path, how, because, directory, gone }) => {
       return { path: path.raw.toString(), how, ...(because && { because }), directory, ...(gone && { gone }) };
     });
   }
@@ -187,15 +168,21 @@ export class Subtrees {
   async *batches(): AsyncGenerator<readonly SubtreeEvent[], void, void> {
     for await (const batch of this.#group.batches()) {
       const told: SubtreeEvent[] = [];
-      if (!this.#hasRename) await this.#walkMovedRoots(told);
-      // In a group that reports handles every event is of this class.
-      for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
-      for (const root of this.#roots) {
+      try {
+        if (!this.#hasRename) await this.#walkMovedRoots(told);
+        // In a group that reports handles every event is of this class.
+        for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
+      } catch (error) {
+        // What was read before it went wrong is still told.
+        if (told.length > 0) yield told;
+        throw error;
+      }
+      for (const root of this.#roots.all) {
         if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) root.gone = 'moved';
         root.hasMoved = false;
       }
       if (told.length > 0) yield told;
-      if (this.#roots.every(({ gone }) => gone)) return;
+      if (this.#roots.all.every(({ gone }) => gone)) return;
     }
   }
 
@@ -250,7 +237,7 @@ export class Subtrees {
       }
     });
     this.#remember(root, 'inodes', true, because);
-    await this.#tree?.markRoot(root, { isExcluded: this.#excludedPath });
+    await this.#tree?.markRoot(root, { isExcluded: this.#roots.excludes });
   }
 
   /** Hears renames, so that paths are right: by the event of that name, or before Linux 5.17 by its two halves. */
@@ -269,7 +256,7 @@ export class Subtrees {
 
   async #markMountsBelow(): Promise<void> {
     const { kernel } = this.#inside;
-    const root = this.#roots.at(-1)?.path;
+    const root = this.#roots.all.at(-1)?.path;
     if (!root) return;
     for (const mount of readMounts(kernel)) {
       if (
@@ -279,7 +266,7 @@ export class Subtrees {
         continue;
       if (mount.mountPoint.equals(root.raw)) continue;
       this.#markedFilesystems.add(mount.device);
-      if (this.#excludedPath(mount.mountPoint)) continue;
+      if (this.#roots.excludes(mount.mountPoint)) continue;
       try {
         await this.#markFilesystem(mount.mountPoint);
       } catch (error) {
@@ -290,117 +277,21 @@ export class Subtrees {
   }
 
   #remember(path: KernelPath, how: Root['how'], directory: boolean, because?: Subtree['because']): void {
-    const { paths, queue } = this.#inside;
-    const key = paths.add(path, { keep: false })?.key;
+    const key = this.#inside.paths.add(path, { keep: false })?.key;
     if (key === undefined) {
       throw new UnsupportedFilesystemError(
         `the file system of ${JSON.stringify(path.toString())} has no file handles, by which events name files`,
         { path: path.toString() },
       );
     }
-    const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(Buffer.from(path), 'reading');
-    this.#roots.push({
-      key,
-      how,
-      because,
-      directory,
-      path: now,
-      gone: undefined,
-      isFound: true,
-      isElsewhere: false,
-      hasMoved: false,
-    });
-  }
-
-  // Filtering, as of each event.
-
-  /**
-   * A root with an inode mark that is renamed says so, but not where it is. Whoever may not open handles looks for it where it was.
-   * No descriptor is kept for this: it would keep the kernel from telling that the root is deleted.
-   */
-  #findRoots(): void {
-    const { paths, queue } = this.#inside;
-    for (const root of this.#roots) {
-      if (root.how === 'filesystem' || root.gone) continue;
-      const beside = paths.resolve(root.key, queue) ? undefined : this.#findBeside(root);
-      if (beside) root.isElsewhere = true;
-      const found = beside ?? paths.resolve(root.key, queue);
-      root.isFound = found !== undefined;
-      if (found) root.path = found;
-      // Deleted, most likely: what is queued still happened there.
-      else paths.assume(root.key, root.path.raw);
-    }
-  }
-
-  #findBeside({ key, path }: Root): ResolvedPath | undefined {
-    const { kernel, paths, queue } = this.#inside;
-    const directory = path.raw.subarray(0, Math.max(1, path.raw.lastIndexOf(0x2f)));
-    try {
-      for (const { name } of kernel.readDirectory(directory)) {
-        const candidate = joinPath(directory, name);
-        if (paths.add(candidate, { keep: false, noFollow: true })?.key !== key) continue;
-        paths.add(candidate, { keep: true, noFollow: true });
-        return paths.resolve(key, queue);
-      }
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-    }
-    return undefined;
+    this.#roots.add(key, Buffer.from(path), { how, because, directory });
   }
 
   #accepts(event: KernelEvent): boolean {
-    const { paths, queue } = this.#inside;
-    for (const root of this.#roots) {
-      if (root.gone) continue;
-      if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
-      // Before Linux 5.17 paths are as of reading, when a deleted directory has none.
-      if (!event.place && directoryKey(event) === root.key) event.placeIn(root.path, event.dfidRecord);
-      if (this.#isOfRoot(event, root) || this.#isInside(event, root)) return true;
-    }
+    if (this.#roots.accept(event)) return true;
     // Without renames a directory that moved is found again when the event behind that move is told: see #placeLate.
     return !this.#hasRename && !event.place && this.#tree?.has(directoryKey(event)) === true;
   }
-
-  /** Events of a root itself, which may be gone or a file: then there is no path but the one we remember. */
-  #isOfRoot(event: KernelEvent, root: Root): boolean {
-    if (root.how === 'filesystem' && (event.maskLow & SELF) === 0) return false;
-    if (!isOf(event, root.key)) return false;
-    if (!event.place) event.placeAt(root.path, (event.maskLow & DELETE_SELF) !== 0);
-    else if (event.isWhole) root.path = event.place;
-    return true;
-  }
-
-  #isInside(event: KernelEvent, root: Root): boolean {
-    return (
-      this.#isEntryInside(event, root, false) ||
-      (event.placeBefore !== undefined && this.#isEntryInside(event, root, true))
-    );
-  }
-
-  #isEntryInside(event: KernelEvent, root: Root, before: boolean): boolean {
-    const place = before ? event.placeBefore : event.place;
-    if (!place) return false;
-    if (!isAtOrBelow(place, root.path)) {
-      const record = before ? event.oldDfidRecord : event.dfidRecord;
-      return (before || !event.isWhole) && isEntry(place, event.nameIn(record), root.path);
-    }
-    if (!this.#isExcluded) return true;
-    const raw = before ? event.rawFrom : event.rawPath;
-    const relative = raw && relativePath(raw, root.path);
-    return typeof relative !== 'string' || relative === '' || !this.#isExcluded(relative);
-  }
-
-  readonly #excludedPath = (path: Buffer): boolean => {
-    if (!this.#isExcluded) return false;
-    let excluded = false;
-    for (const root of this.#roots) {
-      const relative = relativePath(path, root.path);
-      if (relative === undefined) continue;
-      if (relative === '' || !this.#isExcluded(relative)) return false;
-      excluded = true;
-    }
-    return excluded;
-  };
 
   // Telling.
 
@@ -416,7 +307,7 @@ export class Subtrees {
 
   /** Before Linux 5.17 nothing tells which directory was renamed: going down the tree tells where each is now. */
   async #walkMovedRoots(told: SubtreeEvent[]): Promise<void> {
-    for (const root of this.#roots) {
+    for (const root of this.#roots.all) {
       if (root.isElsewhere) await this.#tree?.mark(root.path.raw, this.#walk(told));
       root.isElsewhere = false;
     }
@@ -427,16 +318,16 @@ export class Subtrees {
     const directory = this.#inside.paths.resolve(directoryKey(event), this.#inside.queue);
     if (!directory) return false;
     event.placeIn(directory, event.dfidRecord);
-    return this.#roots.some((root) => !root.gone && this.#isInside(event, root));
+    return this.#roots.hasPartIn(event);
   }
 
   #walk(told: SubtreeEvent[]): Walk {
-    return { isExcluded: this.#excludedPath, found: (finding) => this.#tellFound(finding, told) };
+    return { isExcluded: this.#roots.excludes, found: (finding) => this.#tellFound(finding, told) };
   }
 
   #isWanted(event: KernelEvent): boolean {
-    if (this.#found.size > 0) this.#settleFound(event);
-    const ofRoot = (event.maskLow & SELF) !== 0 ? this.#roots.find(({ key }) => isOf(event, key)) : undefined;
+    this.#findings.settle(event);
+    const ofRoot = this.#roots.ofSelf(event);
     if (ofRoot && (event.maskLow & DELETE_SELF) !== 0) ofRoot.gone = 'deleted';
     else if (ofRoot) ofRoot.hasMoved = true;
     return event.narrow(ofRoot ? this.#askedOfRoots : this.#askedBits);
@@ -448,7 +339,7 @@ export class Subtrees {
     if (!tree) return;
     const walk = this.#walk(told);
     if (event.kind === 'overflow') {
-      for (const { how, path, gone } of this.#roots) if (how === 'inodes' && !gone) await tree.mark(path.raw, walk);
+      for (const { how, path, gone } of this.#roots.all) if (how === 'inodes' && !gone) await tree.mark(path.raw, walk);
       return;
     }
     if (!event.directory) return;
@@ -456,7 +347,7 @@ export class Subtrees {
     if ((event.maskLow & ARRIVES) === 0) return;
     const path = event.rawPath;
     if (!path) return;
-    const isInside = this.#roots.some((root) => root.how === 'inodes' && this.#isEntryInside(event, root, false));
+    const isInside = this.#roots.isInMarkedTree(event);
     const isMarked = event.fidRecord !== 0 && tree.has(event.keyOf(event.fidRecord));
     if (!isInside) {
       if (isMarked) await tree.unmark(path);
@@ -466,42 +357,8 @@ export class Subtrees {
   }
 
   #tellFound(finding: Finding, told: SubtreeEvent[]): void {
-    if (this.#excludedPath(finding.rawPath)) return;
-    const id = `${finding.parent}/${finding.name.toString('latin1')}`;
-    this.#found.set(id, this.#inside.queue.round);
-    if ((this.#askedBits & HIDDEN_BY_FINDING) === 0) return;
-    told.push(foundEvent(finding, ++this.#seq));
+    if (this.#roots.excludes(finding.rawPath)) return;
+    this.#findings.add(finding, this.#inside.queue.round);
+    if ((this.#askedBits & HIDDEN_BY_FINDING) !== 0) told.push(foundEvent(finding, ++this.#seq));
   }
-
-  /** An entry that was found is not told a second time when its create event comes. */
-  #settleFound(event: KernelEvent): void {
-    if (event.dfidRecord === 0) return;
-    const id = `${event.keyOf(event.dfidRecord)}/${event.nameIn(event.dfidRecord).toString('latin1')}`;
-    const round = this.#found.get(id);
-    if (round !== undefined) {
-      this.#found.delete(id);
-      if (event.round <= round && (event.maskLow & CREATE) !== 0 && (event.maskLow & DELETE) === 0)
-        event.leaveOut(CREATE);
-    }
-    const oldest = this.#found.values().next().value;
-    // Maps keep their order: when the oldest finding is of an earlier round, all of that round go at once.
-    if (oldest !== undefined && oldest < event.round) {
-      for (const [known, foundIn] of this.#found) {
-        if (foundIn >= event.round) break;
-        this.#found.delete(known);
-      }
-    }
-  }
-}
-
-function directoryKey(event: KernelEvent): HandleKey {
-  return event.dfidRecord === 0 ? '' : event.keyOf(event.dfidRecord);
-}
-
-/** Whether an event is of the object with this key itself: named by its handle, or '.' in itself. */
-function isOf(event: KernelEvent, key: HandleKey): boolean {
-  if (event.fidRecord !== 0 && event.keyOf(event.fidRecord) === key) return true;
-  if (event.dfidRecord === 0 || event.keyOf(event.dfidRecord) !== key) return false;
-  const name = event.rawName;
-  return name === null || (name.length === 1 && name[0] === 0x2e);
 }

@@ -1,0 +1,164 @@
+// The roots of subtrees: where each is as of the event at hand, and which events are inside of one.
+
+import { FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
+import type { GroupInternals } from '../group/group.ts';
+import type { KernelEvent } from '../group/kernel-event.ts';
+import type { HandleKey } from '../identity/directories.ts';
+import { joinPath, ResolvedPath } from '../identity/path.ts';
+import { KernelError } from '../kernel/index.ts';
+import { isAtOrBelow, isEntry, relativePath } from './places.ts';
+
+/** A root, as it was found and what became of it. */
+export interface Root {
+  readonly key: HandleKey;
+  readonly how: 'filesystem' | 'inodes';
+  readonly because: 'privilege' | 'filesystem' | undefined;
+  readonly directory: boolean;
+  path: ResolvedPath;
+  gone: 'deleted' | 'moved' | undefined;
+  /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
+  isFound: boolean;
+  /** It was renamed, and what is below has not been looked at since. */
+  isElsewhere: boolean;
+  hasMoved: boolean;
+}
+
+const DELETE_SELF = Number(FAN_DELETE_SELF);
+/** Events of an object itself, rather than of its entries. */
+const SELF = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
+
+/** Some roots, less what globs leave out. */
+export class Roots {
+  readonly all: Root[] = [];
+  readonly #inside: GroupInternals;
+  readonly #isExcluded: ((relative: string) => boolean) | undefined;
+
+  constructor(inside: GroupInternals, isExcluded: ((relative: string) => boolean) | undefined) {
+    this.#inside = inside;
+    this.#isExcluded = isExcluded;
+  }
+
+  /** Adds what is marked at a path. */
+  add(key: HandleKey, path: Buffer, root: Pick<Root, 'how' | 'because' | 'directory'>): void {
+    const { paths, queue } = this.#inside;
+    const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(path, 'reading');
+    this.all.push({ ...root, key, path: now, gone: undefined, isFound: true, isElsewhere: false, hasMoved: false });
+  }
+
+  /**
+   * A root with an inode mark that is renamed says so, but not where it is. Whoever may not open handles looks for it where it
+   * was. No descriptor is kept for this: it would keep the kernel from telling that the root is deleted.
+   */
+  findAll(): void {
+    const { paths, queue } = this.#inside;
+    for (const root of this.all) {
+      if (root.how === 'filesystem' || root.gone) continue;
+      const beside = paths.resolve(root.key, queue) ? undefined : this.#findBeside(root);
+      if (beside) root.isElsewhere = true;
+      const found = beside ?? paths.resolve(root.key, queue);
+      root.isFound = found !== undefined;
+      if (found) root.path = found;
+      // Deleted, most likely: what is queued still happened there.
+      else paths.assume(root.key, root.path.raw);
+    }
+  }
+
+  #findBeside({ key, path }: Root): ResolvedPath | undefined {
+    const { kernel, paths, queue } = this.#inside;
+    const directory = path.raw.subarray(0, Math.max(1, path.raw.lastIndexOf(0x2f)));
+    try {
+      for (const { name } of kernel.readDirectory(directory)) {
+        const candidate = joinPath(directory, name);
+        if (paths.add(candidate, { keep: false, noFollow: true })?.key !== key) continue;
+        paths.add(candidate, { keep: true, noFollow: true });
+        return paths.resolve(key, queue);
+      }
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+    return undefined;
+  }
+
+  /** Whether an event is inside of a root, or of a root itself. Gives it the place that only the root knows. */
+  accept(event: KernelEvent): boolean {
+    const { paths, queue } = this.#inside;
+    for (const root of this.all) {
+      if (root.gone) continue;
+      if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
+      // Before Linux 5.17 paths are as of reading, when a deleted directory has none.
+      if (!event.place && directoryKey(event) === root.key) event.placeIn(root.path, event.dfidRecord);
+      if (this.#isOfRoot(event, root) || this.#hasPartIn(event, root)) return true;
+    }
+    return false;
+  }
+
+  /** Whether an entry was or is in a root that still exists. */
+  hasPartIn(event: KernelEvent): boolean {
+    return this.all.some((root) => !root.gone && this.#hasPartIn(event, root));
+  }
+
+  /** Whether what an event names is now in a root with marks down its tree. */
+  isInMarkedTree(event: KernelEvent): boolean {
+    return this.all.some((root) => root.how === 'inodes' && this.#isEntryInside(event, root, false));
+  }
+
+  /** The root that an event of an object itself is of. */
+  ofSelf(event: KernelEvent): Root | undefined {
+    return (event.maskLow & SELF) === 0 ? undefined : this.all.find(({ key }) => isOf(event, key));
+  }
+
+  /** Whether globs leave out a path, from whichever root it is seen. */
+  readonly excludes = (path: Buffer): boolean => {
+    if (!this.#isExcluded) return false;
+    let excluded = false;
+    for (const root of this.all) {
+      const relative = relativePath(path, root.path);
+      if (relative === undefined) continue;
+      if (relative === '' || !this.#isExcluded(relative)) return false;
+      excluded = true;
+    }
+    return excluded;
+  };
+
+  /** Events of a root itself, which may be gone or a file: then there is no path but the one we remember. */
+  #isOfRoot(event: KernelEvent, root: Root): boolean {
+    if (root.how === 'filesystem' && (event.maskLow & SELF) === 0) return false;
+    if (!isOf(event, root.key)) return false;
+    if (!event.place) event.placeAt(root.path, (event.maskLow & DELETE_SELF) !== 0);
+    else if (event.isWhole) root.path = event.place;
+    return true;
+  }
+
+  #hasPartIn(event: KernelEvent, root: Root): boolean {
+    return (
+      this.#isEntryInside(event, root, false) ||
+      (event.placeBefore !== undefined && this.#isEntryInside(event, root, true))
+    );
+  }
+
+  #isEntryInside(event: KernelEvent, root: Root, before: boolean): boolean {
+    const place = before ? event.placeBefore : event.place;
+    if (!place) return false;
+    if (!isAtOrBelow(place, root.path)) {
+      const record = before ? event.oldDfidRecord : event.dfidRecord;
+      return (before || !event.isWhole) && isEntry(place, event.nameIn(record), root.path);
+    }
+    if (!this.#isExcluded) return true;
+    const raw = before ? event.rawFrom : event.rawPath;
+    const relative = raw && relativePath(raw, root.path);
+    return typeof relative !== 'string' || relative === '' || !this.#isExcluded(relative);
+  }
+}
+
+/** The key of the directory that an event names an entry of; '' when it names none. */
+export function directoryKey(event: KernelEvent): HandleKey {
+  return event.dfidRecord === 0 ? '' : event.keyOf(event.dfidRecord);
+}
+
+/** Whether an event is of the object with this key itself: named by its handle, or '.' in itself. */
+function isOf(event: KernelEvent, key: HandleKey): boolean {
+  if (event.fidRecord !== 0 && event.keyOf(event.fidRecord) === key) return true;
+  if (event.dfidRecord === 0 || event.keyOf(event.dfidRecord) !== key) return false;
+  const name = event.rawName;
+  return name === null || (name.length === 1 && name[0] === 0x2e);
+}
