@@ -73,15 +73,8 @@ export function explainMark(kernel: Kernel, error: unknown, flags: number, mask:
         `marks of this scope on ${shown} need CAP_SYS_ADMIN (run it as root); ${WITHOUT_ROOT}`,
         details,
       );
-    case 'ENOSPC': {
-      const current = setting(kernel, 'fs/fanotify/max_user_marks');
-      return new LimitError(
-        `this user's marks are used up (fs.fanotify.max_user_marks = ${current ?? 'unknown'}): raise it with sysctl, or as root open the group with marks: 'unlimited'`,
-        'fs.fanotify.max_user_marks',
-        current,
-        details,
-      );
-    }
+    case 'ENOSPC':
+      return limitOfMarks(kernel, details);
     case 'EOPNOTSUPP':
     case 'ENODEV':
       return new UnsupportedFilesystemError(
@@ -134,6 +127,21 @@ function limitOfGroups(kernel: Kernel, error: KernelError): LimitError {
     'user.max_fanotify_groups',
     current,
     { cause: error },
+  );
+}
+
+/** The system's limit, or in a user namespace that namespace's own when it is lower. */
+function limitOfMarks(kernel: Kernel, details: { cause: KernelError; path: string }): LimitError {
+  const ofSystem = setting(kernel, 'fs/fanotify/max_user_marks');
+  const ofNamespace = setting(kernel, 'user/max_fanotify_marks');
+  const isNamespace = ofNamespace !== undefined && ofNamespace < (ofSystem ?? 0);
+  const name = isNamespace ? 'user.max_fanotify_marks' : 'fs.fanotify.max_user_marks';
+  const current = isNamespace ? ofNamespace : ofSystem;
+  return new LimitError(
+    `this user's marks are used up (${name} = ${current ?? 'unknown'}): raise it with sysctl, or as root open the group with marks: 'unlimited'`,
+    name,
+    current,
+    details,
   );
 }
 
