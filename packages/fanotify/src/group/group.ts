@@ -33,7 +33,8 @@ const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const DEFAULT_BUFFER_BYTES = 256 * 1024;
 const COMPANIONS = FAN_ONDIR | FAN_EVENT_ON_CHILD;
-const AHEAD_BYTES = 1024 * 1024;
+// A full queue of the default length, so that only unlimited queues can hold more than is read ahead.
+const AHEAD_BYTES = 4 * 1024 * 1024;
 // Every event that is read holds its descriptors open until it is done with: a read takes a few hundred at most.
 const BUFFER_BYTES_OF_DESCRIPTORS = 8 * 1024;
 const BUFFER_BYTES_OF_PIDFDS = 32 * 1024;

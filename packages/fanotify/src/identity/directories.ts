@@ -40,6 +40,8 @@ export class DirectoryPaths {
   #followed = new Set<string>();
   /** Directories that are being looked for at their hints. */
   readonly #sought = new Set<HandleKey>();
+  /** Paths as of reading that were asked for in this round: asking costs more than the event. */
+  readonly #pathsNow = new Map<HandleKey, ResolvedPath>();
   #round = 1;
   #generation = 1;
 
@@ -56,6 +58,7 @@ export class DirectoryPaths {
   /** Starts a new read: paths of places whose renames are not heard are checked again from here on. */
   nextRound(): void {
     this.#round++;
+    this.#pathsNow.clear();
     this.#locator.nextRound();
   }
 
@@ -185,7 +188,7 @@ export class DirectoryPaths {
     if (directory?.path && directory.generation === this.#generation && directory.base?.checkedIn === this.#round) {
       return directory.path;
     }
-    return this.#compose(key, lookahead);
+    return this.#pathsNow.get(key) ?? this.#compose(key, lookahead);
   }
 
   #isFollowed(key: HandleKey, parent: HandleKey | undefined): boolean {
@@ -201,7 +204,7 @@ export class DirectoryPaths {
       const suspects = directory?.isMountRoot ? undefined : lookahead.suspects(next);
       if (suspects || !directory || !this.#isUsable(directory)) {
         const found = suspects ? this.#seek(next, suspects, lookahead) : this.#locate(next, directory, lookahead);
-        if (!found) return this.#pathNow(key, []);
+        if (!found) return this.#rememberNow(key, this.#pathNow(key, []));
         if (!found.isCertain) isCertain = false;
         directory = this.#keep(next, directory, found);
       }
@@ -209,7 +212,12 @@ export class DirectoryPaths {
       if (!directory.location) break;
       next = directory.location.parent;
     }
-    return isCertain ? this.#join(chain) : this.#pathNow(key, chain);
+    return isCertain ? this.#join(chain) : this.#rememberNow(key, this.#pathNow(key, chain));
+  }
+
+  #rememberNow(key: HandleKey, path: ResolvedPath | undefined): ResolvedPath | undefined {
+    if (path) this.#pathsNow.set(key, path);
+    return path;
   }
 
   /** Where one link is as of reading, the whole path is: names from different moments make a path that never was. */
