@@ -23,6 +23,7 @@ import { GroupClosedError, NotMarkedError } from './errors.ts';
 import type { GroupEvent, GroupMode } from './events.ts';
 import { explainInit, explainMark, explainRead } from './explain.ts';
 import { initFlags, markFlags, modeOf, scopeFlag, unmarkFlags } from './flags.ts';
+import { RenameHearing } from './hearing.ts';
 import type { KernelEvent } from './kernel-event.ts';
 import type { GroupOptions, MarkOptions, MarkScope, ModeOf } from './options.ts';
 import { EventQueue } from './queue.ts';
@@ -78,11 +79,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   readonly #queue: EventQueue;
   readonly #paths: DirectoryPaths;
   readonly #waiter: Waiter;
-  readonly #hearsTargets: boolean;
   readonly #reportsNames: boolean;
-  /** Places whose renames the group hears: see DirectoryPaths.follow. */
-  readonly #followed = { inode: new Set<string>(), filesystem: new Set<string>() };
-  #ignoresRenames = false;
+  readonly #hearing: RenameHearing;
   /** Whether there is an ignore mask that is not of the legacy form. */
   #ignores = false;
   /** All events that marks of a scope were ever given: what is removed when a whole mark is. */
@@ -136,7 +134,6 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     this.#kernel = kernel;
     this.fd = fd;
     this.mode = modeOf(flags) as Mode;
-    this.#hearsTargets = (flags & FAN_REPORT_TARGET_FID) !== 0;
     this.#reportsNames = (flags & FAN_REPORT_NAME) !== 0;
     const hasPidfds = (flags & FAN_REPORT_PIDFD) !== 0;
     this.#paths = new DirectoryPaths(kernel, options.maxDirectories);
@@ -154,6 +151,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
             : DEFAULT_BUFFER_BYTES),
       aheadBytes: hasPidfds ? AHEAD_BYTES_OF_PIDFDS : AHEAD_BYTES,
     });
+    this.#hearing = new RenameHearing(this.#paths, this.#queue, (flags & FAN_REPORT_TARGET_FID) !== 0);
     this.#waiter = new Waiter(kernel, fd);
     this.#signal = options.signal;
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
@@ -212,22 +210,9 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   #learn(target: MarkTarget, scope: MarkScope, mask: bigint, options: MarkOptions<Mode>): void {
     const place = this.#place(target, options.noFollow === true, scope === 'inode' && !options.ignore);
     if (!place || (mask & FAN_RENAME) === 0n) return;
-    if (options.ignore) {
-      this.#ignoresRenames = true;
-      this.#follow();
-      return;
-    }
-    if (!this.#hearsTargets || (mask & FAN_ONDIR) === 0n || ('evictable' in options && options.evictable)) return;
-    const places = scope === 'filesystem' ? this.#followed.filesystem : scope === 'inode' ? this.#followed.inode : null;
-    const name = scope === 'filesystem' ? place.fsid : place.key;
-    if (!places || places.has(name)) return;
-    places.add(name);
-    // Events that are queued already may lie before renames that were not heard.
-    this.#queue.afterQueued(() => {
-      if (this.#ignoresRenames || !places.has(name)) return;
-      if (scope === 'inode') this.#paths.followAlso(name);
-      else this.#follow();
-    });
+    if (options.ignore) this.#hearing.ignore();
+    else if ((mask & FAN_ONDIR) !== 0n && !('evictable' in options && options.evictable))
+      this.#hearing.add(scope, place);
   }
 
   #place(target: MarkTarget, noFollow: boolean, keep: boolean): { key: string; fsid: string } | undefined {
@@ -236,11 +221,6 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
       keep,
       noFollow: noFollow && !isDescriptor,
     });
-  }
-
-  #follow(): void {
-    const { inode, filesystem } = this.#followed;
-    this.#paths.follow(this.#ignoresRenames ? new Set() : new Set([...filesystem, ...inode]));
   }
 
   /**
@@ -265,10 +245,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
       throw explainMark(this.#kernel, error, FAN_MARK_REMOVE | flags, mask, shown);
     }
     if (!place || options.ignore) return;
-    if ((mask & FAN_RENAME) !== 0n) {
-      if (scope === 'inode' && this.#followed.inode.delete(place.key)) this.#paths.unfollow(place.key);
-      if (scope === 'filesystem' && this.#followed.filesystem.delete(place.fsid)) this.#follow();
-    }
+    if ((mask & FAN_RENAME) !== 0n) this.#hearing.remove(scope, place);
     if (scope === 'inode' && options.events === undefined) this.#paths.remove(place.key);
   }
 
@@ -281,10 +258,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     } catch (error) {
       throw explainMark(this.#kernel, error, flags, 0n, '');
     }
-    if (scope === 'inode') this.#followed.inode.clear();
-    if (scope === 'filesystem') this.#followed.filesystem.clear();
     if (scope === 'inode') this.#paths.removeAll();
-    this.#follow();
+    this.#hearing.flush(scope);
   }
 
   /** This group's marks as the kernel has them now. Needs no privilege. */
