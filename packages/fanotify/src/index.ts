@@ -1,5 +1,11 @@
 // The public face: re-exports, nothing else.
 
+/**
+ * See every file access on Linux: groups, marks and typed events. Start with {@link Group}; docs/guide.md leads through it.
+ *
+ * @module fanotify
+ */
+
 export {
   GroupClosedError,
   InvalidOptionsError,

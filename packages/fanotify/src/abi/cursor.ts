@@ -39,12 +39,15 @@ export class EventCursor {
   /** Low and high 32 bits of the mask, unsigned. */
   maskLow = 0;
   maskHigh = 0;
+  /** A descriptor, FAN_NOFD, or since Linux 6.13 with FAN_REPORT_FD_ERROR a negative errno. */
   fd = 0;
+  /** The process; the thread with FAN_REPORT_TID. */
   pid = 0;
   /** Offsets of the first record of each type in the buffer; 0 when there is none. */
   fid = 0;
   /** DFID or DFID_NAME. */
   dfid = 0;
+  /** OLD_DFID_NAME and NEW_DFID_NAME. Since Linux 5.17. */
   oldDfid = 0;
   newDfid = 0;
   pidfd = 0;

@@ -47,13 +47,16 @@ export interface NameRecord {
 /** The process: a pidfd, or FAN_NOPIDFD, FAN_EPIDFD or a negative errno. Since Linux 5.15. */
 export interface PidfdRecord {
   readonly type: 'PIDFD';
+  /** See {@link recordPidfd}. */
   readonly pidfd: number;
 }
 
 /** An error of a file system: the errno of the first, and how many there were. Since Linux 5.16. */
 export interface ErrorRecord {
   readonly type: 'ERROR';
+  /** An errno, as the file system gave it. */
   readonly error: number;
+  /** How many errors since the last event, this one included. */
   readonly errorCount: number;
 }
 
@@ -73,20 +76,24 @@ export interface MountRecord {
 /** A record of a type that this version does not know. `bytes` is what follows its header. */
 export interface UnknownRecord {
   readonly type: 'UNKNOWN';
+  /** The `info_type` of its header. */
   readonly infoType: number;
+  /** What follows its header. */
   readonly bytes: Buffer;
 }
 
 /** An information record of an event. `type` is the kernel's name without FAN_EVENT_INFO_TYPE_. */
 export type InfoRecord = FidRecord | NameRecord | PidfdRecord | ErrorRecord | RangeRecord | MountRecord | UnknownRecord;
 
-/** An event as the kernel wrote it. */
+/** An event as the kernel wrote it: `struct fanotify_event_metadata` and its records, fanotify(7). */
 export interface DecodedEvent {
   /** The layout version: 3. */
   readonly version: number;
+  /** FAN_* bits: `maskNames` tells their names. */
   readonly mask: bigint;
   /** A descriptor, FAN_NOFD, or since Linux 6.13 with FAN_REPORT_FD_ERROR a negative errno. */
   readonly fd: number;
+  /** The process, as the reader's PID namespace numbers it; the thread with FAN_REPORT_TID; 0 where it is not told. */
   readonly pid: number;
   /** Bytes of the metadata that this version does not know: empty up to Linux 6.18. */
   readonly extension: Buffer;

@@ -83,8 +83,16 @@ export function encodeEvent(event: EncodableEvent): Buffer {
   return Buffer.concat([metadata, extension, ...records]);
 }
 
-/** Which rule made a decision, for the audit record: `struct fanotify_response_info_audit_rule`. */
+/**
+ * Which rule made a decision, for the audit record: `struct fanotify_response_info_audit_rule`. Since Linux 6.3.
+ *
+ * @example
+ * import { encodeResponse, FAN_ALLOW } from 'fanotify/abi';
+ * const auditRule = { ruleNumber: 12, subjectTrust: 1, objectTrust: 2 };
+ * console.log(encodeResponse(7, FAN_ALLOW, { audit: true, auditRule }).length); // 24
+ */
 export interface AuditRule {
+  /** Any number of 32 bits; it is only written down. */
   readonly ruleNumber: number;
   /** 0 no, 1 yes, 2 unknown. */
   readonly subjectTrust: number;
@@ -92,7 +100,7 @@ export interface AuditRule {
   readonly objectTrust: number;
 }
 
-/** What a response may say beyond its verdict. */
+/** What a response may say beyond its verdict: fanotify(7), "Dealing with permission events". */
 export interface ResponseOptions {
   /** Write an audit record (FAN_AUDIT). The group needs FAN_ENABLE_AUDIT. Since Linux 4.15. */
   readonly audit?: boolean;

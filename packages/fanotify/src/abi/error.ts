@@ -39,9 +39,12 @@ export class AbiError extends Error {
   static {
     AbiError.prototype.name = 'AbiError';
   }
+  /** What is wrong. */
   readonly code: AbiErrorCode;
+  /** Where in the buffer, in bytes; 0 when there is no buffer yet. */
   readonly offset: number;
 
+  /** @param offset Where in the buffer, in bytes. */
   constructor(code: AbiErrorCode, message: string, offset = 0) {
     super(message);
     this.code = code;

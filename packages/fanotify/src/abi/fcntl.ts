@@ -1,9 +1,13 @@
 // The constants of <fcntl.h> that go with fanotify: AT_* for paths, O_* for event descriptors. node:fs knows those of the
 // machine it runs on only; this room runs anywhere.
 
+/** In place of a directory's descriptor: the working directory. */
 export const AT_FDCWD = -100;
+/** statx(2) and the like: a symbolic link rather than what it leads to. */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
+/** name_to_handle_at(2): what a symbolic link leads to. */
 export const AT_SYMLINK_FOLLOW = 0x400;
+/** With an empty path: the object that the descriptor refers to. */
 export const AT_EMPTY_PATH = 0x1000;
 /** name_to_handle_at(2): a handle that only has to identify, as fanotify reports it. Since Linux 6.5. */
 export const AT_HANDLE_FID = 0x200;
@@ -11,18 +15,31 @@ export const AT_HANDLE_FID = 0x200;
 export const AT_HANDLE_MNT_ID_UNIQUE = 0x001;
 
 // The same on every architecture that Node runs on.
+/** Reading. Open flags are those of open(2). */
 export const O_RDONLY = 0;
+/** Writing. */
 export const O_WRONLY = 1;
+/** Reading and writing. */
 export const O_RDWR = 2;
+/** Make the file if there is none. */
 export const O_CREAT = 0o100;
+/** With O_CREAT: fail if there is one. */
 export const O_EXCL = 0o200;
+/** Empty the file. */
 export const O_TRUNC = 0o1000;
+/** Write at the end. */
 export const O_APPEND = 0o2000;
+/** Never wait. */
 export const O_NONBLOCK = 0o4000;
+/** A write ends when the data is on the device. */
 export const O_DSYNC = 0o1_0000;
+/** Reading leaves the access time as it is. */
 export const O_NOATIME = 0o100_0000;
+/** Closed by execve(2). */
 export const O_CLOEXEC = 0o200_0000;
+/** A write ends when data and metadata are on the device. */
 export const O_SYNC = 0o401_0000;
+/** A descriptor that only says where: nothing is opened. */
 export const O_PATH = 0o1000_0000;
 
 /** The O_* flags whose numbers depend on the architecture. */

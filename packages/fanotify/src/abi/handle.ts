@@ -8,7 +8,9 @@ export type Fsid = readonly [number, number];
 
 /** A file handle: `type` and the opaque bytes that the file system made; meaningful together with its fsid only. */
 export interface FileHandle {
+  /** `handle_type`: what the file system calls this kind of handle. */
   readonly type: number;
+  /** `f_handle`: at most 128 bytes (MAX_HANDLE_SZ). */
   readonly bytes: Buffer;
 }
 
@@ -36,7 +38,14 @@ export function handleFromStruct(bytes: Uint8Array): FileHandle {
   };
 }
 
-/** The `struct file_handle` of a handle, as open_by_handle_at(2) takes it. */
+/**
+ * The `struct file_handle` of a handle, as open_by_handle_at(2) takes it: two 32-bit words, then the bytes.
+ *
+ * @example
+ * import { handleToStruct } from 'fanotify/abi';
+ * const struct = handleToStruct({ type: 129, bytes: Buffer.from([1, 2, 3, 4]) });
+ * console.log(struct.readUInt32LE(0), struct.readInt32LE(4), struct.length); // 4 129 12
+ */
 export function handleToStruct(handle: FileHandle): Buffer {
   const struct = Buffer.alloc(FILE_HANDLE.size + handle.bytes.length);
   const view = new DataView(struct.buffer, struct.byteOffset, struct.byteLength);

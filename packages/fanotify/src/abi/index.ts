@@ -1,5 +1,11 @@
 // The face `fanotify/abi`: <linux/fanotify.h> as data. Pure; runs on any operating system.
 
+/**
+ * `fanotify/abi`: <linux/fanotify.h> as data. Constants by their kernel names, and events and responses to and from bytes.
+ *
+ * @module abi
+ */
+
 export * from './constants.ts';
 export { EventCursor } from './cursor.ts';
 export {

@@ -1,7 +1,13 @@
 // Where each field is in the structures of <linux/fanotify.h>, in bytes from the start of its structure, and the order of bytes.
 // Read with a DataView: nothing here is aligned by contract.
 
-/** The byte order of this machine, which is the order the kernel writes in. */
+/**
+ * The byte order of this machine, which is the order the kernel writes in.
+ *
+ * @example
+ * import { HOST_IS_LITTLE_ENDIAN } from 'fanotify/abi';
+ * console.log(HOST_IS_LITTLE_ENDIAN); // e.g. true
+ */
 export const HOST_IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** `struct fanotify_event_metadata`, 24 bytes. */

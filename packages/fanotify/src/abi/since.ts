@@ -7,9 +7,18 @@ import * as k from './constants.ts';
 /** A kernel release, without patch level since 3.0: '2.6.37', '6.15'. */
 export type KernelVersion = `${number}.${number}` | `2.6.${number}`;
 
-/** A constant of the kernel and its age. */
+/**
+ * A constant of the kernel and its age: an entry of the tables below.
+ *
+ * @example
+ * import { EVENT_BITS } from 'fanotify/abi';
+ * const { since, backports } = EVENT_BITS.find(({ name }) => name === 'FAN_RENAME');
+ * console.log(since, backports); // 5.17 [ '5.15.154', '5.10.220' ]
+ */
 export interface Since<Value extends number | bigint> {
+  /** Its kernel name: 'FAN_OPEN'. */
   readonly name: string;
+  /** Its value: a bigint for bits of a mask. */
   readonly value: Value;
   /** The first release of Linux that has it. */
   readonly since: KernelVersion;
@@ -108,7 +117,13 @@ export const RESPONSE_FLAGS: readonly Since<number>[] = [
   of('FAN_INFO', k.FAN_INFO, '6.3'),
 ];
 
-/** What came without a constant of its own: the first release of Linux that has it. */
+/**
+ * What came without a constant of its own: the first release of Linux that has it.
+ *
+ * @example
+ * import { BEHAVIOURS } from 'fanotify/abi';
+ * console.log(BEHAVIOURS.unprivileged); // 5.13
+ */
 export const BEHAVIOURS = {
   /** fanotify_init(2) without CAP_SYS_ADMIN, for groups that report handles. */
   unprivileged: '5.13',

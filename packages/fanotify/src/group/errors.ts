@@ -7,7 +7,17 @@ interface Details {
   readonly path?: string | undefined;
 }
 
-/** Options that contradict each other or that no kernel takes. */
+/**
+ * Options that contradict each other or that no kernel takes. The message says which, and what to say instead.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * try {
+ *   await Group.open({ report: ['name', 'pidfd', 'tid'] });
+ * } catch (error) {
+ *   console.log(error.code); // INVALID_OPTIONS
+ * }
+ */
 export class InvalidOptionsError extends Error {
   static {
     InvalidOptionsError.prototype.name = 'InvalidOptionsError';
@@ -18,7 +28,19 @@ export class InvalidOptionsError extends Error {
   }
 }
 
-/** An event name that does not exist. `suggestion` is the nearest one that does. */
+/**
+ * An event name that does not exist. `event` is that name, `suggestion` the nearest one that does, if any is near.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open();
+ * try {
+ *   await group.mark('/tmp', { events: ['closewrite'] });
+ * } catch (error) {
+ *   console.log(error.code, error.suggestion); // UNKNOWN_EVENT closeWrite
+ * }
+ * await group.close();
+ */
 export class UnknownEventError extends Error {
   static {
     UnknownEventError.prototype.name = 'UnknownEventError';
@@ -37,7 +59,19 @@ export class UnknownEventError extends Error {
   }
 }
 
-/** Nothing is at that path. */
+/**
+ * Nothing is at that path, or no path can be so (too long, links in a circle). `path` is what was asked for.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open();
+ * try {
+ *   await group.mark('/no/where', { events: ['open'] });
+ * } catch (error) {
+ *   console.log(error.code, error.path); // NO_SUCH_PATH /no/where
+ * }
+ * await group.close();
+ */
 export class NoSuchPathError extends Error {
   static {
     NoSuchPathError.prototype.name = 'NoSuchPathError';
@@ -50,7 +84,20 @@ export class NoSuchPathError extends Error {
   }
 }
 
-/** A directory is needed, and the path is something else. */
+/**
+ * A directory is needed, and the path is something else: with `onlyDirectory`, for events of a directory's entries, or
+ * in the middle of a path. `path` is what was asked for.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open();
+ * try {
+ *   await group.mark(process.execPath, { events: ['open'], onlyDirectory: true });
+ * } catch (error) {
+ *   console.log(error.code); // NOT_DIRECTORY
+ * }
+ * await group.close();
+ */
 export class NotDirectoryError extends Error {
   static {
     NotDirectoryError.prototype.name = 'NotDirectoryError';
@@ -63,7 +110,19 @@ export class NotDirectoryError extends Error {
   }
 }
 
-/** There is no such mark to remove. */
+/**
+ * There is no such mark to remove: never made, removed already, or gone with its object. `path` is what was asked for.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open();
+ * try {
+ *   await group.unmark('/tmp');
+ * } catch (error) {
+ *   console.log(error.code); // NOT_MARKED
+ * }
+ * await group.close();
+ */
 export class NotMarkedError extends Error {
   static {
     NotMarkedError.prototype.name = 'NotMarkedError';
@@ -76,7 +135,19 @@ export class NotMarkedError extends Error {
   }
 }
 
-/** This user may not do that. The message says what is possible without privilege. */
+/**
+ * This user may not do that (EPERM, EACCES). The message says what is possible without privilege. `path` is what was
+ * asked for, when it is about a mark.
+ *
+ * @example
+ * import { Group, NotPermittedError } from 'fanotify';
+ * try {
+ *   await (await Group.open({ report: ['name', 'pidfd'] })).close();
+ * } catch (error) {
+ *   if (!(error instanceof NotPermittedError)) throw error;
+ *   console.log(error.code); // e.g. NOT_PERMITTED
+ * }
+ */
 export class NotPermittedError extends Error {
   static {
     NotPermittedError.prototype.name = 'NotPermittedError';
@@ -89,7 +160,21 @@ export class NotPermittedError extends Error {
   }
 }
 
-/** This kernel is too old, or was built without it. `since` is the release of Linux that brought it. */
+/**
+ * This kernel is too old, or was built without it. `since` is the release of Linux that brought it ('5.17'), if one
+ * did.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * import { limitKernel, linuxKernel } from 'fanotify/kernel';
+ * const group = await Group.open({ kernel: limitKernel(linuxKernel(), '5.16') });
+ * try {
+ *   await group.mark('/tmp', { events: ['rename'] });
+ * } catch (error) {
+ *   console.log(error.code, error.since); // UNSUPPORTED 5.17
+ * }
+ * await group.close();
+ */
 export class UnsupportedError extends Error {
   static {
     UnsupportedError.prototype.name = 'UnsupportedError';
@@ -102,7 +187,21 @@ export class UnsupportedError extends Error {
   }
 }
 
-/** The file system cannot take part: it has no file handles or no fsid. */
+/**
+ * The file system cannot take part: it has no file handles, no fsid, or several (ENODEV, EOPNOTSUPP and EXDEV in
+ * fanotify_mark(2)). `path` is what was asked for.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * import { limitKernel, linuxKernel } from 'fanotify/kernel';
+ * const group = await Group.open({ kernel: limitKernel(linuxKernel(), '6.1') });
+ * try {
+ *   await group.mark('/proc', { events: ['open'] });
+ * } catch (error) {
+ *   console.log(error.code, error.path); // UNSUPPORTED_FILESYSTEM /proc
+ * }
+ * await group.close();
+ */
 export class UnsupportedFilesystemError extends Error {
   static {
     UnsupportedFilesystemError.prototype.name = 'UnsupportedFilesystemError';
@@ -115,7 +214,21 @@ export class UnsupportedFilesystemError extends Error {
   }
 }
 
-/** A limit of the system is reached. `setting` is what to raise, `current` its value where it could be read. */
+/**
+ * A limit of the system is reached. `setting` is what to raise (a sysctl, or RLIMIT_NOFILE), `current` its value where
+ * it could be read: a number of groups or marks.
+ *
+ * @example
+ * import { Group, LimitError } from 'fanotify';
+ * const groups = [];
+ * try {
+ *   for (let count = 0; count < 3; count++) groups.push(await Group.open());
+ * } catch (error) {
+ *   if (!(error instanceof LimitError)) throw error;
+ *   console.error(`raise ${error.setting} above ${error.current}`);
+ * }
+ * for (const group of groups) await group.close();
+ */
 export class LimitError extends Error {
   static {
     LimitError.prototype.name = 'LimitError';
@@ -130,7 +243,19 @@ export class LimitError extends Error {
   }
 }
 
-/** The group is closed. */
+/**
+ * The group is closed: by `close()`, or by the end of an `await using` block.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open();
+ * await group.close();
+ * try {
+ *   group.marks();
+ * } catch (error) {
+ *   console.log(error.code); // GROUP_CLOSED
+ * }
+ */
 export class GroupClosedError extends Error {
   static {
     GroupClosedError.prototype.name = 'GroupClosedError';

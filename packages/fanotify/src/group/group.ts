@@ -54,8 +54,9 @@ export let internalsOf: (group: Group) => GroupInternals;
 /**
  * A notification group: marks say what to hear, iteration tells what happened.
  *
- * Since Linux 5.13 an ordinary user can open a group that reports names and put inode marks; everything else needs
- * CAP_SYS_ADMIN. The process ends as usual while a group is open: only a pending `next()` keeps it alive.
+ * Since Linux 5.13 an ordinary user can open a group that reports names, and put marks of scope `inode`; everything
+ * else needs CAP_SYS_ADMIN. The process ends as usual while a group is open: only a pending `next()` keeps it alive.
+ * The guide (docs/guide.md) has more; the facts are in fanotify(7).
  *
  * @example
  * import { mkdtemp, writeFile } from 'node:fs/promises';
@@ -65,15 +66,15 @@ export let internalsOf: (group: Group) => GroupInternals;
  * await group.mark(directory, { events: ['create'] });
  * await writeFile(`${directory}/hello`, 'world');
  * for await (const event of group) {
- *   console.log(event.kind, event.kinds, event.path);
+ *   console.log(event.kind, event.kinds, event.path.endsWith('/hello')); // file [ 'create' ] true
  *   break;
  * }
  * await group.close();
  */
 export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mode> {
-  /** Whether events name objects by handle, carry descriptors, or tell of mounts. */
+  /** Whether events name objects by handle, carry descriptors, or tell of mounts: what `report` made of the group. */
   readonly mode: Mode;
-  /** The group's own descriptor; for looking only. */
+  /** The group's own descriptor, for /proc/self/fdinfo and the like. Reading or closing it breaks the group. */
   readonly fd: number;
   readonly #kernel: Kernel;
   readonly #queue: EventQueue;
@@ -100,9 +101,20 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   #turn: Promise<unknown> = Promise.resolve();
 
   /**
-   * Opens a group.
+   * Opens a group: fanotify_init(2). Nothing is heard before the first {@link mark}.
    *
-   * @throws InvalidOptionsError, NotPermittedError, UnsupportedError, LimitError.
+   * Privilege: none since Linux 5.13 for a group that reports handles or mounts; CAP_SYS_ADMIN for descriptors,
+   * `pidfd`, `tid`, `fdError` and `unlimited`.
+   *
+   * @param options See {@link GroupOptions}; left out, a group that reports names.
+   * @throws InvalidOptionsError when options exclude each other; NotPermittedError when they need privilege;
+   * UnsupportedError when this kernel lacks one; LimitError when there is no group or descriptor left;
+   * KernelUnavailableError where there is no Linux; the signal's reason when it has aborted.
+   * @example
+   * import { Group } from 'fanotify';
+   * const group = await Group.open({ report: ['name', 'fid'], ownEvents: false });
+   * console.log(group.mode); // handle
+   * await group.close();
    */
   static async open<const Options extends GroupOptions = { readonly report: readonly ['name'] }>(
     options?: Options & GroupOptions,
@@ -157,17 +169,40 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
-  /** What became of the events that were read. */
+  /**
+   * What became of the events that were read. Can be asked for after {@link close}, too.
+   *
+   * @example
+   * import { mkdtemp, writeFile } from 'node:fs/promises';
+   * import { Group } from 'fanotify';
+   * const directory = await mkdtemp('/tmp/counters-');
+   * const group = await Group.open();
+   * await group.mark(directory, { events: ['create'] });
+   * for (const name of ['a', 'b', 'c']) await writeFile(`${directory}/${name}`, '');
+   * for await (const event of group) if (event.path.endsWith('/b')) break;
+   * await group.close();
+   * console.log(group.counters); // { delivered: 2, overflows: 0, own: 0, discarded: 1 }
+   */
   get counters(): GroupCounters {
     const { delivered, overflows, own, discarded } = this.#queue.counters;
     return { delivered: delivered - (this.#batch.length - this.#next), overflows, own, discarded };
   }
 
   /**
-   * Marks an object, mount, file system or mount namespace, or adds to the mark that it has.
+   * Marks an object, mount, file system or mount namespace, or adds to the mark that it has: fanotify_mark(2).
    *
-   * @throws NoSuchPathError, NotDirectoryError, NotPermittedError, LimitError, UnsupportedError, UnsupportedFilesystemError,
-   * InvalidOptionsError, UnknownEventError, GroupClosedError. Nothing is marked then.
+   * Privilege: none for scope `inode`, on what the caller may read; CAP_SYS_ADMIN for the other scopes.
+   *
+   * @throws NoSuchPathError, NotDirectoryError, NotPermittedError, LimitError, UnsupportedError,
+   * UnsupportedFilesystemError, InvalidOptionsError, UnknownEventError, GroupClosedError; the signal's reason when it
+   * has aborted. Nothing is marked then.
+   * @example
+   * import { Group } from 'fanotify';
+   * const group = await Group.open();
+   * await group.mark('/tmp', { events: ['create'], onlyDirectory: true });
+   * await group.mark('/tmp', { events: ['delete'] }); // adds to the first
+   * console.log(group.marks().length); // 1
+   * await group.close();
    */
   async mark(target: MarkTarget, options: MarkOptions<Mode>): Promise<void> {
     this.#assertOpen();
@@ -224,9 +259,20 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
   }
 
   /**
-   * Takes events out of a mark, or the whole mark with all its events.
+   * Takes events out of a mark, or with no `events` the whole mark. Events in the queue already are still delivered.
+   *
+   * Privilege: that of {@link mark}.
    *
    * @throws NotMarkedError when there is no such mark, and what {@link mark} throws.
+   * @example
+   * import { Group } from 'fanotify';
+   * const group = await Group.open();
+   * await group.mark('/tmp', { events: ['create', 'delete'] });
+   * await group.unmark('/tmp', { events: ['delete'] });
+   * console.log(group.marks().length); // 1
+   * await group.unmark('/tmp');
+   * console.log(group.marks().length); // 0
+   * await group.close();
    */
   async unmark(target: MarkTarget, options: UnmarkOptions = {}): Promise<void> {
     this.#assertOpen();
@@ -249,7 +295,20 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     if (scope === 'inode' && options.events === undefined) this.#paths.remove(place.key);
   }
 
-  /** Removes every mark of a scope. */
+  /**
+   * Removes every mark of a scope, ignore masks with them: FAN_MARK_FLUSH in fanotify_mark(2). Privilege: that of
+   * {@link mark}.
+   *
+   * @throws InvalidOptionsError when there is no such scope; UnsupportedError when this kernel lacks it;
+   * GroupClosedError; the signal's reason when it has aborted.
+   * @example
+   * import { Group } from 'fanotify';
+   * const group = await Group.open();
+   * for (const directory of ['/tmp', '/usr', '/etc']) await group.mark(directory, { events: ['create'] });
+   * await group.flush('inode');
+   * console.log(group.marks()); // []
+   * await group.close();
+   */
   async flush(scope: MarkScope): Promise<void> {
     this.#assertOpen();
     const flags = FAN_MARK_FLUSH | scopeFlag(scope);
@@ -262,7 +321,18 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     this.#hearing.flush(scope);
   }
 
-  /** This group's marks as the kernel has them now. Needs no privilege. */
+  /**
+   * This group's marks as the kernel has them now, in its order: /proc/pid/fdinfo, proc_pid_fdinfo(5). Privilege: none.
+   *
+   * @throws GroupClosedError; the signal's reason when it has aborted; KernelError where /proc is not mounted.
+   * @example
+   * import { FAN_CREATE } from 'fanotify/abi';
+   * import { Group } from 'fanotify';
+   * const group = await Group.open();
+   * await group.mark('/tmp', { events: ['create'] });
+   * for (const { scope, mask } of group.marks()) console.log(scope, (mask & FAN_CREATE) !== 0n); // inode true
+   * await group.close();
+   */
   marks(): GroupMark[] {
     this.#assertOpen();
     return readMarks(this.#kernel, this.fd);
@@ -270,9 +340,21 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
 
   /**
    * Events one by one, each lent until the next is asked for (see `take`). What is not asked for stays in the kernel's
-   * queue. Ends when the group is closed.
+   * queue. Ends when the group is closed; leaving the loop leaves the group open. Of several consumers each event goes
+   * to one.
    *
    * @throws LimitError when the kernel has no descriptor for the next event; the signal's reason when it aborts.
+   * @example
+   * import { mkdtemp, writeFile } from 'node:fs/promises';
+   * import { Group } from 'fanotify';
+   * const directory = await mkdtemp('/tmp/iteration-');
+   * const group = await Group.open();
+   * await group.mark(directory, { events: ['closeWrite'] });
+   * for (const name of ['a', 'b']) await writeFile(`${directory}/${name}`, '');
+   * for await (const event of group) {
+   *   console.log(event.seq, event.kinds); // 1 [ 'closeWrite' ]
+   *   if (event.seq === 2) await group.close(); // which ends the loop
+   * }
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<GroupEvent<Mode>, void, void> {
     for (;;) {
@@ -293,7 +375,24 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     }
   }
 
-  /** Events as they are read, all that one read gave at a time: cheaper per event, and lent until the next batch. */
+  /**
+   * Events as they are read, all that one read gave at a time and never none: cheaper per event, and lent until the
+   * next batch. Otherwise as iteration is.
+   *
+   * @throws What iteration throws.
+   * @example
+   * import { mkdtemp, writeFile } from 'node:fs/promises';
+   * import { Group } from 'fanotify';
+   * const directory = await mkdtemp('/tmp/batches-');
+   * const group = await Group.open();
+   * await group.mark(directory, { events: ['create'] });
+   * for (const name of ['a', 'b', 'c']) await writeFile(`${directory}/${name}`, '');
+   * for await (const events of group.batches()) {
+   *   console.log(events.length); // 3
+   *   break;
+   * }
+   * await group.close();
+   */
   async *batches(): AsyncGenerator<readonly GroupEvent<Mode>[], void, void> {
     for (;;) {
       const events = this.#next === 0 ? this.#batch : this.#batch.slice(this.#next);
@@ -321,17 +420,50 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     for (const event of events) event.release(this.#kernel);
   }
 
-  /** Lets the process end although somebody waits for events. */
+  /**
+   * Lets the process end although somebody waits for events.
+   *
+   * @example
+   * import { Group } from 'fanotify';
+   * const group = await Group.open();
+   * await group.mark('/tmp', { events: ['delete'] });
+   * group.unref();
+   * // Waits in the background; awaited at top level, Node would end with exit code 13.
+   * (async () => {
+   *   for await (const event of group) console.log(event.path); // e.g. /tmp/gone
+   * })();
+   */
   unref(): void {
     this.#waiter.unref();
   }
 
-  /** Takes {@link unref} back. */
+  /**
+   * Takes {@link unref} back: whoever waits for events keeps the process alive.
+   *
+   * @example
+   * import { Group } from 'fanotify';
+   * const group = await Group.open();
+   * group.unref();
+   * setTimeout(() => group.close(), 50).unref();
+   * group.ref();
+   * for await (const event of group) console.log(event.kind); // e.g. file
+   * console.log('the process lived until the group was closed'); // the process lived until the group was closed
+   */
   ref(): void {
     this.#waiter.ref();
   }
 
-  /** Closes the group: the kernel forgets its marks and queue, whoever waits is told the end. Safe to call twice. */
+  /**
+   * Closes the group: the kernel forgets its marks and queue, lent descriptors are closed, whoever waits is told the
+   * end. Safe to call twice.
+   *
+   * @example
+   * import { Group } from 'fanotify';
+   * const group = await Group.open();
+   * const next = group[Symbol.asyncIterator]().next();
+   * await group.close();
+   * console.log(await next); // { value: undefined, done: true }
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -347,7 +479,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     this.#kernel.close(this.fd);
   }
 
-  /** {@link close}. */
+  /** {@link close}, for `await using group = await Group.open()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -20,7 +20,14 @@ import {
   FAN_RENAME,
 } from '../abi/index.ts';
 
-/** Event names and their bits: what can be asked of a mark. */
+/**
+ * Event names and their bits: what can be asked of a mark. fanotify_mark(2) says what each bit hears.
+ *
+ * @example
+ * import { EVENT_BITS } from 'fanotify';
+ * import { FAN_CLOSE_WRITE } from 'fanotify/abi';
+ * console.log(EVENT_BITS.closeWrite === FAN_CLOSE_WRITE); // true
+ */
 export const EVENT_BITS = {
   access: FAN_ACCESS,
   modify: FAN_MODIFY,
@@ -44,13 +51,16 @@ export const EVENT_BITS = {
 /** The name of an event, camel case of the kernel's: 'closeWrite' is FAN_CLOSE_WRITE. */
 export type EventName = keyof typeof EVENT_BITS;
 
-/** Events that tell of an open file: the only ones that groups with descriptors, and mount marks, hear. */
+/**
+ * Events that tell of an open file: the only ones that groups with descriptors, and mount marks, hear. `openExec` since
+ * Linux 5.0, the others since 2.6.37.
+ */
 export type AccessEventName = 'access' | 'modify' | 'closeWrite' | 'closeNowrite' | 'open' | 'openExec';
 
 /** Events that name a file by its handle: since Linux 5.1, `rename` since 5.17. */
 export type FileEventName = Exclude<EventName, 'filesystemError' | 'mountAttach' | 'mountDetach'>;
 
-/** Events of mount namespace marks: since Linux 6.15. */
+/** Events of mount namespace marks. Since Linux 6.15. Privilege: CAP_SYS_ADMIN. */
 export type MountEventName = 'mountAttach' | 'mountDetach';
 
 const BITS: readonly (readonly [EventName, number])[] = Object.entries(EVENT_BITS).map(([name, bit]) => [
@@ -70,7 +80,13 @@ export function kindsOf(maskLow: number): readonly EventName[] {
   return kinds;
 }
 
-/** Whether a string is the name of an event. */
+/**
+ * Whether a string is the name of an event: for names that come from people.
+ *
+ * @example
+ * import { isEventName } from 'fanotify';
+ * console.log(isEventName('closeWrite'), isEventName('close-write')); // true false
+ */
 export function isEventName(name: string): name is EventName {
   return Object.hasOwn(EVENT_BITS, name);
 }

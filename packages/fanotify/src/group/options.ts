@@ -4,15 +4,24 @@ import type { Kernel } from '../kernel/index.ts';
 import type { GroupMode } from './events.ts';
 import type { AccessEventName, FileEventName, MountEventName } from './names.ts';
 
-/** Reports that make events name objects by handles. */
+/**
+ * Reports that make events name objects by handles: FAN_REPORT_* in fanotify_init(2). `fid` since Linux 5.1, `dirFid`
+ * and `name` since 5.9, `targetFid` since 5.17. Privilege: none since Linux 5.13.
+ */
 export type HandleReport = 'fid' | 'dirFid' | 'name' | 'targetFid';
 
 type ProcessReport = 'pidfd' | 'fdError';
 
 interface CommonOptions {
-  /** `unlimited` needs CAP_SYS_ADMIN. Default `bounded`: fs.fanotify.max_queued_events, then an overflow event. */
+  /**
+   * How many unread events the kernel holds. Default `bounded`: fs.fanotify.max_queued_events, then an overflow event.
+   * `unlimited` needs CAP_SYS_ADMIN.
+   */
   readonly queue?: 'bounded' | 'unlimited';
-  /** `unlimited` needs CAP_SYS_ADMIN. Default `bounded`: fs.fanotify.max_user_marks. */
+  /**
+   * How many marks the group may have. Default `bounded`: fs.fanotify.max_user_marks, over all of the user's groups.
+   * `unlimited` needs CAP_SYS_ADMIN.
+   */
   readonly marks?: 'bounded' | 'unlimited';
   /** Whether to hear what this process itself does. Default true. */
   readonly ownEvents?: boolean;
@@ -29,22 +38,60 @@ interface CommonOptions {
   readonly kernel?: Kernel;
 }
 
-/** A group whose events name objects by handle and path. The only kind that an ordinary user can open. */
+/**
+ * A group whose events name objects by handle and path. The only kind that an ordinary user can open. Since Linux 5.13
+ * without privilege; `pidfd`, `tid`, `fdError` and `unlimited` need CAP_SYS_ADMIN.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open({ report: ['name', 'fid'], signal: AbortSignal.timeout(50) });
+ * await group.mark('/tmp', { events: ['deleteSelf'] });
+ * try {
+ *   for await (const event of group) console.log(event.path); // e.g. /tmp
+ * } catch (error) {
+ *   console.log(error.name); // TimeoutError
+ * }
+ */
 export interface HandleGroupOptions extends CommonOptions {
   readonly class?: 'notification';
   /**
-   * What events carry: `name` (directory and name, hence paths), `targetFid` (Linux 5.17: the object too, so that paths stay
-   * right when directories are renamed), `fid`, `dirFid`, and `pidfd` (5.15) or `tid`. Default: `name`, and `targetFid`
-   * where the kernel has it.
+   * What events carry: `name` (directory and name, hence paths), `targetFid` (since Linux 5.17: the object too, so that
+   * paths stay right when directories are renamed), `fid`, `dirFid`, and `pidfd` (since 5.15) or `tid`. Default: `name`
+   * and `fid`, and `targetFid` where the kernel has it.
    */
   readonly report?: readonly (HandleReport | ProcessReport)[] | readonly (HandleReport | 'fdError' | 'tid')[];
   readonly eventFlags?: never;
   readonly audit?: never;
 }
 
-/** A group whose events carry open descriptors. Needs CAP_SYS_ADMIN. */
+/**
+ * A group whose events carry open descriptors: `report` has none of the reports of handles.
+ *
+ * Privilege: root (CAP_SYS_ADMIN).
+ *
+ * @example
+ * import { mkdtemp, writeFile } from 'node:fs/promises';
+ * import { readlinkSync } from 'node:fs';
+ * import { Group } from 'fanotify';
+ * const directory = await mkdtemp('/tmp/descriptor-');
+ * const group = await Group.open({ report: ['pidfd'], queue: 'unlimited', marks: 'unlimited' });
+ * await group.mark(directory, { events: ['modify'] });
+ * await writeFile(`${directory}/log`, 'line');
+ * for await (const event of group) {
+ *   console.log(readlinkSync(`/proc/self/fd/${event.fd}`) === event.path, event.pidfd !== null); // true true
+ *   break;
+ * }
+ * await group.close();
+ */
 export interface DescriptorGroupOptions extends CommonOptions {
+  /**
+   * Which groups hear first, and whether answers can be given: FAN_CLASS_* in fanotify_init(2). Default `notification`.
+   */
   readonly class?: 'notification' | 'content' | 'preContent';
+  /**
+   * What events carry beside the descriptor: `pidfd` (since Linux 5.15) or `tid`, or nothing. `fdError` is asked for
+   * anyway where the kernel has it (since 6.13).
+   */
   readonly report: readonly ProcessReport[] | readonly ('fdError' | 'tid')[];
   /** Open flags of the events' descriptors: O_RDONLY (default), O_WRONLY or O_RDWR, with O_LARGEFILE, O_NOATIME and the like. */
   readonly eventFlags?: number;
@@ -52,7 +99,16 @@ export interface DescriptorGroupOptions extends CommonOptions {
   readonly audit?: boolean;
 }
 
-/** A group that hears of mounts coming and going. Since Linux 6.15; needs CAP_SYS_ADMIN in the namespace's user namespace. */
+/**
+ * A group that hears of mounts coming and going. Since Linux 6.15. Privilege: none to open it; its marks need
+ * CAP_SYS_ADMIN in the user namespace of the mount namespace.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open({ report: ['mount'] }).catch((error) => console.error(error.message));
+ * console.log(group?.mode); // e.g. mount
+ * await group?.close();
+ */
 export interface MountGroupOptions extends CommonOptions {
   readonly class?: 'notification';
   readonly report: readonly ['mount'];
@@ -60,10 +116,10 @@ export interface MountGroupOptions extends CommonOptions {
   readonly audit?: never;
 }
 
-/** What {@link Group.open} takes. */
+/** What {@link Group.open} takes: `report` says which of the three it is. */
 export type GroupOptions = HandleGroupOptions | DescriptorGroupOptions | MountGroupOptions;
 
-/** What a group opened with these options hears. */
+/** The mode of a group opened with these options. */
 export type ModeOf<Options> = Options extends { readonly report: readonly (infer Report)[] }
   ? 'mount' extends Report
     ? 'mount'
@@ -72,11 +128,14 @@ export type ModeOf<Options> = Options extends { readonly report: readonly (infer
       : 'handle'
   : 'handle';
 
-/** Where a mark hears: one object, one mount, everything on a file system, one mount namespace. */
+/**
+ * Where a mark hears: one object, one mount, everything on a file system (since Linux 4.20), one mount namespace (since
+ * 6.15). All but `inode` need CAP_SYS_ADMIN.
+ */
 export type MarkScope = 'inode' | 'mount' | 'filesystem' | 'mountNamespace';
 
 interface CommonMarkOptions {
-  /** Fail if the path is not a directory. */
+  /** Fail with NotDirectoryError if the path is not a directory. Default false. */
   readonly onlyDirectory?: boolean;
   /** Mark a symbolic link rather than what it leads to. Default: follow. */
   readonly noFollow?: boolean;
@@ -84,18 +143,22 @@ interface CommonMarkOptions {
 
 type Mask<Events, Ignore> =
   | {
-      /** What to hear (a mark mask), or with `ignore` what not to hear (an ignore mask). */
+      /** What to hear (a mark mask). */
       readonly events: readonly Events[];
       readonly ignore?: false;
       readonly legacyIgnore?: never;
     }
   | {
+      /** What not to hear (an ignore mask). */
       readonly events: readonly Events[];
       /**
-       * `untilModified`: the ignore mask ends when the file is modified (inode marks of files only). `always`: it stays.
-       * Since Linux 6.0; `legacyIgnore` asks for the older form, whose ignore masks take no notice of `directories`.
+       * `untilModified`: the ignore mask ends when the file is modified (inode marks of files only). `always`: it
+       * stays. Since Linux 6.0; before, with `legacyIgnore`. FAN_MARK_IGNORE in fanotify_mark(2).
        */
       readonly ignore: Ignore;
+      /**
+       * The older form of ignore mask (FAN_MARK_IGNORED_MASK), which takes no notice of `directories` and `children`.
+       */
       readonly legacyIgnore?: boolean;
     };
 
@@ -111,30 +174,105 @@ export type ObjectEventName<Mode extends GroupMode> = Mode extends 'handle'
     ? AccessEventName
     : never;
 
-/** A mark on one file or directory. */
+/**
+ * A mark on one file or directory. Privilege: none since Linux 5.13, on what the caller may read.
+ *
+ * @example
+ * import { mkdtemp, writeFile } from 'node:fs/promises';
+ * import { Group } from 'fanotify';
+ * const directory = await mkdtemp('/tmp/inode-');
+ * await writeFile(`${directory}/noise`, '');
+ * const group = await Group.open();
+ * await group.mark(directory, { events: ['closeWrite'] });
+ * // All entries but this one. Without legacyIgnore, since Linux 6.0.
+ * await group.mark(`${directory}/noise`, { events: ['closeWrite'], ignore: 'always', legacyIgnore: true });
+ * for (const name of ['noise', 'signal']) await writeFile(`${directory}/${name}`, 'x');
+ * for await (const event of group) {
+ *   console.log(event.path.endsWith('/signal')); // true
+ *   break;
+ * }
+ * await group.close();
+ */
 export type InodeMarkOptions<Mode extends GroupMode = GroupMode> = CommonMarkOptions &
   FileMask<ObjectEventName<Mode>, 'untilModified' | 'always'> & {
+    /** Default. */
     readonly scope?: 'inode';
     /** Whether a mark on a directory hears of its entries too (FAN_EVENT_ON_CHILD). Default true. */
     readonly children?: boolean;
-    /** The mark does not keep the inode in memory, and goes when that does. Since Linux 5.19. */
+    /** The mark does not keep the inode in memory, and goes when that does. Default false. Since Linux 5.19. */
     readonly evictable?: boolean;
   };
 
-/** A mark on a mount: what happens through it. Needs CAP_SYS_ADMIN. Hears no create, delete, rename or attrib. */
+/**
+ * A mark on a mount: what happens through it. Hears no create, delete, rename or attrib.
+ *
+ * Privilege: root (CAP_SYS_ADMIN; since Linux 6.16 that of the user namespace).
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open();
+ * await group.mark('/tmp', { scope: 'mount', events: ['openExec'] }); // the mount that /tmp is in
+ * console.log(group.marks()[0].scope); // mount
+ * await group.close();
+ */
 export type MountMarkOptions = CommonMarkOptions & FileMask<AccessEventName> & { readonly scope: 'mount' };
 
-/** A mark on a whole file system, through whatever mount. Needs CAP_SYS_ADMIN. */
+/**
+ * A mark on a whole file system, through whatever mount: with `rename` among the events, paths are as of the event.
+ * Since Linux 4.20.
+ *
+ * Privilege: root (CAP_SYS_ADMIN; since Linux 6.16 that of the user namespace).
+ *
+ * @example
+ * import { mkdir, mkdtemp } from 'node:fs/promises';
+ * import { Group } from 'fanotify';
+ * const directory = await mkdtemp('/tmp/filesystem-');
+ * const group = await Group.open();
+ * await group.mark('/tmp', { scope: 'filesystem', events: ['create', 'rename'] });
+ * await mkdir(`${directory}/a/b/c`, { recursive: true });
+ * for await (const event of group) {
+ *   if (event.path !== `${directory}/a/b/c`) continue;
+ *   console.log(event.directory); // true
+ *   break;
+ * }
+ * await group.close();
+ */
 export type FilesystemMarkOptions<Mode extends GroupMode = GroupMode> = CommonMarkOptions &
   FileMask<ObjectEventName<Mode> | (Mode extends 'handle' ? 'filesystemError' : never)> & {
     readonly scope: 'filesystem';
   };
 
-/** A mark on a mount namespace, given as a path like /proc/self/ns/mnt. Since Linux 6.15. */
+/**
+ * A mark on a mount namespace, given as a path like /proc/self/ns/mnt: see {@link MountEvent}. Since Linux 6.15.
+ *
+ * Privilege: root (CAP_SYS_ADMIN in the user namespace of the mount namespace).
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * const group = await Group.open({ report: ['mount'] }).catch((error) => console.error(error.message));
+ * await group?.mark('/proc/self/ns/mnt', { scope: 'mountNamespace', events: ['mountAttach', 'mountDetach'] });
+ * await group?.close();
+ */
 export type MountNamespaceMarkOptions = CommonMarkOptions &
   Mask<MountEventName, 'always'> & { readonly scope: 'mountNamespace' };
 
-/** What {@link Group.mark} takes, for a group of a mode. */
+/**
+ * What {@link Group.mark} takes, for a group of a mode: `scope` says which of the four it is.
+ *
+ * @example
+ * import { mkdtemp, mkdir, writeFile } from 'node:fs/promises';
+ * import { Group } from 'fanotify';
+ * const directory = await mkdtemp('/tmp/mark-');
+ * const group = await Group.open();
+ * await group.mark(directory, { events: ['create'], directories: false });
+ * await mkdir(`${directory}/not-heard`);
+ * await writeFile(`${directory}/heard`, '');
+ * for await (const event of group) {
+ *   console.log(event.path.endsWith('/heard')); // true
+ *   break;
+ * }
+ * await group.close();
+ */
 export type MarkOptions<Mode extends GroupMode = GroupMode> = Mode extends 'mount'
   ? MountNamespaceMarkOptions
   : InodeMarkOptions<Mode> | MountMarkOptions | FilesystemMarkOptions<Mode>;

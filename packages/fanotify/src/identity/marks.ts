@@ -2,19 +2,35 @@
 
 import type { Kernel } from '../kernel/index.ts';
 
-/** One mark as the kernel has it (proc_pid_fdinfo(5); needs no privilege). */
+/**
+ * One mark as the kernel has it: a `fanotify` line of /proc/pid/fdinfo, proc_pid_fdinfo(5). Privilege: none.
+ *
+ * @example
+ * import { Group } from 'fanotify';
+ * import { maskNames } from 'fanotify/abi';
+ * const group = await Group.open();
+ * await group.mark('/tmp', { events: ['create'] });
+ * for (const mark of group.marks()) {
+ *   console.log(maskNames(mark.mask)); // [ 'FAN_CREATE', 'FAN_EVENT_ON_CHILD', 'FAN_ONDIR' ]
+ * }
+ * await group.close();
+ */
 export interface GroupMark {
+  /** Where the mark hears. */
   readonly scope: 'inode' | 'mount' | 'filesystem' | 'mountNamespace';
+  /** The mark mask: FAN_* bits of what is heard, FAN_ONDIR and FAN_EVENT_ON_CHILD included. */
   readonly mask: bigint;
+  /** The ignore mask: FAN_* bits of what is not heard; 0n when there is none. */
   readonly ignoreMask: bigint;
   /** The mark flags the kernel shows: FAN_MARK_EVICTABLE, FAN_MARK_IGNORE, FAN_MARK_IGNORED_SURV_MODIFY. */
   readonly flags: number;
-  /** Inode marks: inode number, and the `struct file_handle` where the file system encodes one. */
+  /** Inode marks: the inode number. */
   readonly ino?: bigint;
+  /** Inode marks: the `struct file_handle`, where the file system encodes one. `handleFromStruct` reads it. */
   readonly handle?: Buffer;
   /** Inode and filesystem marks: the device as the kernel numbers it (major << 20 | minor). */
   readonly device?: number;
-  /** Mount marks. */
+  /** Mount marks: the mount's id, as in /proc/self/mountinfo. */
   readonly mountId?: number;
   /** Mount namespace marks: the inode number of the namespace, as in `readlink /proc/self/ns/mnt`. */
   readonly namespace?: number;

@@ -3,8 +3,11 @@
 import { isUtf8 } from 'node:buffer';
 
 /**
- * `event`: the path that the object had when the event happened; the part above the marked directory or mount point is as of
- * reading. `reading`: the path that it had when the event was read.
+ * When a path was true.
+ *
+ * - `event`: the path that the object had when the event happened; the part above the marked directory or mount point
+ *   is as of reading.
+ * - `reading`: the path that it had when the event was read.
  */
 export type PathAsOf = 'event' | 'reading';
 

@@ -1,6 +1,12 @@
 // What the seam throws when the kernel says no, and the numbers of errno that Linux uses on every architecture Node runs on.
 
-/** Linux errno numbers by name (asm-generic: x86_64 and aarch64 alike). */
+/**
+ * Linux errno numbers by name: errno(3), of asm-generic, which x86_64 and aarch64 have alike.
+ *
+ * @example
+ * import { ERRNO } from 'fanotify/kernel';
+ * console.log(ERRNO.ENOSPC); // 28
+ */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
@@ -69,11 +75,12 @@ const names = new Map<number, ErrnoName>(
 );
 
 /**
- * The name of an errno.
+ * The name of an errno; `E<number>` for one that is not in {@link ERRNO}.
  *
+ * @param errno A positive number.
  * @example
  * import { errnoName } from 'fanotify/kernel';
- * console.log(errnoName(22)); // EINVAL
+ * console.log(errnoName(22), errnoName(4095)); // EINVAL E4095
  */
 export function errnoName(errno: number): ErrnoName {
   return names.get(errno) ?? `E${errno}`;
@@ -83,19 +90,32 @@ export function errnoName(errno: number): ErrnoName {
  * The kernel refused a call. `code` is the literal errno name, so a `switch` on it is checked by the compiler.
  *
  * @example
- * import { KernelError } from 'fanotify/kernel';
- * const error = new KernelError('fanotify_init', 1);
- * console.log(error.code, error.syscall); // EPERM fanotify_init
+ * import { FAN_CLASS_NOTIF } from 'fanotify/abi';
+ * import { KernelError, linuxKernel } from 'fanotify/kernel';
+ * try {
+ *   linuxKernel().fanotifyInit(FAN_CLASS_NOTIF | 0x4000_0000, 0);
+ * } catch (error) {
+ *   console.log(error instanceof KernelError, error.syscall, error.code); // e.g. true fanotify_init EINVAL
+ * }
  */
 export class KernelError extends Error {
   static {
     KernelError.prototype.name = 'KernelError';
   }
+  /** The name of `errno`. */
   readonly code: ErrnoName;
+  /** The number, positive. */
   readonly errno: number;
+  /** The system call that failed: 'fanotify_mark'. */
   readonly syscall: string;
+  /** The path that it was given, for people: bytes that are not valid UTF-8 are replaced. */
   readonly path: string | undefined;
 
+  /**
+   * @param syscall The system call that failed.
+   * @param errno Its errno, positive.
+   * @param path The path that it was given, if any.
+   */
   constructor(syscall: string, errno: number, path?: string | Uint8Array | null) {
     const code = errnoName(errno);
     const shown =
@@ -110,6 +130,15 @@ export class KernelError extends Error {
 
 /**
  * There is no kernel to ask: this is not Linux, or the native module through which it is called cannot be loaded.
+ *
+ * @example
+ * import { KernelUnavailableError, linuxKernel } from 'fanotify/kernel';
+ * try {
+ *   console.log(linuxKernel().release); // e.g. 6.18.44
+ * } catch (error) {
+ *   if (!(error instanceof KernelUnavailableError)) throw error;
+ *   console.error(error.code, error.message);
+ * }
  */
 export class KernelUnavailableError extends Error {
   static {

@@ -1,5 +1,11 @@
 // The face of the seam to the operating system: `fanotify/kernel`.
 
+/**
+ * `fanotify/kernel`: the system calls, one for one, what this kernel can do, and kernels that act as older ones.
+ *
+ * @module kernel
+ */
+
 export { ERRNO, type ErrnoName, errnoName, KernelError, KernelUnavailableError } from './error.ts';
 export type {
   DirectoryEntry,

@@ -10,9 +10,11 @@ export type KernelPath = string | Uint8Array;
 
 /** One descriptor to wait for in {@link Kernel.poll}; `revents` is written by the call. */
 export interface PollEntry {
+  /** The descriptor; poll(2) skips a negative one. */
   readonly fd: number;
   /** POLLIN = 1, POLLPRI = 2, POLLOUT = 4. */
   readonly events: number;
+  /** What is the case: bits of `events`, and POLLERR = 8, POLLHUP = 16, POLLNVAL = 32 unasked. */
   revents: number;
 }
 
@@ -22,7 +24,9 @@ export interface FileStatus {
   readonly ino: bigint;
   /** st_mode: type and permission bits. */
   readonly mode: number;
+  /** How many hard links. */
   readonly nlink: number;
+  /** Owner and group. */
   readonly uid: number;
   readonly gid: number;
   readonly sizeBytes: bigint;
@@ -30,26 +34,34 @@ export interface FileStatus {
 
 /** What statfs(2) tells of a file system: its magic number (`f_type`) and its id as fanotify reports it. */
 export interface FilesystemStatus {
+  /** `f_type`: linux/magic.h. */
   readonly type: number;
+  /** `f_fsid`. */
   readonly fsid: Fsid;
 }
 
 /** What name_to_handle_at(2) answers. `handle` is a whole `struct file_handle` (two 32-bit words, then the opaque part). */
 export interface NamedHandle {
+  /** `struct file_handle`. */
   readonly handle: Buffer;
+  /** The mount's id, as in /proc/self/mountinfo; with AT_HANDLE_MNT_ID_UNIQUE (since Linux 6.12) the unique one. */
   readonly mountId: number;
 }
 
-/** An entry of a directory. `name` is the bytes the file system holds; "." and ".." are left out. */
+/**
+ * An entry of a directory. `name` is the bytes the file system holds; "." and ".." are left out. `type` is 'unknown'
+ * where the file system does not tell it.
+ */
 export interface DirectoryEntry {
   readonly name: Buffer;
   readonly type: 'file' | 'directory' | 'symlink' | 'other' | 'unknown';
 }
 
-/** Calls a listener whenever a descriptor is readable, until closed. Level-triggered. */
+/** Calls a listener whenever a descriptor is readable, until closed. Level-triggered. See {@link Kernel.onReadable}. */
 export interface Readiness {
   /** Keeps the process alive while waiting (the default). */
   ref(): void;
+  /** Lets the process end while waiting. */
   unref(): void;
   /** Starts (again) to watch the descriptor. */
   start(): void;
@@ -62,7 +74,22 @@ export interface Readiness {
 /**
  * The operations of the operating system that fanotify needs, one for one: arguments pass through unvalidated and
  * buffers hold the kernel's own bytes, so that what is seen is the kernel's own answer. Every operation is synchronous
- * but {@link onReadable}; every failure throws a `KernelError`.
+ * but {@link onReadable}; every failure throws a {@link KernelError}. Privilege and age are those of each call's man
+ * page.
+ *
+ * @example
+ * import { AT_FDCWD, decodeEvents, FAN_CREATE, FAN_MARK_ADD, FAN_NONBLOCK, FAN_REPORT_DFID_NAME } from 'fanotify/abi';
+ * import { linuxKernel } from 'fanotify/kernel';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * const directory = mkdtempSync('/tmp/kernel-');
+ * const kernel = linuxKernel();
+ * const fd = kernel.fanotifyInit(FAN_REPORT_DFID_NAME | FAN_NONBLOCK, 0);
+ * kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, directory);
+ * writeFileSync(`${directory}/new`, '');
+ * const buffer = Buffer.alloc(4096);
+ * const [event] = decodeEvents(buffer.subarray(0, kernel.read(fd, buffer)));
+ * console.log(event.mask === FAN_CREATE, event.records[0].name.toString()); // true new
+ * kernel.close(fd);
  */
 export interface Kernel {
   /** Which kernel answers, for people: 'Linux 6.18.44', 'Linux 6.18.44 (emulated 6.1)', 'simulated'. */
@@ -72,35 +99,46 @@ export interface Kernel {
   /** The process id that this kernel reports for the caller's own events. */
   readonly pid: number;
 
-  /** fanotify_init(2). Returns the group's descriptor. */
+  /**
+   * fanotify_init(2). Returns the group's descriptor. Privilege: none with FAN_REPORT_FID or FAN_REPORT_DIR_FID since
+   * Linux 5.13, CAP_SYS_ADMIN otherwise.
+   */
   fanotifyInit(flags: number, eventFlags: number): number;
-  /** fanotify_mark(2). `path` null marks the object that `dirfd` refers to. */
+  /**
+   * fanotify_mark(2). `path` null marks the object that `dirfd` refers to. Privilege: none for inode marks since Linux
+   * 5.13.
+   */
   fanotifyMark(fd: number, flags: number, mask: bigint, dirfd: number, path: KernelPath | null): void;
-  /** read(2) into `buffer`; returns the number of bytes. */
+  /** read(2) into `buffer`; returns the number of bytes. EAGAIN when a non-blocking descriptor has none. */
   read(fd: number, buffer: Uint8Array): number;
   /** write(2) of all of `bytes`; returns the number of bytes taken. */
   write(fd: number, bytes: Uint8Array): number;
   /** poll(2). `timeoutMs` -1 waits without end. Returns how many entries have `revents`. */
   poll(entries: PollEntry[], timeoutMs: number): number;
+  /** close(2). */
   close(fd: number): void;
 
-  /** Calls `listener` from the event loop whenever `fd` is readable. Starts watching at once. */
+  /**
+   * Calls `listener` from the event loop whenever `fd` is readable. Starts watching at once; makes the descriptor
+   * non-blocking. One watcher a descriptor (EEXIST); EPERM for what is always readable, such as regular files. Close
+   * the watcher before the descriptor.
+   */
   onReadable(fd: number, listener: () => void): Readiness;
 
   /** openat(2) relative to `dirfd` (AT_FDCWD for the working directory). Returns a descriptor. */
   openAt(dirfd: number, path: KernelPath, flags: number, mode?: number): number;
   /** open_by_handle_at(2). `handle` is a whole `struct file_handle`. Needs CAP_DAC_READ_SEARCH. */
   openByHandleAt(mountFd: number, handle: Uint8Array, flags: number): number;
-  /** name_to_handle_at(2). */
+  /** name_to_handle_at(2). AT_HANDLE_FID since Linux 6.5. */
   nameToHandleAt(dirfd: number, path: KernelPath, flags: number): NamedHandle;
   /** readlink(2): the raw bytes, as in `readlink('/proc/self/fd/7')`. */
   readlink(path: KernelPath): Buffer;
-  /** fstatat(2); AT_EMPTY_PATH with an empty path means `dirfd` itself. */
+  /** statx(2) of basic fields; AT_EMPTY_PATH with an empty path means `dirfd` itself. */
   statAt(dirfd: number, path: KernelPath, flags: number): FileStatus;
   /** statfs(2) of a path, fstatfs(2) of a descriptor. */
   statfs(target: KernelPath | number): FilesystemStatus;
   /** The whole of a small file: what is read of /proc and /sys. */
   readFile(path: KernelPath): Buffer;
-  /** getdents(2): everything in a directory. */
+  /** getdents(2): everything in a directory, in its order. */
   readDirectory(path: KernelPath): DirectoryEntry[];
 }

@@ -31,7 +31,12 @@ import type { Kernel, KernelPath } from './kernel.ts';
 import { compareVersions, hasSince, parseVersion, type Version } from './version.ts';
 
 /**
- * What came to Linux without a constant of fanotify's own, as kernels.md lists it: the commit's subject says where.
+ * What came to Linux without a constant of fanotify's own, each with its first release, as docs/kernels.md lists it:
+ * the commit's subject says where.
+ *
+ * @example
+ * import { KERNEL_BEHAVIOURS } from 'fanotify/kernel';
+ * console.log(KERNEL_BEHAVIOURS.weakFsid); // 6.8
  */
 export const KERNEL_BEHAVIOURS = {
   /** name_to_handle_at(2), AT_HANDLE_FID. */
@@ -63,8 +68,10 @@ const LATE_ERRNOS: readonly number[] = [ERRNO.EOPNOTSUPP, ERRNO.EISDIR];
 
 /**
  * `kernel` as if it were an older Linux: flags, event bits and responses that came later are refused as that release
- * refuses them. Emulated: nothing is said about its bugs, and descriptors of groups that `kernel` itself made are unknown.
+ * refuses them. Emulated: nothing is said about its bugs, and descriptors of groups that `kernel` itself made are
+ * unknown.
  *
+ * @param kernel The one that is asked; what it lacks itself stays lacking.
  * @param version '5.13' to the newest. '5.15' is the first release of its line; '5.15.154' has what was backported.
  * @throws RangeError for what is no version, or older than 5.13.
  *

@@ -50,6 +50,10 @@ const PATH_MAX = 4096;
  * {@link Kernel} over the system calls of the running Linux. Prefer {@link linuxKernel}, which shares one.
  *
  * @throws KernelUnavailableError where there is no Linux or koffi cannot be loaded.
+ * @example
+ * import { LinuxKernel } from 'fanotify/kernel';
+ * const kernel = new LinuxKernel();
+ * console.log(kernel.pid === process.pid, kernel.readlink('/proc/self/cwd').toString() === process.cwd()); // true true
  */
 export class LinuxKernel implements Kernel {
   readonly name: string = `Linux ${release()}`;

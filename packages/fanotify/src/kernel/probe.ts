@@ -52,20 +52,32 @@ export type EventBit = Exclude<
 /** The information records, by the names that decoded events have for them. */
 export type RecordType = Exclude<abi.InfoRecord['type'], 'UNKNOWN'>;
 
-/** What {@link probe} finds out. Constants go by their kernel names. */
+/**
+ * What {@link probe} finds out. Constants go by their kernel names.
+ *
+ * @example
+ * import { linuxKernel, probe } from 'fanotify/kernel';
+ * const { events } = probe(linuxKernel());
+ * for (const [name, answer] of Object.entries(events)) if (answer === 'no') console.log(name); // e.g. FAN_MNT_ATTACH
+ */
 export interface Capabilities {
   /** {@link Kernel.name}. */
   readonly kernel: string;
-  /** Groups of any kind. */
+  /** Groups of any kind. Without privilege since Linux 5.13. */
   readonly fanotify: Answer;
   /** Groups whose events carry open descriptors: CAP_SYS_ADMIN in the initial user namespace. */
   readonly descriptors: Answer;
+  /** Flags of fanotify_init(2). */
   readonly init: Readonly<Record<InitFlag, Answer>>;
+  /** Types of marks: fanotify_mark(2). */
   readonly markTypes: Readonly<Record<MarkType, Answer>>;
+  /** Flags of fanotify_mark(2). */
   readonly markFlags: Readonly<Record<MarkFlag, Answer>>;
   /** Whether some group with some mark could hear it. The file system marked may still refuse (EOPNOTSUPP). */
   readonly events: Readonly<Record<EventBit, Answer>>;
+  /** Information records: fanotify(7). */
   readonly records: Readonly<Record<RecordType, Answer>>;
+  /** What responses to permission events can say. */
   readonly responses: {
     /** FAN_INFO with an audit rule. */
     readonly auditRule: Answer;
