@@ -23,7 +23,11 @@ export function explainInit(kernel: Kernel, error: unknown, flags: number): unkn
   const cause = { cause: error };
   switch (error.code) {
     case 'EPERM':
-      return new NotPermittedError(`this group needs CAP_SYS_ADMIN (run it as root); ${WITHOUT_ROOT}`, cause);
+      // Privilege is looked at first, also where nobody's would help.
+      return (
+        tooOld(kernel, error, newest(INIT_FLAGS, BigInt(flags))) ??
+        new NotPermittedError(`this group needs CAP_SYS_ADMIN (run it as root); ${WITHOUT_ROOT}`, cause)
+      );
     case 'ENOSYS':
       return new UnsupportedError(
         `${kernel.name} has no fanotify, or this container forbids it: it needs CONFIG_FANOTIFY, and a seccomp profile that admits fanotify_init`,
