@@ -255,6 +255,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     return this.#paths.add(isDescriptor ? `/proc/self/fd/${target.fd}` : target, {
       keep,
       noFollow: noFollow && !isDescriptor,
+      lookahead: this.#queue,
     });
   }
 

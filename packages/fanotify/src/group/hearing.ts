@@ -32,6 +32,7 @@ export class RenameHearing {
     const name = nameOf(scope, place);
     if (!this.#hearsTargets || !places || places.has(name)) return;
     places.add(name);
+    if (scope === 'inode') this.#paths.hear(name);
     // Events that are queued already may lie before renames that were not heard.
     this.#queue.afterQueued(() => {
       if (this.#ignoresSome || !places.has(name)) return;

@@ -40,6 +40,8 @@ export class DirectoryPaths {
   #followed = new Set<string>();
   /** Directories that are being looked for at their hints. */
   readonly #sought = new Set<HandleKey>();
+  /** Keys of marked directories whose renames are heard, also if there still are events from before. */
+  readonly #heard = new Set<HandleKey>();
   /** Paths as of reading that were asked for in this round: asking costs more than the event. */
   readonly #pathsNow = new Map<HandleKey, ResolvedPath>();
   #round = 1;
@@ -67,23 +69,49 @@ export class DirectoryPaths {
    *
    * @returns undefined where the file system has no handles.
    */
-  add(path: KernelPath, options: { keep: boolean; noFollow?: boolean }): Identity | undefined {
+  add(path: KernelPath, options: { keep: boolean; noFollow?: boolean; lookahead?: Lookahead }): Identity | undefined {
     const identity = this.#locator.identify(path, options.noFollow === true);
-    if (identity && options.keep) this.#addMarked(identity);
+    if (identity && options.keep) this.#addMarked(identity, options.lookahead);
     return identity;
   }
 
   /** A marked directory is where it was found: also one that was marked before, for it may have moved unheard. */
-  #addMarked({ key, absolute, location }: Identity): void {
+  #addMarked(identity: Identity, lookahead: Lookahead | undefined): void {
+    const { key, absolute, location } = identity;
+    const heard = this.#cache.marked(key) ? undefined : this.#placeHeard(identity, lookahead);
     const directory = this.#cache.mark(key);
     // What follows the queue may be behind what the path says now, and is right for the events that are still to come.
     if (directory.location && !directory.isDoubtful) return;
+    if (heard) {
+      directory.location = heard;
+      directory.absolute = undefined;
+      directory.hints = [];
+      directory.isDoubtful = false;
+      this.#generation++;
+      return;
+    }
     if (directory.absolute?.equals(absolute) !== true) this.#generation++;
     directory.location = undefined;
     directory.absolute = absolute;
     directory.isMountRoot = location === undefined;
     directory.hints = location ? [location] : [];
     directory.isDoubtful = false;
+  }
+
+  /**
+   * Where a directory that has just been marked is as of the next event to be delivered, if renames of it have been heard since
+   * before it could be heard itself. Nobody needs to look there later, when it may have moved on.
+   */
+  #placeHeard({ key, location, isSettled }: Identity, lookahead: Lookahead | undefined): Location | undefined {
+    if (!location || !isSettled || !this.#heard.has(location.parent)) return undefined;
+    if (!lookahead?.drain() || lookahead.suspects(key)) return undefined;
+    const before = lookahead.before(key);
+    return before === 'elsewhere' ? undefined : (before ?? location);
+  }
+
+  /** From now on events tell of renames in a marked directory; {@link followAlso} says when they are the next to come. */
+  hear(marked: HandleKey): void {
+    this.#heard.add(marked);
   }
 
   /** Takes a marked object to be where it was last, until the next round. */
@@ -118,6 +146,7 @@ export class DirectoryPaths {
    */
   follow(followed: Set<string>): void {
     this.#followed = followed;
+    for (const key of this.#heard) if (!followed.has(key)) this.#heard.delete(key);
     this.forget();
   }
 
@@ -129,6 +158,7 @@ export class DirectoryPaths {
 
   /** One less. */
   unfollow(marked: HandleKey): void {
+    this.#heard.delete(marked);
     if (this.#followed.delete(marked)) this.forget();
   }
 

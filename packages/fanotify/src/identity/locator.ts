@@ -35,6 +35,8 @@ export interface Identity {
   readonly absolute: Buffer;
   /** Undefined for the root of a mount. */
   readonly location: Location | undefined;
+  /** Whether every rename that the location knows of has been queued as an event, where renames are heard. */
+  readonly isSettled: boolean;
 }
 
 /** A file system that has been marked, and a mount of it. */
@@ -79,12 +81,11 @@ export class Locator {
       const fsid = this.#fsidAt(fd);
       const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
       if (!this.#filesystems.has(fsid)) this.#learnMount(fsid, mountId, absolute);
-      return {
-        key: fsid + handle.toString('latin1'),
-        fsid,
-        absolute,
-        location: this.#locationIn(absolute, fsid, mountId),
-      };
+      const key = fsid + handle.toString('latin1');
+      const location = this.#locationIn(absolute, fsid, mountId);
+      if (location) this.#awaitRenameIn(parentOf(absolute));
+      const isSettled = this.isAt(absolute, key) && kernel.readlink(`/proc/self/fd/${fd}`).equals(absolute);
+      return { key, fsid, absolute, location, isSettled };
     } catch (error) {
       return nothing(error);
     } finally {

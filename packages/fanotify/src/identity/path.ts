@@ -34,8 +34,10 @@ export class ResolvedPath {
 
 /** `directory`/`name`, in bytes. */
 export function joinPath(directory: Buffer, name: Buffer): Buffer {
-  if (directory.length === 1) return Buffer.concat([directory, name]);
+  // '/' itself, or a directory as somebody typed it.
+  if (directory.at(-1) === SLASH) return Buffer.concat([directory, name]);
   return Buffer.concat([directory, SEPARATOR, name]);
 }
 
+const SLASH = 0x2f;
 const SEPARATOR = Buffer.from('/');
