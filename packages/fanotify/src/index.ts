@@ -55,6 +55,7 @@ export type {
   MountMarkOptions,
   MountNamespaceMarkOptions,
   ObjectEventName,
+  ObjectMarkOptions,
 } from './group/options.ts';
 export type { GroupCounters, GroupSource, MarkTarget, UnmarkOptions } from './group/source.ts';
 export type { GroupMark } from './identity/marks.ts';

@@ -7,6 +7,7 @@ import {
   type FilesystemErrorEvent,
   Group,
   type GroupEvent,
+  type GroupOptions,
   type GroupSource,
   type MarkScope,
   type ModeOf,
@@ -166,3 +167,12 @@ void [changed, source, scopes, other];
 
 await using disposed = await Group.open();
 void disposed;
+
+// Options and groups are passed on as they are.
+
+export const opened = (options: GroupOptions) => Group.open(options);
+export const signalled = (signal: AbortSignal | undefined) => Group.open({ signal });
+export const scoped = (group: Group, wide: boolean) =>
+  group.mark('/tmp', { scope: wide ? 'filesystem' : 'inode', events: ['create'] });
+// @ts-expect-error a group that reports descriptors is not the kind that is meant when none is named
+scoped(await Group.open({ report: [] }), true);

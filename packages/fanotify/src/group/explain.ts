@@ -1,6 +1,16 @@
 // The kernel's errno → the error of this library that says what it means here and what to do.
 
-import { EVENT_BITS, INIT_FLAGS, MARK_FLAGS, type Since } from '../abi/index.ts';
+import {
+  EVENT_BITS,
+  FAN_CREATE,
+  FAN_DELETE,
+  FAN_MARK_ONLYDIR,
+  FAN_MOVE,
+  FAN_RENAME,
+  INIT_FLAGS,
+  MARK_FLAGS,
+  type Since,
+} from '../abi/index.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { compareVersions, hasSince, parseVersion } from '../kernel/version.ts';
 import {
@@ -16,6 +26,8 @@ import {
 
 const WITHOUT_ROOT =
   'without it (Linux 5.13 or later) a group can report names and put marks of scope inode on files and directories';
+
+import { kindsOf } from './names.ts';
 
 /** Why fanotify_init(2) failed. */
 export function explainInit(kernel: Kernel, error: unknown, flags: number): unknown {
@@ -58,7 +70,7 @@ export function explainMark(kernel: Kernel, error: unknown, flags: number, mask:
     case 'ENOTDIR':
       return new NotDirectoryError(
         error.syscall === 'fanotify_mark'
-          ? `${shown} is not a directory, and this mark is for directories only: mark the directory that it is in`
+          ? `${shown} is not a directory, and ${flags & FAN_MARK_ONLYDIR ? 'onlyDirectory asks' : `events such as ${entryEvents(mask)} ask`} for one: mark the directory that it is in`
           : `a part of ${shown} is not a directory: check the path`,
         details,
       );
@@ -119,6 +131,11 @@ export function explainRead(error: unknown): unknown {
     undefined,
     { cause: error },
   );
+}
+
+/** The events of a mask that tell of entries of a directory. */
+function entryEvents(mask: bigint): string {
+  return kindsOf(Number(mask & (FAN_CREATE | FAN_DELETE | FAN_MOVE | FAN_RENAME))).join(', ');
 }
 
 const FAN_MARK_REMOVE = 2;

@@ -86,6 +86,7 @@ export function scopeFlag(scope: MarkScope): number {
 
 /** The flags of fanotify_init(2) for a group, and those that a kernel which lacks them may leave out. */
 export function initFlags(options: GroupOptions): { flags: number; wished: number } {
+  assertKnown('Group.open()', options, GROUP_OPTIONS);
   let flags: number = FAN_CLOEXEC | FAN_NONBLOCK | CLASSES[lookUp(CLASSES, options.class ?? 'notification', 'class')];
   const report: readonly string[] = options.report ?? ['name', 'fid'];
   for (const name of report) flags |= REPORTS[lookUp(REPORTS, name, 'report')];
@@ -147,6 +148,7 @@ export function markFlags(
   options: MarkOptions,
   reportsNames: boolean,
 ): { flags: number; mask: bigint } {
+  assertKnown('mark()', options, MARK_OPTIONS);
   const scope = options.scope ?? 'inode';
   let flags = scopeFlag(scope);
   assertMarkMakesSense(mode, scope, options);
@@ -169,6 +171,7 @@ export function unmarkFlags(
   asked: bigint,
   isLegacyIgnore: boolean,
 ): { flags: number; mask: bigint } {
+  assertKnown('unmark()', options, UNMARK_OPTIONS);
   const events: readonly string[] | undefined = options.events;
   let mask = events ? 0n : asked;
   for (const event of events ?? []) {
@@ -183,8 +186,11 @@ export function unmarkFlags(
 }
 
 function assertMarkMakesSense(mode: GroupMode, scope: MarkScope, options: MarkOptions): void {
-  if (options.events.length === 0)
+  if (!Array.isArray(options.events))
+    throw new InvalidOptionsError("mark() needs events, as in { events: ['create'] }");
+  if (options.events.length === 0) {
     throw new InvalidOptionsError('events: [] would hear nothing: name at least one event');
+  }
   if ((mode === 'mount') !== (scope === 'mountNamespace')) {
     throw new InvalidOptionsError(
       "scope: 'mountNamespace' goes with groups opened with report: ['mount'], and with no other",
@@ -218,6 +224,35 @@ function assertMarkMakesSense(mode: GroupMode, scope: MarkScope, options: MarkOp
   if (options.ignore === 'untilModified' && scope !== 'inode') {
     throw new InvalidOptionsError("ignore: 'untilModified' goes with scope 'inode' on files: use 'always'");
   }
+}
+
+const GROUP_OPTIONS = [
+  'class',
+  'report',
+  'queue',
+  'marks',
+  'ownEvents',
+  'signal',
+  'bufferBytes',
+  'maxDirectories',
+  'kernel',
+  'eventFlags',
+  'audit',
+];
+const UNMARK_OPTIONS = ['scope', 'events', 'ignore', 'noFollow'];
+const MARK_OPTIONS = [...UNMARK_OPTIONS, 'legacyIgnore', 'directories', 'children', 'evictable', 'onlyDirectory'];
+
+/** A misspelt option would be passed over in silence: so say it. */
+function assertKnown(call: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionsError(`${call} takes an object of options: ${known.join(', ')}`);
+  }
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const meant = nearest(unknown, known);
+  throw new InvalidOptionsError(
+    `${call} has no option ${JSON.stringify(unknown)}: ${meant === undefined ? `it has ${known.join(', ')}` : `did you mean ${JSON.stringify(meant)}?`}`,
+  );
 }
 
 function assertEventName(name: string): asserts name is EventName {

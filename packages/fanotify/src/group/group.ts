@@ -49,7 +49,7 @@ export interface GroupInternals {
 }
 
 /** The insides of a group of this process. */
-export let internalsOf: (group: Group) => GroupInternals;
+export let internalsOf: (group: Group<GroupMode>) => GroupInternals;
 
 /**
  * A notification group: marks say what to hear, iteration tells what happened.
@@ -71,7 +71,7 @@ export let internalsOf: (group: Group) => GroupInternals;
  * }
  * await group.close();
  */
-export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mode> {
+export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mode> {
   /** Whether events name objects by handle, carry descriptors, or tell of mounts: what `report` made of the group. */
   readonly mode: Mode;
   /** The group's own descriptor, for /proc/self/fdinfo and the like. Reading or closing it breaks the group. */
@@ -117,7 +117,7 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
    * await group.close();
    */
   static async open<const Options extends GroupOptions = { readonly report: readonly ['name'] }>(
-    options?: Options & GroupOptions,
+    options?: Options,
   ): Promise<Group<ModeOf<Options>>> {
     const given: GroupOptions = options ?? {};
     given.signal?.throwIfAborted();
@@ -206,8 +206,8 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
    */
   async mark(target: MarkTarget, options: MarkOptions<Mode>): Promise<void> {
     this.#assertOpen();
-    const scope = options.scope ?? 'inode';
     const { flags, mask: events } = markFlags(this.mode, options, this.#reportsNames);
+    const scope = options.scope ?? 'inode';
     const { dirfd, path, shown } = addressOf(target);
     let mask = events;
     try {
@@ -291,9 +291,17 @@ export class Group<Mode extends GroupMode = GroupMode> implements GroupSource<Mo
     } catch (error) {
       throw explainMark(this.#kernel, error, FAN_MARK_REMOVE | flags, mask, shown);
     }
+    if (options.events) this.#removeIfEmpty(scope, FAN_MARK_REMOVE | flags, dirfd, path);
     if (!place || options.ignore) return;
     if ((mask & FAN_RENAME) !== 0n) this.#hearing.remove(scope, place);
     if (scope === 'inode' && options.events === undefined) this.#paths.remove(place.key);
+  }
+
+  /** The kernel keeps a mark that hears nothing, but for FAN_ONDIR or FAN_EVENT_ON_CHILD. */
+  #removeIfEmpty(scope: MarkScope, flags: number, dirfd: number, path: string | Uint8Array | null): void {
+    const isEmpty = (mark: GroupMark) => (mark.mask & ~COMPANIONS) === 0n && (mark.ignoreMask & ~COMPANIONS) === 0n;
+    if (!this.marks().some((mark) => mark.scope === scope && isEmpty(mark))) return;
+    this.#kernel.fanotifyMark(this.fd, flags, scope === 'inode' ? COMPANIONS : FAN_ONDIR, dirfd, path);
   }
 
   /**

@@ -17,25 +17,25 @@ interface CommonOptions {
    * How many unread events the kernel holds. Default `bounded`: fs.fanotify.max_queued_events, then an overflow event.
    * `unlimited` needs CAP_SYS_ADMIN.
    */
-  readonly queue?: 'bounded' | 'unlimited';
+  readonly queue?: 'bounded' | 'unlimited' | undefined;
   /**
    * How many marks the group may have. Default `bounded`: fs.fanotify.max_user_marks, over all of the user's groups.
    * `unlimited` needs CAP_SYS_ADMIN.
    */
-  readonly marks?: 'bounded' | 'unlimited';
+  readonly marks?: 'bounded' | 'unlimited' | undefined;
   /** Whether to hear what this process itself does. Default true. */
-  readonly ownEvents?: boolean;
+  readonly ownEvents?: boolean | undefined;
   /** Closes the group; iteration then throws the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * How much one read takes, in bytes, at least 4096. Default 256 KiB; less where events hold descriptors, so that one read
    * takes some hundred at most: 32 KiB with `pidfd`, 8 KiB in groups with descriptors.
    */
-  readonly bufferBytes?: number;
+  readonly bufferBytes?: number | undefined;
   /** How many directories the cache of paths holds. Default 65,536. */
-  readonly maxDirectories?: number;
+  readonly maxDirectories?: number | undefined;
   /** The kernel to ask. Default: Linux. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
 }
 
 /**
@@ -53,13 +53,16 @@ interface CommonOptions {
  * }
  */
 export interface HandleGroupOptions extends CommonOptions {
-  readonly class?: 'notification';
+  readonly class?: 'notification' | undefined;
   /**
    * What events carry: `name` (directory and name, hence paths), `targetFid` (since Linux 5.17: the object too, so that
    * paths stay right when directories are renamed), `fid`, `dirFid`, and `pidfd` (since 5.15) or `tid`. Default: `name`
    * and `fid`, and `targetFid` where the kernel has it.
    */
-  readonly report?: readonly (HandleReport | ProcessReport)[] | readonly (HandleReport | 'fdError' | 'tid')[];
+  readonly report?:
+    | readonly (HandleReport | ProcessReport)[]
+    | readonly (HandleReport | 'fdError' | 'tid')[]
+    | undefined;
   readonly eventFlags?: never;
   readonly audit?: never;
 }
@@ -87,16 +90,16 @@ export interface DescriptorGroupOptions extends CommonOptions {
   /**
    * Which groups hear first, and whether answers can be given: FAN_CLASS_* in fanotify_init(2). Default `notification`.
    */
-  readonly class?: 'notification' | 'content' | 'preContent';
+  readonly class?: 'notification' | 'content' | 'preContent' | undefined;
   /**
    * What events carry beside the descriptor: `pidfd` (since Linux 5.15) or `tid`, or nothing. `fdError` is asked for
    * anyway where the kernel has it (since 6.13).
    */
   readonly report: readonly ProcessReport[] | readonly ('fdError' | 'tid')[];
   /** Open flags of the events' descriptors: O_RDONLY (default), O_WRONLY or O_RDWR, with O_LARGEFILE, O_NOATIME and the like. */
-  readonly eventFlags?: number;
+  readonly eventFlags?: number | undefined;
   /** Lets answers be written to the audit log. Needs CAP_AUDIT_WRITE. */
-  readonly audit?: boolean;
+  readonly audit?: boolean | undefined;
 }
 
 /**
@@ -110,7 +113,7 @@ export interface DescriptorGroupOptions extends CommonOptions {
  * await group?.close();
  */
 export interface MountGroupOptions extends CommonOptions {
-  readonly class?: 'notification';
+  readonly class?: 'notification' | undefined;
   readonly report: readonly ['mount'];
   readonly eventFlags?: never;
   readonly audit?: never;
@@ -136,16 +139,16 @@ export type MarkScope = 'inode' | 'mount' | 'filesystem' | 'mountNamespace';
 
 interface CommonMarkOptions {
   /** Fail with NotDirectoryError if the path is not a directory. Default false. */
-  readonly onlyDirectory?: boolean;
+  readonly onlyDirectory?: boolean | undefined;
   /** Mark a symbolic link rather than what it leads to. Default: follow. */
-  readonly noFollow?: boolean;
+  readonly noFollow?: boolean | undefined;
 }
 
 type Mask<Events, Ignore> =
   | {
       /** What to hear (a mark mask). */
       readonly events: readonly Events[];
-      readonly ignore?: false;
+      readonly ignore?: false | undefined;
       readonly legacyIgnore?: never;
     }
   | {
@@ -159,12 +162,12 @@ type Mask<Events, Ignore> =
       /**
        * The older form of ignore mask (FAN_MARK_IGNORED_MASK), which takes no notice of `directories` and `children`.
        */
-      readonly legacyIgnore?: boolean;
+      readonly legacyIgnore?: boolean | undefined;
     };
 
 type FileMask<Events, Ignore = 'always'> = Mask<Events, Ignore> & {
   /** Whether to hear of directories too (FAN_ONDIR). Default true. */
-  readonly directories?: boolean;
+  readonly directories?: boolean | undefined;
 };
 
 /** Events that a group of a mode can hear of an object. */
@@ -196,11 +199,11 @@ export type ObjectEventName<Mode extends GroupMode> = Mode extends 'handle'
 export type InodeMarkOptions<Mode extends GroupMode = GroupMode> = CommonMarkOptions &
   FileMask<ObjectEventName<Mode>, 'untilModified' | 'always'> & {
     /** Default. */
-    readonly scope?: 'inode';
+    readonly scope?: 'inode' | undefined;
     /** Whether a mark on a directory hears of its entries too (FAN_EVENT_ON_CHILD). Default true. */
-    readonly children?: boolean;
+    readonly children?: boolean | undefined;
     /** The mark does not keep the inode in memory, and goes when that does. Default false. Since Linux 5.19. */
-    readonly evictable?: boolean;
+    readonly evictable?: boolean | undefined;
   };
 
 /**
@@ -275,4 +278,8 @@ export type MountNamespaceMarkOptions = CommonMarkOptions &
  */
 export type MarkOptions<Mode extends GroupMode = GroupMode> = Mode extends 'mount'
   ? MountNamespaceMarkOptions
-  : InodeMarkOptions<Mode> | MountMarkOptions | FilesystemMarkOptions<Mode>;
+  : InodeMarkOptions<Mode> | MountMarkOptions | FilesystemMarkOptions<Mode> | ObjectMarkOptions<Mode>;
+
+/** What is possible for one object and for a file system alike: for programs that choose the scope as they run. */
+export type ObjectMarkOptions<Mode extends GroupMode = GroupMode> = CommonMarkOptions &
+  FileMask<ObjectEventName<Mode>> & { readonly scope: 'inode' | 'filesystem' };

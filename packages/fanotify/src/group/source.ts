@@ -32,13 +32,13 @@ export type MarkTarget = string | Uint8Array | { readonly fd: number };
  */
 export interface UnmarkOptions {
   /** Default `inode`. */
-  readonly scope?: MarkScope;
+  readonly scope?: MarkScope | undefined;
   /** The events to take out. Left out: all of them, and the mark goes. */
-  readonly events?: MarkOptions['events'];
+  readonly events?: MarkOptions['events'] | undefined;
   /** Take events out of the ignore mask instead of the mark mask. */
-  readonly ignore?: boolean;
+  readonly ignore?: boolean | undefined;
   /** Means a symbolic link rather than what it leads to. Default: follow. */
-  readonly noFollow?: boolean;
+  readonly noFollow?: boolean | undefined;
 }
 
 /** What became of the events that were read, counted since the group was opened. */
@@ -66,7 +66,7 @@ export interface GroupCounters {
  * await group.close();
  * console.log(await first(group)); // undefined
  */
-export interface GroupSource<Mode extends GroupMode = GroupMode> extends AsyncIterable<GroupEvent<Mode>> {
+export interface GroupSource<Mode extends GroupMode = 'handle'> extends AsyncIterable<GroupEvent<Mode>> {
   /** As {@link Group.mode}. */
   readonly mode: Mode;
   /** As {@link Group.counters}. */

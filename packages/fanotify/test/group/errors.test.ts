@@ -305,3 +305,28 @@ test('GroupClosedError: after close', async () => {
     expect(await failureOf(operation)).toBeInstanceOf(GroupClosedError);
   }
 });
+
+describe('what a JavaScript caller gets wrong', () => {
+  // The types refuse all of these: so they go in as what they are to JavaScript.
+  const open = Group.open as (options: unknown) => Promise<Group>;
+
+  test('a misspelt option of a group is told, not passed over', async () => {
+    await expect(open({ ownEvent: false })).rejects.toThrow(
+      'Group.open() has no option "ownEvent": did you mean "ownEvents"?',
+    );
+  });
+
+  test('so is one of a mark, and a mark without options', async () => {
+    const mark = group.mark.bind(group) as (path: string, options?: unknown) => Promise<void>;
+    await expect(mark('/tmp', { events: ['create'], recursive: true })).rejects.toThrow('has no option "recursive"');
+    await expect(mark('/tmp')).rejects.toThrow(InvalidOptionsError);
+    await expect(mark('/tmp', { event: ['create'] })).rejects.toThrow('did you mean "events"?');
+    expect(group.marks()).toEqual([]);
+  });
+
+  test('events of entries on a file name the events', async () => {
+    await expect(group.mark('/etc/passwd', { events: ['create', 'modify'] })).rejects.toThrow(
+      'events such as create ask for one',
+    );
+  });
+});

@@ -58,6 +58,14 @@ describe('inode marks', () => {
     ]);
   });
 
+  test('go with the last event that is unmarked by name', async () => {
+    await group.mark(directory, { events: ['create', 'delete'] });
+    await group.unmark(directory, { events: ['create'] });
+    await group.unmark(directory, { events: ['delete'] });
+    expect(group.marks()).toEqual([]);
+    await expect(group.unmark(directory, { events: ['delete'] })).rejects.toThrow(NotMarkedError);
+  });
+
   test('lose the events that are unmarked, and go with the last', async () => {
     await group.mark(directory, { events: ['create', 'delete'] });
     await group.unmark(directory, { events: ['create'] });
