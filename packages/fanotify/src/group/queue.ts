@@ -76,6 +76,8 @@ export class EventQueue implements Lookahead {
   #aheadBytes = 0;
   #round = 0;
   #lastReadWasFull = false;
+  /** What went wrong while reading ahead. */
+  #failure: { readonly error: unknown } | undefined;
   readonly #changes: PlaceChanges;
   #later: { readonly round: number; readonly run: () => void }[] = [];
 
@@ -92,6 +94,7 @@ export class EventQueue implements Lookahead {
    */
   next(): KernelEvent[] | undefined {
     for (;;) {
+      if (this.#ahead.length === 0) this.#throwFailure();
       const ahead = this.#ahead.shift() ?? (this.#read() ? this.#ahead.shift() : undefined);
       if (!ahead) return undefined;
       this.#aheadBytes -= ahead.bytes;
@@ -104,7 +107,7 @@ export class EventQueue implements Lookahead {
 
   /** Whether there is more to deliver at once: read ahead, or left in the kernel by a read that filled its buffer. */
   get hasMore(): boolean {
-    return this.#ahead.length > 0 || this.#lastReadWasFull;
+    return this.#ahead.length > 0 || this.#lastReadWasFull || this.#failure !== undefined;
   }
 
   /** Lets go of everything that was read and not delivered. */
@@ -129,8 +132,20 @@ export class EventQueue implements Lookahead {
     else this.#later.push({ round: this.#round + (isAllRead ? 0 : 1), run: then });
   }
 
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure) throw failure.error;
+  }
+
   #readAll(): boolean {
-    while (this.#aheadBytes < this.#options.aheadBytes) if (this.#read() === 0) return true;
+    if (this.#failure) return false;
+    try {
+      while (this.#aheadBytes < this.#options.aheadBytes) if (this.#read() === 0) return true;
+    } catch (error) {
+      // Told in its place: behind the events that were read before it.
+      this.#failure = { error };
+    }
     return false;
   }
 

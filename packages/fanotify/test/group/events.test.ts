@@ -344,6 +344,28 @@ describe('loss', () => {
     await future.close();
   });
 
+  test('what was read before a read failed is told first, also when it failed while reading ahead', async () => {
+    const handle = { type: 1, bytes: Buffer.from('a directory') };
+    const create = (name: string) => ({
+      mask: FAN_CREATE,
+      fd: FAN_NOFD,
+      pid: 1,
+      records: [{ type: 'DFID_NAME' as const, fsid: [1, 2] as const, handle, name: Buffer.from(name) }],
+    });
+    const kernel = scriptedKernel([[create('a'), create('b')], 'ENOMEM', [create('c')]]);
+    const scripted = await Group.open({ kernel });
+    const names: (string | undefined)[] = [];
+    const read = async (count: number) => {
+      for (const event of await nextEvents(scripted, count))
+        names.push('rawName' in event ? event.rawName?.toString() : '');
+    };
+    await read(2);
+    await expect(read(1)).rejects.toMatchObject({ code: 'ENOMEM' });
+    await read(1);
+    expect(names).toEqual(['a', 'b', 'c']);
+    await scripted.close();
+  });
+
   test('what lies before an overflow is not placed by a rename behind it', async () => {
     const fsid: [number, number] = [1, 2];
     const handle = (name: string) => ({ type: 1, bytes: Buffer.from(name) });
