@@ -335,12 +335,18 @@ export interface EventJson {
   readonly path?: string | null;
   /** base64 of the path's bytes, when they are not valid UTF-8. */
   readonly rawPath?: string;
+  /** The name in its directory, where `path` is null and the name is known; null when it is not valid UTF-8. */
+  readonly name?: string | null;
+  /** base64 of the name's bytes, when they are not valid UTF-8 and there is no `rawPath`. */
+  readonly rawName?: string;
   readonly from?: string | null;
   readonly rawFrom?: string;
   readonly directory?: boolean;
   readonly deleted?: true;
   readonly pathAsOf?: PathAsOf;
   readonly pid?: number;
+  /** It was found, not heard: `kinds` stands for all that happened to it until then. */
+  readonly synthesized?: true;
   /** Overflow: the sequence number of the last event before the loss. */
   readonly lastSeq?: number;
   /** File system errors. */

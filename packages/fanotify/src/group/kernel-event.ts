@@ -276,11 +276,16 @@ export class KernelEvent {
 
   #placeJson(): Partial<EventJson> {
     const { path, from, pathAsOf } = this;
+    const bytes = path === null ? this.rawName : null;
+    const name = bytes && textOf(bytes);
+    const rawName = this.rawPath === null && name === null ? bytes?.toString('base64') : undefined;
     const rawPath = path === null ? this.rawPath?.toString('base64') : undefined;
     const rawFrom = from === null ? this.rawFrom?.toString('base64') : undefined;
     return {
       path,
       ...(rawPath !== undefined && { rawPath }),
+      ...(bytes !== null && { name }),
+      ...(rawName !== undefined && { rawName }),
       ...(this.kind === 'rename' && { from }),
       ...(rawFrom !== undefined && { rawFrom }),
       ...(this.deleted && { deleted: true as const }),
