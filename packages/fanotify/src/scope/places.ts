@@ -5,30 +5,75 @@ import picomatch from 'picomatch';
 import { InvalidOptionsError } from '../group/errors.ts';
 import { joinPath, type ResolvedPath } from '../identity/path.ts';
 
+const OPTIONS = { dot: true, nonegate: true };
+
 /**
  * Compiles globs that leave out: one without '/' is compared with each name on the way down from the root, one with '/' with
- * the whole path relative to the root. What is below something left out is left out too. A leading dot is a letter like any.
+ * the whole path relative to the root, one that starts with '/' with the absolute path. What is below something left out is
+ * left out too. A leading dot is a letter like any.
  *
+ * @param roots The absolute paths by which the root is known.
  * @returns undefined when there is no glob.
  * @throws InvalidOptionsError for an empty glob.
  */
-export function compileExclusion(globs: readonly string[]): ((relative: string) => boolean) | undefined {
+export function compileExclusion(
+  globs: readonly string[],
+  roots: readonly string[] = [],
+): ((relative: string) => boolean) | undefined {
   if (globs.length === 0) return undefined;
   if (globs.some((glob) => glob === '')) throw new InvalidOptionsError('exclude: an empty glob matches nothing');
-  const options = { dot: true, nonegate: true };
-  const plain = globs.map((glob) => glob.replace(/^\.?\/+/, '').replace(/\/+$/, ''));
-  const [paths, names] = [plain.filter((glob) => glob.includes('/')), plain.filter((glob) => !glob.includes('/'))];
-  const matchesName = names.length > 0 ? picomatch(names, options) : () => false;
-  const matchesPath = paths.length > 0 ? picomatch(paths, options) : () => false;
+  const plain = globs.map((glob) => glob.replace(/^(\.\/+)+/, '').replace(/(?<=.)\/+$/, ''));
+  const matchesName = matcher(plain.filter((glob) => !glob.includes('/')));
+  const matchesPath = matcher(plain.filter((glob) => glob.includes('/') && !isAbsolute(glob)));
+  const matchesAbsolute = matcher(plain.filter(isAbsolute));
+  const prefixes = matchesAbsolute ? roots.map((root) => (root === '/' ? root : `${root}/`)) : [];
   return (relative) => {
     for (let start = 0; start <= relative.length; ) {
       const slash = relative.indexOf('/', start);
       const end = slash < 0 ? relative.length : slash;
-      if (matchesName(relative.slice(start, end)) || matchesPath(relative.slice(0, end))) return true;
+      const path = relative.slice(0, end);
+      if (matchesName?.(relative.slice(start, end)) || matchesPath?.(path)) return true;
+      if (prefixes.some((prefix) => matchesAbsolute?.(prefix + path))) return true;
       start = end + 1;
     }
     return false;
   };
+}
+
+function matcher(globs: readonly string[]): ((text: string) => boolean) | undefined {
+  return globs.length > 0 ? picomatch([...globs], OPTIONS) : undefined;
+}
+
+const isAbsolute = (glob: string) => glob.startsWith('/');
+
+/** The globs that are compared with single names. */
+export function nameGlobs(globs: readonly string[]): string[] {
+  return globs.filter((glob) => !/\/./.test(glob));
+}
+
+/**
+ * Refuses absolute globs that can match nothing below any root: somebody meant something else by them.
+ *
+ * @param roots The absolute paths by which the roots are known.
+ * @throws InvalidOptionsError
+ */
+export function assertNear(globs: readonly string[], roots: readonly string[]): void {
+  for (const glob of globs.filter(isAbsolute)) {
+    const { base, isGlob } = picomatch.scan(glob.replace(/(?<=.)\/+$/, ''));
+    const beginning = base === '' ? '/' : base;
+    if (
+      roots.some((root) => isBelow(beginning, root) || (isGlob && (beginning === root || isBelow(root, beginning))))
+    ) {
+      continue;
+    }
+    throw new InvalidOptionsError(
+      `exclude: ${JSON.stringify(glob)} matches nothing below ${[...new Set(roots)].join(', ')}: a glob that starts with '/' is an absolute path, without it one relative to what is watched`,
+    );
+  }
+}
+
+function isBelow(path: string, root: string): boolean {
+  return path !== root && path.startsWith(root === '/' ? root : `${root}/`);
 }
 
 /** Whether a directory, or something else with this path, is at or below `root`. */

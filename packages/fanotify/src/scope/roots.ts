@@ -6,7 +6,7 @@ import type { KernelEvent } from '../group/kernel-event.ts';
 import type { HandleKey } from '../identity/directories.ts';
 import { joinPath, ResolvedPath } from '../identity/path.ts';
 import { KernelError } from '../kernel/index.ts';
-import { isAtOrBelow, isEntry, relativePath } from './places.ts';
+import { compileExclusion, isAtOrBelow, isEntry, nameGlobs, relativePath } from './places.ts';
 
 /** A root, as it was found and what became of it. */
 export interface Root {
@@ -14,6 +14,7 @@ export interface Root {
   readonly how: 'filesystem' | 'inodes';
   readonly because: 'privilege' | 'filesystem' | undefined;
   readonly directory: boolean;
+  readonly isExcluded: ((relative: string) => boolean) | undefined;
   path: ResolvedPath;
   gone: 'deleted' | 'moved' | undefined;
   /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
@@ -31,18 +32,32 @@ const SELF = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
 export class Roots {
   readonly all: Root[] = [];
   readonly #inside: GroupInternals;
-  readonly #isExcluded: ((relative: string) => boolean) | undefined;
+  readonly #globs: readonly string[];
+  readonly #isNameExcluded: ((name: string) => boolean) | undefined;
 
-  constructor(inside: GroupInternals, isExcluded: ((relative: string) => boolean) | undefined) {
+  constructor(inside: GroupInternals, globs: readonly string[]) {
     this.#inside = inside;
-    this.#isExcluded = isExcluded;
+    this.#globs = globs;
+    this.#isNameExcluded = compileExclusion(nameGlobs(globs));
   }
 
-  /** Adds what is marked at a path. */
-  add(key: HandleKey, path: Buffer, root: Pick<Root, 'how' | 'because' | 'directory'>): void {
+  /** Whether there is a root already at a path without symbolic links. */
+  has(key: HandleKey, absolute: Buffer): boolean {
+    return this.all.some((root) => root.key === key && root.path.raw.equals(absolute));
+  }
+
+  /** Adds what is marked at a path; `names` are all absolute paths by which it is known. */
+  add(
+    key: HandleKey,
+    path: Buffer,
+    root: Pick<Root, 'how' | 'because' | 'directory'> & { names: readonly string[] },
+  ): void {
     const { paths, queue } = this.#inside;
     const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(path, 'reading');
-    this.all.push({ ...root, key, path: now, gone: undefined, isFound: true, isElsewhere: false, hasMoved: false });
+    const { how, because, directory, names } = root;
+    const isExcluded = compileExclusion(this.#globs, names);
+    const state = { gone: undefined, isFound: true, isElsewhere: false, hasMoved: false };
+    this.all.push({ key, how, because, directory, isExcluded, path: now, ...state });
   }
 
   /**
@@ -109,16 +124,21 @@ export class Roots {
 
   /** Whether globs leave out a path, from whichever root it is seen. */
   readonly excludes = (path: Buffer): boolean => {
-    if (!this.#isExcluded) return false;
+    if (this.#globs.length === 0) return false;
     let excluded = false;
     for (const root of this.all) {
       const relative = relativePath(path, root.path);
       if (relative === undefined) continue;
-      if (relative === '' || !this.#isExcluded(relative)) return false;
+      if (relative === '' || !root.isExcluded?.(relative)) return false;
       excluded = true;
     }
     return excluded;
   };
+
+  /** Whether globs leave out an entry with this name, wherever it is. */
+  excludesName(name: Buffer): boolean {
+    return this.#isNameExcluded?.(name.toString()) === true;
+  }
 
   /** Events of a root itself, which may be gone or a file: then there is no path but the one we remember. */
   #isOfRoot(event: KernelEvent, root: Root): boolean {
@@ -143,10 +163,10 @@ export class Roots {
       const record = before ? event.oldDfidRecord : event.dfidRecord;
       return (before || !event.isWhole) && isEntry(place, event.nameIn(record), root.path);
     }
-    if (!this.#isExcluded) return true;
+    if (!root.isExcluded) return true;
     const raw = before ? event.rawFrom : event.rawPath;
     const relative = raw && relativePath(raw, root.path);
-    return typeof relative !== 'string' || relative === '' || !this.#isExcluded(relative);
+    return typeof relative !== 'string' || relative === '' || !root.isExcluded(relative);
   }
 }
 

@@ -1,10 +1,12 @@
 // Subtrees: what kernel marks and a path filter make of some roots. A filesystem mark where it is permitted, which misses nothing;
 // else inode marks down the tree.
 
-import { AT_FDCWD, FAN_DELETE_SELF } from '../abi/index.ts';
+import { posix } from 'node:path';
+import { AT_FDCWD, FAN_DELETE, FAN_DELETE_SELF, FAN_MOVED_FROM, FAN_MOVED_TO } from '../abi/index.ts';
 import {
   InvalidOptionsError,
   LimitError,
+  NoSuchPathError,
   NotDirectoryError,
   NotPermittedError,
   UnsupportedError,
@@ -14,11 +16,13 @@ import type { GroupEvent } from '../group/events.ts';
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { type FileEventName, maskOf } from '../group/names.ts';
+import type { HandleKey } from '../identity/locator.ts';
 import { readMounts } from '../identity/mounts.ts';
-import { ResolvedPath } from '../identity/path.ts';
+import { joinPath, ResolvedPath } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
+import type { Entry } from './branches.ts';
 import { type Finding, Findings, type FoundEvent, foundEvent } from './found.ts';
-import { compileExclusion, isAtOrBelow } from './places.ts';
+import { assertNear, compileExclusion, isAtOrBelow } from './places.ts';
 import { directoryKey, type Root, Roots } from './roots.ts';
 import { MarkedTree, type Walk } from './tree.ts';
 
@@ -31,9 +35,11 @@ export interface SubtreeOptions {
   readonly recursive?: boolean;
   /**
    * Globs (picomatch) of what to leave out with all below it. Without '/' a glob is compared with each name below the root,
-   * with '/' with the path relative to the root.
+   * with '/' with the path relative to the root, one that starts with '/' with the absolute path.
    */
   readonly exclude?: readonly string[];
+  /** Told now and then how many directories are marked, where each needs a mark of its own. */
+  readonly progress?: (directories: number) => void;
 }
 
 /** A root, and how it is heard. */
@@ -57,13 +63,14 @@ export type SubtreeEvent = GroupEvent<'handle'> | FoundEvent;
  * With CAP_SYS_ADMIN each file system below a root gets one mark; those mounted later are not heard, nor are bind mounts of
  * places outside. Without, each directory gets an inode mark: a new directory is marked and then listed, and what came into being
  * before its mark is told as `found`. Marks of directories that leave the tree stay where nobody can tell where they went; what
- * they hear is left out. A root that is renamed stays the root. Before Linux 5.17 paths are as of reading: what happened in a
- * directory that was deleted, or moved, before it was read about may have none, and is left out.
+ * they hear is left out. A root that is renamed stays the root. What is heard in a directory of the tree whose path is not known
+ * (before Linux 5.17, where paths are as of reading: it was moved or deleted meanwhile) is told without a path.
  *
  * Open the group for this alone, and read it through {@link Subtrees.batches}: with `ownEvents: false` directories that this
  * process makes are not marked without privilege.
  *
- * @throws What Group.mark throws: LimitError says how many directories there are. Close the group then.
+ * @throws What Group.mark throws: LimitError says how many directories there are. NoSuchPathError also for a directory that is
+ * deleted and still open. InvalidOptionsError for an absolute glob that matches nothing below a root. Close the group then.
  */
 export async function markSubtrees(
   group: Group<'handle'>,
@@ -71,6 +78,7 @@ export async function markSubtrees(
   options: SubtreeOptions,
 ): Promise<Subtrees> {
   const subtrees = new Subtrees(group, options);
+  subtrees.checkGlobs(roots);
   for (const root of roots) await subtrees.add(root);
   return subtrees;
 }
@@ -81,6 +89,9 @@ const DELETE_SELF = Number(FAN_DELETE_SELF);
 const HIDDEN_BY_FINDING = Number(maskOf(['create', 'modify', 'closeWrite', 'movedTo', 'rename']));
 /** Kinds that bring a directory into a place. */
 const ARRIVES = Number(maskOf(['create', 'movedTo', 'rename']));
+/** Kinds that take a directory away from a place. */
+const MOVED_TO = Number(FAN_MOVED_TO);
+const LEAVES = Number(FAN_DELETE | FAN_MOVED_FROM);
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
@@ -107,7 +118,7 @@ export class Subtrees {
     this.#inside = internalsOf(group as Group);
     this.#options = options;
     this.#recursive = options.recursive !== false;
-    this.#roots = new Roots(this.#inside, compileExclusion(options.exclude ?? []));
+    this.#roots = new Roots(this.#inside, options.exclude ?? []);
     this.#askedBits = Number(maskOf(options.events));
     this.#askedOfRoots = this.#askedBits | Number(maskOf(options.rootEvents ?? []));
     this.#inside.queue.filter = {
@@ -128,7 +139,12 @@ export class Subtrees {
     return this.#tree?.size ?? 0;
   }
 
-  /** Directories that this user may not read, or that cannot be marked: nothing is heard of what happens in them. */
+  /** How many file systems are marked as a whole. */
+  get markedFilesystems(): number {
+    return this.#group.marks().filter(({ scope }) => scope === 'filesystem').length;
+  }
+
+  /** Directories that this user may not read, or that cannot be reached or marked: nothing is heard of what happens in them. */
   get unreadable(): ReadonlySet<string> {
     return this.#tree?.unreadable ?? new Set();
   }
@@ -138,9 +154,32 @@ export class Subtrees {
     return this.#seq;
   }
 
+  /**
+   * Looks whether globs can match anything below these roots.
+   *
+   * @throws InvalidOptionsError
+   */
+  checkGlobs(roots: readonly KernelPath[]): void {
+    const globs = this.#options.exclude ?? [];
+    compileExclusion(globs);
+    const names = roots.map((root) => this.#namesOf(root));
+    // What is not there is told when it is to be marked.
+    if (names.every((known) => known.length > 0)) assertNear(globs, names.flat());
+  }
+
+  /** The absolute paths by which a root is known: as it was named, and without symbolic links. */
+  #namesOf(root: KernelPath): string[] {
+    const named = posix.normalize(root.toString()).replace(/(?<=.)\/+$/, '');
+    const absolute = this.#inside.paths.add(root, { keep: false })?.absolute.toString();
+    if (absolute === undefined) return [];
+    return posix.isAbsolute(named) && named !== absolute ? [absolute, named] : [absolute];
+  }
+
   /** Marks one more. */
   async add(path: KernelPath): Promise<void> {
     const isDirectory = this.#isDirectory(path);
+    const identity = this.#inside.paths.add(path, { keep: false });
+    if (identity && this.#roots.has(identity.key, identity.absolute)) return;
     if (!this.#recursive) return this.#addSingle(path, isDirectory);
     // A filesystem mark would be content with any path.
     if (!isDirectory) {
@@ -172,13 +211,17 @@ export class Subtrees {
         if (!this.#hasRename) await this.#walkMovedRoots(told);
         // In a group that reports handles every event is of this class.
         for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
+        await this.#markUnreached(told);
       } catch (error) {
         // What was read before it went wrong is still told.
         if (told.length > 0) yield told;
         throw error;
       }
       for (const root of this.#roots.all) {
-        if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) root.gone = 'moved';
+        if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) {
+          root.gone = 'moved';
+          this.#tree?.branches.removeRoot(root.key);
+        }
         root.hasMoved = false;
       }
       if (told.length > 0) yield told;
@@ -195,7 +238,16 @@ export class Subtrees {
 
   #isDirectory(path: KernelPath): boolean {
     try {
-      return (this.#inside.kernel.statAt(AT_FDCWD, path, 0).mode & S_IFMT) === S_IFDIR;
+      const { mode, nlink } = this.#inside.kernel.statAt(AT_FDCWD, path, 0);
+      if ((mode & S_IFMT) !== S_IFDIR) return false;
+      // The working directory, for one. Some file systems count no links: there the path still leads to it.
+      if (nlink === 0 && this.#inside.paths.add(path, { keep: false })?.isSettled !== true) {
+        const shown = path.toString();
+        throw new NoSuchPathError(`${JSON.stringify(shown)} is gone: it was deleted, and nothing can happen in it`, {
+          path: shown,
+        });
+      }
+      return true;
     } catch (error) {
       // A mark of it says what is wrong.
       if (error instanceof KernelError) return true;
@@ -236,8 +288,9 @@ export class Subtrees {
         if (!(error instanceof LimitError)) throw error;
       }
     });
-    this.#remember(root, 'inodes', true, because);
-    await this.#tree?.markRoot(root, { isExcluded: this.#roots.excludes });
+    const key = this.#remember(root, 'inodes', true, because);
+    const { progress } = this.#options;
+    await this.#tree?.markRoot(key, root, { isExcluded: this.#roots.excludes, ...(progress && { progress }) });
   }
 
   /** Hears renames, so that paths are right: by the event of that name, or before Linux 5.17 by its two halves. */
@@ -276,7 +329,7 @@ export class Subtrees {
     }
   }
 
-  #remember(path: KernelPath, how: Root['how'], directory: boolean, because?: Subtree['because']): void {
+  #remember(path: KernelPath, how: Root['how'], directory: boolean, because?: Subtree['because']): HandleKey {
     const key = this.#inside.paths.add(path, { keep: false })?.key;
     if (key === undefined) {
       throw new UnsupportedFilesystemError(
@@ -284,13 +337,30 @@ export class Subtrees {
         { path: path.toString() },
       );
     }
-    this.#roots.add(key, Buffer.from(path), { how, because, directory });
+    this.#roots.add(key, Buffer.from(path), { how, because, directory, names: this.#namesOf(path) });
+    return key;
   }
 
   #accepts(event: KernelEvent): boolean {
     if (this.#roots.accept(event)) return true;
-    // Without renames a directory that moved is found again when the event behind that move is told: see #placeLate.
-    return !this.#hasRename && !event.place && this.#tree?.has(directoryKey(event)) === true;
+    // What has no place now may have one when it is told, and is told in any case.
+    return this.#isUnplaced(event);
+  }
+
+  /** Whether an event is of an entry of a directory that is marked and in the tree, and nobody knows where that is. */
+  #isUnplaced(event: KernelEvent): boolean {
+    if (!this.#tree) return false;
+    const { dfidRecord, oldDfidRecord } = event;
+    return (
+      (dfidRecord !== 0 && !event.place && this.#isMarkedInside(event, dfidRecord)) ||
+      (oldDfidRecord !== 0 && !event.placeBefore && this.#isMarkedInside(event, oldDfidRecord))
+    );
+  }
+
+  #isMarkedInside(event: KernelEvent, record: number): boolean {
+    return (
+      this.#tree?.branches.isInside(event.keyOf(record)) === true && !this.#roots.excludesName(event.nameIn(record))
+    );
   }
 
   // Telling.
@@ -308,16 +378,18 @@ export class Subtrees {
   /** Before Linux 5.17 nothing tells which directory was renamed: going down the tree tells where each is now. */
   async #walkMovedRoots(told: SubtreeEvent[]): Promise<void> {
     for (const root of this.#roots.all) {
-      if (root.isElsewhere) await this.#tree?.mark(root.path.raw, this.#walk(told));
+      if (root.isElsewhere) await this.#tree?.markRoot(root.key, root.path.raw, this.#walk(told));
       root.isElsewhere = false;
     }
   }
 
+  /** What had no place when it was read: whether it is told. */
   #placeLate(event: KernelEvent): boolean {
-    if (this.#hasRename || event.dfidRecord === 0) return true;
+    if (event.dfidRecord === 0) return event.placeBefore !== undefined || this.#isUnplaced(event);
+    // Following the events since may have led to the directory.
     const directory = this.#inside.paths.resolve(directoryKey(event), this.#inside.queue);
-    if (!directory) return false;
-    event.placeIn(directory, event.dfidRecord);
+    if (!directory) return event.placeBefore !== undefined || this.#isUnplaced(event);
+    event.placeIn(new ResolvedPath(directory.raw, 'reading'), event.dfidRecord);
     return this.#roots.hasPartIn(event);
   }
 
@@ -337,23 +409,50 @@ export class Subtrees {
   async #follow(event: KernelEvent, told: SubtreeEvent[]): Promise<void> {
     const tree = this.#tree;
     if (!tree) return;
-    const walk = this.#walk(told);
-    if (event.kind === 'overflow') {
-      for (const { how, path, gone } of this.#roots.all) if (how === 'inodes' && !gone) await tree.mark(path.raw, walk);
-      return;
-    }
+    if (event.kind === 'overflow') return tree.markAgain(this.#markedRoots(), this.#walk(told));
     if (!event.directory) return;
-    if ((event.maskLow & DELETE_SELF) !== 0 && event.dfidRecord !== 0) tree.forget(event.keyOf(event.dfidRecord));
-    if ((event.maskLow & ARRIVES) === 0) return;
-    const path = event.rawPath;
-    if (!path) return;
-    const isInside = this.#roots.isInMarkedTree(event);
-    const isMarked = event.fidRecord !== 0 && tree.has(event.keyOf(event.fidRecord));
-    if (!isInside) {
-      if (isMarked) await tree.unmark(path);
-    } else if (!isMarked || tree.lostSome) {
-      await tree.mark(path, walk);
+    const { branches } = tree;
+    const { maskLow, dfidRecord, oldDfidRecord, fidRecord } = event;
+    if ((maskLow & DELETE_SELF) !== 0 && dfidRecord !== 0) tree.forget(event.keyOf(dfidRecord));
+    // Before Linux 5.17 events do not name what they are of.
+    const key = fidRecord === 0 ? undefined : event.keyOf(fidRecord);
+    const from = entryIn(event, event.kind === 'rename' ? oldDfidRecord : (maskLow & LEAVES) !== 0 ? dfidRecord : 0);
+    const to = entryIn(event, (maskLow & ARRIVES) !== 0 ? dfidRecord : 0);
+    const wasAway = key !== undefined && branches.isAway(key);
+    if (from && to && event.kind === 'rename' && key !== undefined) branches.move(key, from, to);
+    else if (from) branches.leave(from, key);
+    if (!to) return;
+    if (key === undefined && (maskLow & MOVED_TO) !== 0) branches.comeUnnamed(to);
+    const isMarked = key !== undefined && branches.has(key);
+    if (event.place && !this.#roots.isInMarkedTree(event)) {
+      if (isMarked && event.rawPath) await tree.unmark(event.rawPath);
+      if (key !== undefined) branches.leave(to, key);
+    } else if (!isMarked || wasAway) {
+      await tree.mark(to, event.place?.raw, this.#walk(told), wasAway);
     }
+  }
+
+  *#markedRoots(): Generator<{ key: HandleKey; path: Buffer }> {
+    for (const { how, key, path, gone } of this.#roots.all)
+      if (how === 'inodes' && !gone) yield { key, path: path.raw };
+  }
+
+  /** New directories that were not where their events said, since something above them had been renamed. */
+  async #markUnreached(told: SubtreeEvent[]): Promise<void> {
+    const tree = this.#tree;
+    if (!tree) return;
+    for (const entry of tree.takeUnreached()) {
+      const above = this.#inside.paths.resolve(entry.parent, this.#inside.queue)?.raw ?? this.#expected(entry.parent);
+      if (above && this.#roots.excludes(joinPath(above, entry.name))) continue;
+      await tree.mark(entry, above, this.#walk(told));
+    }
+  }
+
+  /** Where a marked directory should be, by what was told of it. */
+  #expected(key: HandleKey): Buffer | undefined {
+    const way = this.#tree?.branches.way(key);
+    const root = this.#roots.all.find((candidate) => candidate.key === way?.root);
+    return root && way?.names.reduce((path, name) => joinPath(path, name), root.path.raw);
   }
 
   #tellFound(finding: Finding, told: SubtreeEvent[]): void {
@@ -361,4 +460,9 @@ export class Subtrees {
     this.#findings.add(finding, this.#inside.queue.round);
     if ((this.#askedBits & HIDDEN_BY_FINDING) !== 0) told.push(foundEvent(finding, ++this.#seq));
   }
+}
+
+/** The entry that a record of an event names; undefined when there is no such record. */
+function entryIn(event: KernelEvent, record: number): Entry | undefined {
+  return record === 0 ? undefined : { parent: event.keyOf(record), name: event.nameIn(record) };
 }

@@ -2,15 +2,18 @@
 // being before the mark is in the list, what comes after is heard.
 
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../abi/index.ts';
-import { LimitError, NotPermittedError, UnsupportedFilesystemError } from '../group/errors.ts';
-import { type Group, internalsOf } from '../group/group.ts';
+import { LimitError, UnsupportedError } from '../group/errors.ts';
+import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
-import type { HandleKey } from '../identity/directories.ts';
+import type { HandleKey, Identity } from '../identity/locator.ts';
 import { joinPath } from '../identity/path.ts';
-import { type DirectoryEntry, KernelError } from '../kernel/index.ts';
+import { type DirectoryEntry, type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
+import { Branches, type Entry, entryId } from './branches.ts';
 import type { Finding } from './found.ts';
 
 const OPEN_DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;
+/** For entries that could not be reached: more are not kept in mind. */
+const MOST_UNREACHED = 10_000;
 
 /** How to walk. */
 export interface Walk {
@@ -18,100 +21,160 @@ export interface Walk {
   readonly isExcluded: (path: Buffer) => boolean;
   /** Told of each entry that came into being before its directory was marked. */
   readonly found?: (finding: Finding) => void;
+  /** Told now and then of how many directories are marked. */
+  readonly progress?: (directories: number) => void;
+}
+
+/** A directory to go down from: a name in an open directory, or a path. */
+interface Start {
+  readonly dirfd: number;
+  readonly name: KernelPath;
+  readonly flags: number;
+  /** What to call it. */
+  readonly path: Buffer;
+  /** Undefined for a root. */
+  readonly entry: Entry | undefined;
+  readonly fsidAbove?: string;
+  /** Tell of what is below also where it was marked already. */
+  readonly tellAll: boolean;
 }
 
 /** The marked directories below some roots. */
 export class MarkedTree {
-  /** Directories that this user may not read: nothing is heard of what happens in them. */
+  /** Directories that this user may not read, or that cannot be reached: nothing is heard of what happens in them. */
   readonly unreadable: Set<string> = new Set();
+  readonly branches: Branches = new Branches();
   readonly #group: Group<'handle'>;
+  readonly #inside: GroupInternals;
   readonly #events: readonly FileEventName[];
-  readonly #marked = new Set<HandleKey>();
+  /** Before an overflow; undefined but while it is made good. */
+  #before: ReadonlySet<HandleKey> | undefined;
+  /** New directories whose parent was not where it had been. */
+  #unreached = new Map<string, Entry>();
   /** Directories without a mark, counted on after the limit was hit to say how many marks are needed. */
   #beyondLimit = 0;
   #limit: LimitError | undefined;
   #walked = 0;
-  /** A directory was not where its event said: it may be found when one above it has been renamed. */
-  #lostSome = false;
 
   constructor(group: Group<'handle'>, events: readonly FileEventName[]) {
     this.#group = group;
+    this.#inside = internalsOf(group as Group);
     this.#events = events;
   }
 
   /** How many directories are marked. */
   get size(): number {
-    return this.#marked.size;
-  }
-
-  get lostSome(): boolean {
-    return this.#lostSome;
-  }
-
-  has(key: HandleKey): boolean {
-    return this.#marked.has(key);
+    return this.branches.size;
   }
 
   /** A directory is gone, and its mark with it. */
   forget(key: HandleKey): void {
-    if (this.#marked.delete(key)) internalsOf(this.#group as Group).paths.remove(key);
+    if (this.branches.delete(key)) this.#inside.paths.remove(key);
   }
 
   /**
-   * Marks a directory and what is below, where it is not marked yet.
+   * Marks a root and what is below, where it is not marked yet. It may be named through a symbolic link.
    *
    * @throws LimitError when the marks do not suffice; it says how many directories there are.
    */
-  async mark(path: Buffer, walk: Walk): Promise<void> {
-    this.#lostSome = false;
-    await this.#markBelow(path, O_NOFOLLOW, walk);
+  async markRoot(key: HandleKey, path: Buffer, walk: Walk): Promise<void> {
+    this.branches.addRoot(key);
+    await this.#markBelow({ dirfd: AT_FDCWD, name: path, flags: 0, path, entry: undefined, tellAll: false }, walk);
     this.#throwIfLimited();
   }
 
-  /** {@link mark} for a root, which may be named through a symbolic link. */
-  async markRoot(path: Buffer, walk: Walk): Promise<void> {
-    await this.#markBelow(path, 0, walk);
+  /** Does all anew: events were lost, and nobody knows which. */
+  async markAgain(roots: Iterable<{ key: HandleKey; path: Buffer }>, walk: Walk): Promise<void> {
+    this.#before = this.branches.startOver();
+    this.#unreached.clear();
+    for (const { key, path } of roots) if (this.#isAt(path, key)) await this.markRoot(key, path, walk);
+    this.#before = undefined;
+  }
+
+  /**
+   * Marks an entry of a marked directory and what is below, where it is not marked yet. `above` is where that directory was last;
+   * where it has gone on from there {@link takeUnreached} has the entry.
+   *
+   * @throws LimitError when the marks do not suffice; it says how many directories there are.
+   */
+  async mark(entry: Entry, above: Buffer | undefined, walk: Walk, tellAll = false): Promise<void> {
+    const { kernel } = this.#inside;
+    const fd = above === undefined ? 'gone' : this.#open(AT_FDCWD, above, 0, above);
+    if (fd === undefined) return;
+    if (above === undefined || fd === 'gone') return this.#missed(entry);
+    try {
+      // Another directory may stand there by now. In the right one a name that is missing has left, which is or will be told.
+      if (this.#identify(linkTo(fd))?.key !== entry.parent) return this.#missed(entry);
+      const path = joinPath(above, entry.name);
+      await this.#markBelow({ dirfd: fd, name: entry.name, flags: O_NOFOLLOW, path, entry, tellAll }, walk);
+    } finally {
+      kernel.close(fd);
+    }
     this.#throwIfLimited();
+  }
+
+  /** Entries to be marked that were not found, since what is above them was renamed. */
+  takeUnreached(): Iterable<Entry> {
+    if (this.#unreached.size === 0) return [];
+    const unreached = [...this.#unreached.values()];
+    this.#unreached.clear();
+    return unreached.filter(({ parent }) => this.branches.isInside(parent));
   }
 
   /** Takes the marks away again, of a directory that has left the tree and of what is below. */
   async unmark(path: Buffer): Promise<void> {
-    const { kernel, paths } = internalsOf(this.#group as Group);
-    const fd = this.#open(path, O_NOFOLLOW);
-    if (fd === undefined) return;
+    await this.#unmarkBelow(AT_FDCWD, path, path);
+  }
+
+  async #unmarkBelow(dirfd: number, name: KernelPath, path: Buffer): Promise<void> {
+    const fd = this.#open(dirfd, name, O_NOFOLLOW, path);
+    if (typeof fd !== 'number') return;
     try {
       const link = linkTo(fd);
-      const key = paths.add(link, { keep: false })?.key;
-      if (key === undefined || !this.#marked.delete(key)) return;
+      const key = this.#identify(link)?.key;
+      if (key === undefined || !this.branches.delete(key)) return;
       await this.#group.unmark(link).catch(() => undefined);
       for (const { name, type } of this.#list(fd, path)) {
-        if (type === 'directory' || type === 'unknown') await this.unmark(joinPath(path, name));
+        if (type === 'directory' || type === 'unknown') await this.#unmarkBelow(fd, name, joinPath(path, name));
       }
     } finally {
-      kernel.close(fd);
+      this.#inside.kernel.close(fd);
     }
   }
 
-  async #markBelow(path: Buffer, flags: number, walk: Walk, fsidAbove?: string): Promise<void> {
-    const { kernel, paths } = internalsOf(this.#group as Group);
-    const fd = this.#open(path, flags);
-    if (fd === undefined) return;
+  #missed(entry: Entry): void {
+    if (this.#unreached.size < MOST_UNREACHED) this.#unreached.set(entryId(entry), entry);
+    else this.unreadable.add(entry.name.toString());
+  }
+
+  async #markBelow(start: Start, walk: Walk): Promise<void> {
+    const { kernel } = this.#inside;
+    const { path } = start;
+    const fd = this.#open(start.dirfd, start.name, start.flags, path);
+    if (typeof fd !== 'number') return;
     // Marking takes no waiting, so that without this neither a signal nor a timer would be heard until a large tree is done.
-    if (++this.#walked % 256 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (++this.#walked % 256 === 0) {
+      walk.progress?.(this.size);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
     try {
       const link = linkTo(fd);
-      const place = paths.add(link, { keep: false });
-      if (fsidAbove !== undefined && place?.fsid !== fsidAbove && PSEUDO.has(kernel.statfs(fd).type)) return;
-      const isNew = place === undefined || !this.#marked.has(place.key);
-      if (!(await this.#markOne(link, path)) || !place) return;
-      if (this.#limit) this.#beyondLimit++;
-      else this.#marked.add(place.key);
+      const place = this.#identify(link);
+      if (start.fsidAbove !== undefined && place?.fsid !== start.fsidAbove && isPseudo(kernel, fd)) return;
+      // A path too long for the kernel to tell, for one.
+      if (!place) return void this.unreadable.add(path.toString());
+      const { key, fsid } = place;
+      const isNew = start.tellAll || !(this.#before ?? this.branches).has(key);
+      if (!(await this.#markOne(link, path))) return;
+      if (this.#limit && !this.branches.has(key)) this.#beyondLimit++;
+      else if (start.entry) this.branches.set(key, start.entry);
       for (const { name, type } of this.#list(fd, path)) {
         const rawPath = joinPath(path, name);
-        if (isNew) walk.found?.({ parent: place.key, name, rawPath, directory: type === 'directory' });
-        if ((type === 'directory' || type === 'unknown') && !walk.isExcluded(rawPath)) {
-          await this.#markBelow(rawPath, O_NOFOLLOW, walk, place.fsid);
-        }
+        if (isNew) walk.found?.({ parent: key, name, rawPath, directory: type === 'directory' });
+        if ((type !== 'directory' && type !== 'unknown') || walk.isExcluded(rawPath)) continue;
+        // By name in the open directory: whatever is renamed above meanwhile, and however long the path is.
+        const below = { dirfd: fd, name, flags: O_NOFOLLOW, path: rawPath, entry: { parent: key, name } };
+        await this.#markBelow({ ...below, fsidAbove: fsid, tellAll: start.tellAll }, walk);
       }
     } finally {
       kernel.close(fd);
@@ -129,27 +192,29 @@ export class MarkedTree {
         this.#limit = error;
         return true;
       }
-      if (!(error instanceof NotPermittedError) && !(error instanceof UnsupportedFilesystemError)) throw error;
+      // Whatever the kernel has against a directory: one that somebody else has made must not end the watch.
+      if (error instanceof UnsupportedError || !isOfKernel(error)) throw error;
       this.unreadable.add(path.toString());
       return false;
     }
   }
 
-  #open(path: Buffer, flags: number): number | undefined {
+  /** 'gone' when there is no such directory; undefined when it cannot be opened, which is noted. */
+  #open(dirfd: number, name: KernelPath, flags: number, path: Buffer): number | 'gone' | undefined {
     try {
-      return internalsOf(this.#group as Group).kernel.openAt(AT_FDCWD, path, OPEN_DIRECTORY | flags);
+      return this.#inside.kernel.openAt(dirfd, name, OPEN_DIRECTORY | flags);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      if (error.code === 'ENOENT') this.#lostSome = true;
-      else if (error.code === 'EACCES') this.unreadable.add(path.toString());
-      else if (error.code !== 'ENOTDIR' && error.code !== 'ELOOP') throw error;
+      // No directory any more, or a symbolic link.
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP') return 'gone';
+      this.unreadable.add(path.toString());
       return undefined;
     }
   }
 
   #list(fd: number, path: Buffer): DirectoryEntry[] {
     try {
-      return internalsOf(this.#group as Group).kernel.readDirectory(linkTo(fd));
+      return this.#inside.kernel.readDirectory(linkTo(fd));
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       if (error.code !== 'ENOENT') this.unreadable.add(path.toString());
@@ -157,10 +222,18 @@ export class MarkedTree {
     }
   }
 
+  #identify(path: KernelPath): Identity | undefined {
+    return this.#inside.paths.add(path, { keep: false });
+  }
+
+  #isAt(path: Buffer, key: HandleKey): boolean {
+    return this.#identify(path)?.key === key;
+  }
+
   #throwIfLimited(): void {
     const limit = this.#limit;
     if (!limit) return;
-    const needed = this.#marked.size + this.#beyondLimit;
+    const needed = this.size + this.#beyondLimit;
     throw new LimitError(
       `without root each of the ${needed} directories needs a mark of its own, and this user has no more (${limit.setting} = ${limit.current ?? 'unknown'}): raise it (sysctl -w ${limit.setting}=${Math.max(needed, limit.current ?? 0) * 2}), leave directories out, or run it as root, where one mark suffices`,
       limit.setting,
@@ -173,6 +246,19 @@ export class MarkedTree {
 /** A path that leads to the open directory itself, wherever it is now: renames cannot lead it astray. */
 function linkTo(fd: number): string {
   return `/proc/self/fd/${fd}`;
+}
+
+function isOfKernel(error: unknown): boolean {
+  return error instanceof KernelError || (error instanceof Error && error.cause instanceof KernelError);
+}
+
+function isPseudo(kernel: Kernel, fd: number): boolean {
+  try {
+    return PSEUDO.has(kernel.statfs(fd).type);
+  } catch (error) {
+    if (error instanceof KernelError) return false;
+    throw error;
+  }
 }
 
 // statfs(2), "f_type": what is mounted below a tree and holds no files, only the kernel's own state.

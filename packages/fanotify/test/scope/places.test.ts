@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ResolvedPath } from '../../src/identity/path.ts';
-import { compileExclusion, isAtOrBelow, isEntry, relativePath } from '../../src/scope/places.ts';
+import { assertNear, compileExclusion, isAtOrBelow, isEntry, relativePath } from '../../src/scope/places.ts';
 
 const at = (path: string | Buffer) => new ResolvedPath(Buffer.from(path), 'event');
 
 describe('excluding globs', () => {
-  const excludes = (globs: string[], relative: string) => compileExclusion(globs)?.(relative);
+  const excludes = (globs: string[], relative: string) => compileExclusion(globs, ['/home/me'])?.(relative);
 
   it.each([
     [['.git'], '.git', true],
@@ -17,7 +17,13 @@ describe('excluding globs', () => {
     [['build/*.o'], 'src/build/a.o', false],
     [['build/*.o'], 'build/a.o/inside', true],
     [['**/cache/**'], 'x/y/cache/z', true],
-    [['/node_modules/'], 'a/node_modules/b', true],
+    [['node_modules/'], 'a/node_modules/b', true],
+    [['/home/me/src'], 'src/a', true],
+    [['/home/me/src/'], 'a/src', false],
+    [['/home/*/src/**/*.o'], 'src/a/b.o', true],
+    [['/home/{me/src,you/b}'], 'src/a', true],
+    [['/home'], 'src/a', false],
+    [['./src'], 'a/src', true],
     [['./node_modules/x'], 'node_modules/x/b', true],
     [['!keep'], 'keep', false],
     [['!keep'], '!keep', true],
@@ -30,6 +36,23 @@ describe('excluding globs', () => {
   it('are none where there is no glob, and an empty one is refused', () => {
     expect(compileExclusion([])).toBeUndefined();
     expect(() => compileExclusion([''])).toThrow(/empty glob/);
+  });
+});
+
+describe('absolute globs', () => {
+  it.each(['/home/me/src', '/home/me/*.o', '/home/*/src', '/**/src', '/home/me/*', '/home/me/', '/data/a'])(
+    'are refused when they match nothing below any root, or not: %s',
+    (glob) => {
+      const near = glob !== '/home/me/' && glob !== '/data/a';
+      const attempt = () => assertNear([glob, 'src', 'a/b'], ['/home/me', '/srv']);
+      if (near) expect(attempt).not.toThrow();
+      else expect(attempt).toThrow(`exclude: "${glob}" matches nothing below /home/me, /srv: `);
+    },
+  );
+
+  it('are all near where the root is /', () => {
+    expect(() => assertNear(['/home/me'], ['/'])).not.toThrow();
+    expect(() => assertNear(['/'], ['/'])).toThrow(/matches nothing below \/:/);
   });
 });
 

@@ -211,6 +211,13 @@ describe('inode marks', () => {
     await until(at(join(root, 'b/new/file')));
   });
 
+  it('say how far marking is', async () => {
+    for (let i = 0; i < 600; i++) mkdirSync(join(root, `${i}`));
+    const told: number[] = [];
+    await listen(root, withoutPrivilege(), { ...CREATE, progress: (directories) => told.push(directories) });
+    expect(told).toEqual([255, 511]);
+  });
+
   it('follow no symbolic link out of the tree', async () => {
     mkdirSync(join(base, 'elsewhere/sub'), { recursive: true });
 

@@ -1,0 +1,127 @@
+// Which marked directories are in the tree, as the events tell it in the queue's order: a mark cannot be taken back from a directory
+// that has left for a place nobody knows.
+
+import type { HandleKey } from '../identity/locator.ts';
+
+/** An entry of a directory. */
+export interface Entry {
+  readonly parent: HandleKey;
+  readonly name: Buffer;
+}
+
+/** The same for equal entries. */
+export function entryId({ parent, name }: Entry): string {
+  return `${parent}/${name.toString('latin1')}`;
+}
+
+const AWAY = Symbol('away');
+const DEEPEST = 4096;
+const MOST_UNNAMED = 64;
+
+/** Where marked directories are. */
+export class Branches {
+  readonly #roots = new Set<HandleKey>();
+  readonly #places = new Map<HandleKey, Entry | typeof AWAY>();
+  readonly #at = new Map<string, HandleKey>();
+  /** What left last, by events that do not name what they are of. */
+  readonly #unnamed: HandleKey[] = [];
+
+  /** How many directories are marked. */
+  get size(): number {
+    return this.#places.size;
+  }
+
+  /** Whether a directory is marked, wherever it is. */
+  has(key: HandleKey): boolean {
+    return this.#places.has(key);
+  }
+
+  /** Whether a directory is marked and, as far as has been told, at or below a root. */
+  isInside(key: HandleKey): boolean {
+    return this.way(key) !== undefined;
+  }
+
+  /** The root that a directory is at or below, and the names from there to it; undefined when it is not inside. */
+  way(key: HandleKey): { root: HandleKey; names: Buffer[] } | undefined {
+    const names: Buffer[] = [];
+    for (let next = key; names.length < DEEPEST; ) {
+      const place = this.#places.get(next);
+      if (place === undefined) return undefined;
+      if (this.#roots.has(next)) return { root: next, names: names.reverse() };
+      if (place === AWAY) return undefined;
+      names.push(place.name);
+      next = place.parent;
+    }
+    return undefined;
+  }
+
+  /** Whether a marked directory has left the tree. */
+  isAway(key: HandleKey): boolean {
+    return this.#places.get(key) === AWAY && !this.#roots.has(key);
+  }
+
+  addRoot(key: HandleKey): void {
+    this.#roots.add(key);
+    if (!this.#places.has(key)) this.#places.set(key, AWAY);
+  }
+
+  removeRoot(key: HandleKey): void {
+    this.#roots.delete(key);
+  }
+
+  /** A directory was seen somewhere. */
+  set(key: HandleKey, entry: Entry): void {
+    this.#forgetPlace(key);
+    this.#places.set(key, entry);
+    this.#at.set(entryId(entry), key);
+  }
+
+  delete(key: HandleKey): boolean {
+    this.#forgetPlace(key);
+    this.#roots.delete(key);
+    return this.#places.delete(key);
+  }
+
+  /** Forgets all but the roots; tells what was marked. */
+  startOver(): ReadonlySet<HandleKey> {
+    const before = new Set(this.#places.keys());
+    this.#places.clear();
+    this.#at.clear();
+    for (const key of this.#roots) this.#places.set(key, AWAY);
+    return before;
+  }
+
+  /** A directory has left a place, says an event; `key` where the event tells it. */
+  leave(entry: Entry, named: HandleKey | undefined): void {
+    const key = named ?? this.#at.get(entryId(entry));
+    if (key === undefined || !this.#isAt(key, entry)) return;
+    this.#places.set(key, AWAY);
+    if (named === undefined && this.#unnamed.push(key) > MOST_UNNAMED) this.#unnamed.shift();
+  }
+
+  /** Something has come to a place, says an event that does not name it: most likely what left last. */
+  comeUnnamed(to: Entry): void {
+    for (let key = this.#unnamed.pop(); key !== undefined; key = this.#unnamed.pop()) {
+      if (this.#places.get(key) !== AWAY) continue;
+      this.set(key, to);
+      return;
+    }
+  }
+
+  /** A marked directory was renamed: within the tree. What was seen there since is further than the event. */
+  move(key: HandleKey, from: Entry, to: Entry): void {
+    if (this.#isAt(key, from)) this.set(key, to);
+  }
+
+  #isAt(key: HandleKey, entry: Entry): boolean {
+    const place = this.#places.get(key);
+    return place !== undefined && place !== AWAY && entryId(place) === entryId(entry);
+  }
+
+  #forgetPlace(key: HandleKey): void {
+    const place = this.#places.get(key);
+    if (place === undefined || place === AWAY) return;
+    const id = entryId(place);
+    if (this.#at.get(id) === key) this.#at.delete(id);
+  }
+}

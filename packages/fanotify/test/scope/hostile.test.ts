@@ -1,0 +1,62 @@
+// Directories that somebody else made, and that the kernel has something against: they end nobody's watch.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AT_FDCWD } from '../../src/abi/index.ts';
+import { ERRNO, type Kernel, KernelError, linuxKernel } from '../../src/kernel/index.ts';
+import { at, listen, withoutPrivilege } from './listen.ts';
+
+const CALLS = ['openAt', 'readDirectory', 'fanotifyMark', 'nameToHandleAt', 'statfs', 'statAt'] as const;
+const ERRNOS = ['EIO', 'ESTALE', 'ENODEV', 'ENAMETOOLONG', 'EINVAL', 'ENOMEM', 'ENOTCONN', 'EPERM', 'EMFILE'] as const;
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'fanotify-hostile-'));
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+/** Linux without privilege, where one call fails for directories that are called `odd`. */
+function refusing(call: (typeof CALLS)[number], errno: (typeof ERRNOS)[number]): Kernel {
+  const kernel = linuxKernel();
+  const isOdd = (argument: unknown) => {
+    const path = typeof argument === 'number' ? `/proc/self/fd/${argument}` : argument;
+    if (typeof path !== 'string' && !Buffer.isBuffer(path)) return false;
+    const text = path.toString();
+    return /(^|\/)odd$/.test(text.startsWith('/proc/self/fd/') ? kernel.readlink(text).toString() : text);
+  };
+  const refuse = (...args: unknown[]) => {
+    const [first, ...others] = args;
+    const isOddPlace = call !== 'fanotifyMark' && first !== AT_FDCWD && isOdd(first);
+    if (isOddPlace || others.some((argument) => typeof argument !== 'number' && isOdd(argument))) {
+      throw new KernelError(call, ERRNO[errno]);
+    }
+    return (kernel[call] as (...args: unknown[]) => unknown).apply(kernel, args);
+  };
+  const odd = new Proxy(kernel, {
+    get: (target, name: keyof Kernel) => {
+      if (name === call) return refuse;
+      const value = target[name];
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return withoutPrivilege(odd);
+}
+
+describe.each(CALLS)('%s of a directory', (call) => {
+  it.each(ERRNOS)('may fail with %s', async (errno) => {
+    mkdirSync(join(root, 'before/odd/sub'), { recursive: true });
+    const { until, subtrees } = await listen(root, refusing(call, errno), { events: ['create'] });
+    mkdirSync(join(root, 'odd/sub'), { recursive: true });
+    mkdirSync(join(root, 'even'));
+    writeFileSync(join(root, 'first'), '');
+    await until(at(join(root, 'first')));
+    writeFileSync(join(root, 'even/last'), '');
+    await until(at(join(root, 'even/last')));
+    const expected = call === 'statfs' ? [] : [join(root, 'before/odd'), join(root, 'odd')];
+    expect([...subtrees.unreadable]).toEqual(expect.arrayContaining(expected));
+  });
+});
