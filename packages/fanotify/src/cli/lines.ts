@@ -56,16 +56,26 @@ function styleOf(event: SubtreeEvent): Style {
 function placeOf(event: SubtreeEvent, room: number): string {
   if (event.kind === 'overflow') return `events after number ${event.lastSeq} were lost: the kernel's queue was full`;
   if (event.kind === 'filesystemError') return `${event.code} ${event.path ?? ''}`;
-  const path = named(event.path, event.rawPath, event.directory);
+  const path = named(event.path, event.rawPath, event.directory, unplaced(event));
   if (event.kind !== 'rename') return shortened(path, room);
-  const from = named(event.from, event.rawFrom, event.directory);
+  const from = named(event.from, event.rawFrom, event.directory, event.fromDirectoryHandle ? '?' : ELSEWHERE);
   const half = Math.max(4, Math.floor((room - 3) / 2));
   if (columnsOf(from) + columnsOf(path) + 3 <= room) return `${from} → ${path}`;
   return `${shortened(from, half)} → ${shortened(path, half)}`;
 }
 
-function named(path: string | null, raw: Buffer | null, directory: boolean): string {
-  if (path === null && raw === null) return '(elsewhere)';
-  const name = path === null ? shownBytes(raw ?? Buffer.alloc(0)) : shown(path);
-  return directory && !name.endsWith('/') ? `${name}/` : name;
+const ELSEWHERE = '(elsewhere)';
+
+/** What to call something whose path is not known. */
+function unplaced(event: SubtreeEvent): string {
+  const name = 'rawName' in event ? event.rawName : null;
+  if (name) return isDot(name) ? '?' : `?/${shownBytes(name)}`;
+  return event.kind === 'rename' ? ELSEWHERE : '?';
+}
+
+const isDot = (name: Buffer) => name.length === 1 && name[0] === 0x2e;
+
+function named(path: string | null, raw: Buffer | null, directory: boolean, otherwise: string): string {
+  const name = path !== null ? shown(path) : raw !== null ? shownBytes(raw) : otherwise;
+  return directory && name !== ELSEWHERE && !name.endsWith('/') ? `${name}/` : name;
 }

@@ -20,6 +20,7 @@ export class Screen {
   #perSecond = 0;
   #linesBefore = 0;
   #since = performance.now();
+  #progress: string | undefined;
   /** The status line as it stands on the terminal. */
   #drawn = '';
   #writing: Promise<void> = Promise.resolve();
@@ -59,6 +60,11 @@ export class Screen {
     this.#say(text);
   }
 
+  /** What the status line tells while there are no events to be seen yet; undefined when that is over. */
+  progress(text: string | undefined): void {
+    this.#progress = text;
+  }
+
   /** Leaves the terminal as it was found. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
@@ -92,10 +98,14 @@ export class Screen {
   }
 
   #draw(): string {
-    const lost = this.#overflows === 0 ? 'none lost' : `LOST ${this.#overflows} times`;
-    const text = ` ${this.#lines} ${this.#lines === 1 ? 'event' : 'events'} · ${Math.round(this.#perSecond)}/s · ${lost} · Ctrl-C ends `;
+    const text = this.#progress === undefined ? this.#counts() : ` ${this.#progress} · Ctrl-C ends `;
     // One column stays free: writing into the last one would wrap on some terminals.
     this.#drawn = `\x1b[7m${shortened(text, Math.max(1, (this.#output.terminal?.columns ?? 80) - 1))}\x1b[0m`;
     return this.#drawn;
+  }
+
+  #counts(): string {
+    const lost = this.#overflows === 0 ? 'none lost' : `LOST ${this.#overflows} times`;
+    return ` ${this.#lines} ${this.#lines === 1 ? 'event' : 'events'} · ${Math.round(this.#perSecond)}/s · ${lost} · Ctrl-C ends `;
   }
 }

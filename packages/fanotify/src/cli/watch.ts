@@ -12,6 +12,7 @@ import { Screen } from './screen.ts';
 import { Stopping } from './stopping.ts';
 import type { Ending, Surroundings } from './surroundings.ts';
 import { shown } from './text.ts';
+import { Unseen } from './unseen.ts';
 
 interface WatchOptions {
   readonly recursive?: true;
@@ -27,14 +28,19 @@ Events:
   create delete rename modify attrib closeWrite closeNowrite open openExec access
   movedFrom movedTo deleteSelf moveSelf, and close, move, all for several.
   Names of the kernel (FAN_CLOSE_WRITE) and of inotifywait (close_write) will do.
-  Without -e: create, modify, attrib, delete, rename.
+  Without -e: create, modify, attrib, delete, rename; of PATH itself always deleteSelf
+  and moveSelf too. With any -e, a sentence says when PATH is gone.
 
 Globs:
   Without '/', a glob is compared with each name below PATH; with '/', with the path
-  relative to PATH. What is below something left out is left out too.
+  relative to PATH; with '/' in front, with the absolute path. What is below something
+  left out is left out too.
 
 Exit status:
-  0 after --count events, 1 on an error, 2 at the time-out.
+  0      after --count events, and when the reader of the output has gone
+  1      on an error, and when every PATH is deleted
+  2      at the time-out
+  128+n  by signal n, as the shell shows it: Ctrl-C 130, SIGTERM 143, SIGHUP 129
 
 As root, -r puts one mark on the file system and sees which process did it (pid).
 Without root it marks each directory, and pid is '-' (0 in JSON): the kernel does not
@@ -92,10 +98,12 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
   const screen = new Screen(output, surroundings.say);
   const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
   const count = { written: 0, unwritten: 0 };
+  const unseen = new Unseen(screen.say.bind(screen));
   try {
-    const subtrees = await mark(group, paths, options);
+    const subtrees = await mark(group, paths, options, screen);
     announce(subtrees, options, screen);
-    await Promise.race([print(group, subtrees, options, output, screen, count), stopping.overdue]);
+    unseen.tell(subtrees);
+    await Promise.race([print(group, subtrees, options, output, screen, count, unseen), stopping.overdue]);
     if (stopping.why === undefined && !(count.written === options.count)) {
       throw new UserError(`${subtrees.roots.map(goneText).join(', ')}: nothing is left to watch`);
     }
@@ -139,6 +147,7 @@ async function print(
   { terminal }: Output,
   screen: Screen,
   count: { written: number; unwritten: number },
+  unseen: Unseen,
 ): Promise<void> {
   const format = options.json
     ? jsonLine
@@ -152,13 +161,20 @@ async function print(
       count.written += lines;
       count.unwritten -= lines;
     });
+    unseen.tell(subtrees);
     if (left() <= 0) return;
   }
 }
 
 /** Marks, without renames where the kernel has none and nobody asked for them. */
-async function mark(group: Group<'handle'>, paths: readonly string[], options: WatchOptions): Promise<Subtrees> {
+async function mark(
+  group: Group<'handle'>,
+  paths: readonly string[],
+  options: WatchOptions,
+  screen: Screen,
+): Promise<Subtrees> {
   const subtree = {
+    progress: (directories: number) => screen.progress(`marking… ${directories.toLocaleString('en-US')} directories`),
     recursive: options.recursive === true,
     exclude: options.exclude ?? [],
     rootEvents: options.events ? [] : (['deleteSelf', 'moveSelf'] as const),
@@ -168,10 +184,12 @@ async function mark(group: Group<'handle'>, paths: readonly string[], options: W
   } catch (error) {
     if (!(error instanceof UnsupportedError) || options.events) throw error;
     return await markSubtrees(group, paths, { ...subtree, events: BEFORE_RENAME });
+  } finally {
+    screen.progress(undefined);
   }
 }
 
-/** Tells what is watched, and how; and what is not heard. */
+/** Tells what is watched, and how. */
 function announce(subtrees: Subtrees, { recursive }: WatchOptions, screen: Screen): void {
   const roots = subtrees.roots;
   const names = roots.map(({ path }) => shown(path)).join(', ');
@@ -179,22 +197,12 @@ function announce(subtrees: Subtrees, { recursive }: WatchOptions, screen: Scree
   const directories = `${marked} ${marked === 1 ? 'directory' : 'directories'} marked`;
   const because = roots.find((root) => root.because)?.because;
   const reason = because === 'privilege' ? 'without root' : 'the file system takes no mark as a whole';
-  const how = recursive
-    ? ` and below (${because ? `${directories}: ${reason}` : 'by one mark on the file system'})`
-    : '';
+  const how = recursive ? ` and below (${because ? `${directories}: ${reason}` : byFilesystem(subtrees)})` : '';
   screen.say(`watching ${names}${how}`);
-  const { unreadable } = subtrees;
-  const [first] = unreadable;
-  if (first !== undefined) {
-    const others =
-      unreadable.size === 1
-        ? ''
-        : ` and ${unreadable.size - 1} other ${unreadable.size === 2 ? 'directory' : 'directories'}`;
-    screen.say(`fanotify: ${shown(first)}${others} cannot be read by this user: what happens there is not seen`);
-  }
-  if (subtrees.unheard.size > 0) {
-    screen.say(
-      `fanotify: not seen, since these file systems cannot be marked: ${[...subtrees.unheard].map((path) => shown(path)).join(', ')}`,
-    );
-  }
+}
+
+function byFilesystem({ roots, markedFilesystems }: Subtrees): string {
+  if (markedFilesystems === 1) return 'by one mark on the file system';
+  if (roots.length > 1) return `by one mark on each of ${markedFilesystems} file systems`;
+  return `by one mark on the file system and ${markedFilesystems - 1} mounted below`;
 }

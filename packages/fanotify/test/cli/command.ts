@@ -10,6 +10,19 @@ const DEADLINE_MS = 15_000;
 /** For what is not heard of: without output nothing wakes. */
 const LOOK_AGAIN_MS = 50;
 
+/** All that Node's `getColorDepth` looks at besides the terminal, so that tests see the same wherever they run. */
+const PLAIN_TERMINAL = {
+  TERM: 'xterm-256color',
+  COLORTERM: undefined,
+  NO_COLOR: undefined,
+  NODE_DISABLE_COLORS: undefined,
+  FORCE_COLOR: undefined,
+  TMUX: undefined,
+  CI: undefined,
+  TEAMCITY_VERSION: undefined,
+  TERM_PROGRAM: undefined,
+};
+
 /** How a command ended. */
 export interface Ended {
   readonly code: number | null;
@@ -29,7 +42,7 @@ export class RunningCommand {
     this.#child = spawn(program, args, {
       stdio: ['ignore', stdout, 'pipe'],
       ...(asNobody && process.getuid?.() === 0 && { uid: NOBODY, gid: NOBODY }),
-      env: { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, TERM: 'xterm-256color' },
+      env: { ...process.env, ...PLAIN_TERMINAL },
       cwd: '/',
     });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {

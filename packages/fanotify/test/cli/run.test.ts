@@ -98,6 +98,19 @@ describe.each(['5.15', '6.1', '6.8', '6.12'])('fanotify watch on Linux %s (emula
   });
 });
 
+describe('an event in a directory that has no path', () => {
+  it('is told with its name', async () => {
+    mkdirSync(join(root, 'd0/s'), { recursive: true });
+    const kernel = () => withoutPrivilege(asIfByAnother(limitKernel(linuxKernel(), '5.15')));
+    const { out } = await tell(['watch', '-r', '-e', 'create', '--count', '2', root], kernel, () => {
+      writeFileSync(join(root, 'd0/s/f\n'), '');
+      mkdirSync(join(root, 'd0/s/g'));
+      renameSync(join(root, 'd0'), join(root, 'd1'));
+    });
+    expect(out).toMatch(/ create +\?\/f\\n\n.* create +\?\/g\/\n$/);
+  });
+});
+
 describe('a kernel that cannot', () => {
   it('is told of: no Linux', async () => {
     const { ending, said } = await tell(['watch', root], () => {

@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseEvents } from '../../src/cli/events.ts';
 import { Output } from '../../src/cli/output.ts';
 import { Screen } from '../../src/cli/screen.ts';
 import { columnsOf, escaped, safeJson, shortened, shown, shownBytes } from '../../src/cli/text.ts';
+import { Unseen } from '../../src/cli/unseen.ts';
 
 describe('what a terminal would obey', () => {
   it('is escaped in names', () => {
@@ -64,6 +65,11 @@ describe('event names', () => {
 });
 
 describe('the status line', () => {
+  beforeEach(() => {
+    vi.stubEnv('TERM', 'xterm-256color');
+    return () => vi.unstubAllEnvs();
+  });
+
   it('is replaced by new lines and drawn again below them, and is gone at the end', async () => {
     const written: string[] = [];
     const terminal = { columns: 200, hasColours: false, onResize: () => undefined };
@@ -81,6 +87,27 @@ describe('the status line', () => {
       `\r\u001b[2Ktwo\nthree\n${status('3 events')}`,
       '\r\u001b[2K',
     ]);
+  });
+
+  it('tells of progress until there are events', async () => {
+    vi.useFakeTimers();
+    try {
+      const written: string[] = [];
+      const terminal = { columns: 200, hasColours: false, onResize: () => undefined };
+      const screen = new Screen(new Output(async (text) => void written.push(text), terminal), () => undefined);
+      screen.progress('marking… 12,000 directories');
+      await vi.advanceTimersByTimeAsync(1000);
+      screen.progress(undefined);
+      await screen.print(['one'], 0, () => undefined);
+      await screen.close();
+      expect(written).toEqual([
+        '\r\u001b[2K\u001b[7m marking… 12,000 directories · Ctrl-C ends \u001b[0m',
+        expect.stringContaining('one\n\u001b[7m 1 event · '),
+        '\r\u001b[2K',
+      ]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('is not there when the output is no terminal', async () => {
@@ -103,5 +130,33 @@ describe('the status line', () => {
     });
     await expect(printing).rejects.toMatchObject({ name: 'OutputError', code: 'ENOSPC' });
     expect(taken).toBe(4);
+  });
+});
+
+describe('what is not seen', () => {
+  it('is told once, and again when there is twice as much', () => {
+    const said: string[] = [];
+    const unseen = new Unseen((text) => said.push(text));
+    const unreadable = new Set<string>();
+    unseen.tell({ unreadable, unheard: new Set() });
+    for (const path of ['/a\n', '/b', '/c', '/d', '/e']) {
+      unreadable.add(path);
+      unseen.tell({ unreadable, unheard: new Set(['/m']) });
+    }
+    const directories = said.filter((text) => text.includes('cannot be read'));
+    expect(directories.map((text) => text.replace(/ cannot.*/, ''))).toEqual([
+      'fanotify: /a\\n',
+      'fanotify: /b and 1 other directory',
+      'fanotify: /c and 3 other directories',
+    ]);
+    expect(said.filter((text) => !text.includes('cannot be read'))).toEqual([
+      'fanotify: not seen, since these file systems cannot be marked: /m',
+    ]);
+  });
+
+  it('is not told at the length of the longest path', () => {
+    const said: string[] = [];
+    new Unseen((text) => said.push(text)).tell({ unreadable: new Set(['/x'.repeat(5000)]), unheard: new Set() });
+    expect(said[0]?.length).toBeLessThan(300);
   });
 });

@@ -16,8 +16,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { canMount, mountTmpfs } from '../support/mounts.ts';
 import { COMMAND, fanotify, start, watching } from './command.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -204,7 +205,79 @@ describe.each(WHO)('fanotify watch as %s', (who, asNobody) => {
     const command = await watching(['-r', root], { asNobody });
     write('end');
     await command.until(({ stdout }) => stdout.includes('end'));
-    expect(command.stderr).toMatch(/^fanotify: \S+secret\d and 1 other directory cannot be read by this user: /m);
+    expect(command.stderr).toMatch(
+      /^fanotify: \S+secret\d and 1 other directory cannot be read or reached by this user: /m,
+    );
+  });
+
+  it.skipIf(who === 'root')('goes on where paths are too long to be told, at the start and later', async () => {
+    const nest = (name: string) => {
+      const program = `for (let i = 0; i < 60; i++) { fs.mkdirSync(process.argv[1]); process.chdir(process.argv[1]); }`;
+      execFileSync(process.execPath, ['-e', program, name.repeat(100)], { cwd: root });
+    };
+    try {
+      nest('a');
+      const command = await watching(['-r', '--json', '-e', 'create', root], { asNobody });
+      await command.until(({ stderr }) => stderr.includes('cannot be read or reached'));
+      expect(command.stderr.match(/cannot be read/g)).toHaveLength(1);
+      nest('b');
+      await command.until(({ stderr }) => stderr.split('cannot be read or reached').length === 3);
+      write('end');
+      await command.until(({ events }) => events.some(({ path }) => path === join(root, 'end')));
+      expect(command.stderr.split('\n').every((line) => line.length < 500)).toBe(true);
+    } finally {
+      execFileSync('rm', ['-rf', root]);
+    }
+  });
+
+  it('names and watches once what is named twice', async () => {
+    const command = await watching(['--json', '-e', 'create', '--count', '1', root, `${root}/.`, root], { asNobody });
+    write('a');
+    expect((await command.ended).code).toBe(0);
+    expect(command.stderr).toBe(`watching ${root}\n`);
+  });
+
+  it('takes an absolute glob as one below the path that it begins with', async () => {
+    mkdirSync(join(root, 'sub/src'), { recursive: true });
+    mkdirSync(join(root, 'src'));
+    const glob = ['--exclude', join(root, 'src')];
+    const command = await watching(['-r', '--json', '-e', 'create', ...glob, root], { asNobody });
+    write('src/no');
+    write('sub/src/yes');
+    write('end');
+    await command.until(({ events }) => events.some(({ path }) => path === join(root, 'end')));
+    expect(command.events.map(({ path }) => path)).toEqual([join(root, 'sub/src/yes'), join(root, 'end')]);
+  });
+});
+
+describe('a working directory that is deleted', () => {
+  it.each(['', '-r'])('is told to be gone: watch %s', async (option) => {
+    const { code, stderr } = await start('sh', [
+      '-c',
+      `mkdir "$1/d"; cd "$1/d"; rmdir ../d; exec '${process.execPath}' '${COMMAND}' watch ${option} .`,
+      'sh',
+      root,
+    ]).ended;
+    expect(stderr).toBe('fanotify: "." is gone: it was deleted, and nothing can happen in it\n');
+    expect(code).toBe(1);
+  });
+});
+
+describe.skipIf(!canMount)('file systems mounted below the path', () => {
+  it('are counted', async () => {
+    const mounts = [mountTmpfs(), mountTmpfs()];
+    try {
+      // In a directory that has these two below and nothing else.
+      for (const { path } of mounts) {
+        mkdirSync(join(root, basename(path)));
+        execFileSync('mount', ['--move', path, join(root, basename(path))]);
+      }
+      const command = await watching(['-r', root]);
+      expect(command.stderr).toBe(`watching ${root} and below (by one mark on the file system and 2 mounted below)\n`);
+    } finally {
+      for (const { path } of mounts) execFileSync('mount', ['--move', join(root, basename(path)), path]);
+      for (const mount of mounts) mount.unmount();
+    }
   });
 });
 
@@ -268,6 +341,11 @@ describe('bad input is answered with a sentence and exit status 1', () => {
     ['an event not of files', ['-e', 'mountAttach', '/tmp'], /^fanotify: .*"mountAttach" is not of a file\n$/],
     ['an empty event list', ['-e', '', '/tmp'], /^fanotify: -e needs a comma-separated list/],
     ['an empty glob', ['--exclude', '', '/tmp'], /^fanotify: .*empty glob.*\n$/],
+    [
+      'an absolute glob elsewhere',
+      ['--exclude', '/no/such', '/tmp'],
+      /^fanotify: .*"\/no\/such" matches nothing below \/tmp: .*\n$/,
+    ],
     ['a misspelt option', ['--jsno', '/tmp'], /^fanotify: unknown option '--jsno' \(Did you mean --json\?\)\n/],
     ['no path', [], /^fanotify: missing required argument 'path'\nTry 'fanotify help watch'.\n$/],
     ['--count 0', ['--count', '0', '/tmp'], /^fanotify: .*whole number of at least 1/],
@@ -310,7 +388,9 @@ describe('event names', () => {
 describe('help', () => {
   it('has examples, and tells of the command', async () => {
     expect((await fanotify(['--help']).ended).stdout).toMatch(/Examples:\n {2}fanotify watch \./);
-    expect((await fanotify(['help', 'watch']).ended).stdout).toMatch(/Exit status:/);
+    expect((await fanotify(['help', 'watch']).ended).stdout).toMatch(
+      /Exit status:\n {2}0 .*\n {2}1 .*deleted\n {2}2 .*\n {2}128\+n .*130/,
+    );
     expect((await fanotify(['--version']).ended).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });
