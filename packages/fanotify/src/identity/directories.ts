@@ -179,7 +179,8 @@ export class DirectoryPaths {
     if (directory?.isMountRoot) return;
     // What lies below it may have a path composed with it, even if it is itself no longer held.
     if (isRename || directory) this.#generation++;
-    if (!location || !this.#isFollowed(key, location.parent)) {
+    const isHeard = location !== undefined && directory?.location !== undefined && this.#heard.has(location.parent);
+    if (!location || (!isHeard && !this.#isFollowed(key, location.parent))) {
       if (directory) this.#doubt(directory, []);
       return;
     }

@@ -11,10 +11,17 @@ import { type Kernel, KernelError, limitKernel, linuxKernel } from '../../src/ke
 
 const EPERM = 1;
 
-/** Linux as an ordinary user has it, also for root. */
+let afterMark = () => {};
+
+/** Linux as an ordinary user has it, also for root; `afterMark` is what others do just after a mark. */
 function withoutHandles(): Kernel {
+  const kernel = limitKernel(linuxKernel(), '6.18');
   return {
-    ...limitKernel(linuxKernel(), '6.18'),
+    ...kernel,
+    fanotifyMark: (...call) => {
+      kernel.fanotifyMark(...call);
+      afterMark();
+    },
     openByHandleAt: () => {
       throw new KernelError('open_by_handle_at', EPERM);
     },
@@ -73,6 +80,23 @@ describe('marked directories, without privilege', () => {
     writeFileSync(join(top, 'd1/t/f'), '');
     renameSync(join(top, 'd1'), join(top, 'd2'));
     expect(await readAll(4)).toEqual(['/d0 → /d1', '/d1/t event', '/d1/t/f event', '/d1 → /d2']);
+  });
+
+  test('have it when the events that made them were still to be read', async () => {
+    mkdirSync(join(top, 'd0/n'));
+    afterMark = () => mkdirSync(join(top, 'd0/n/m'));
+    await group.mark(join(top, 'd0/n'), { events: ['create', 'rename'] });
+    afterMark = () => {};
+    await group.mark(join(top, 'd0/n/m'), { events: ['create', 'rename'] });
+    writeFileSync(join(top, 'd0/n/m/f'), '');
+    renameSync(join(top, 'd0'), join(top, 'd1'));
+    const told = await readAll(4);
+    expect(told.map((line) => line.replace(/ (event|reading)$/, ''))).toEqual([
+      '/d0/n',
+      '/d0/n/m',
+      '/d0/n/m/f',
+      '/d0 → /d1',
+    ]);
   });
 });
 
