@@ -5,6 +5,7 @@ import {
   FAN_CREATE,
   FAN_DELETE,
   FAN_MARK_ONLYDIR,
+  FAN_MARK_REMOVE,
   FAN_MOVE,
   FAN_RENAME,
   INIT_FLAGS,
@@ -138,7 +139,6 @@ function entryEvents(mask: bigint): string {
   return kindsOf(Number(mask & (FAN_CREATE | FAN_DELETE | FAN_MOVE | FAN_RENAME))).join(', ');
 }
 
-const FAN_MARK_REMOVE = 2;
 const isRemoval = (flags: number) => (flags & FAN_MARK_REMOVE) !== 0;
 
 function limitOfGroups(kernel: Kernel, error: KernelError): LimitError {

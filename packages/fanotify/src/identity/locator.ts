@@ -13,7 +13,7 @@ import {
 } from '../abi/index.ts';
 import { type Kernel, KernelError, type KernelPath, type NamedHandle } from '../kernel/index.ts';
 import { readMounts } from './mounts.ts';
-import { joinPath } from './path.ts';
+import { joinPath, parentOf } from './path.ts';
 
 /**
  * An object's fsid and `struct file_handle`, the bytes of a record from its fsid on, as a latin1 string: equal strings are
@@ -230,10 +230,6 @@ function handleAt(kernel: Kernel, dirfd: number, path: KernelPath, flags: number
     if (!(error instanceof KernelError) || error.code !== 'EOPNOTSUPP') throw error;
     return kernel.nameToHandleAt(dirfd, path, flags | AT_HANDLE_FID);
   }
-}
-
-function parentOf(absolute: Buffer): Buffer {
-  return absolute.subarray(0, Math.max(1, absolute.lastIndexOf(0x2f)));
 }
 
 /** What the kernel refuses is not there; anything else is a bug. */

@@ -1,5 +1,6 @@
 // A group's own marks, read back from /proc/self/fdinfo/<group>: what the kernel holds, not what we remember having asked for.
 
+import { handleToStruct } from '../abi/index.ts';
 import type { Kernel } from '../kernel/index.ts';
 
 /**
@@ -76,16 +77,12 @@ export function parseMarks(text: string): GroupMark[] {
       ...(fields.has('sdev') && { device: hex(fields.get('sdev')) }),
       ...(fields.has('mnt_id') && { mountId: hex(fields.get('mnt_id')) }),
       ...(fields.has('mnt_ns') && { namespace: Number(fields.get('mnt_ns')) }),
-      ...(opaque !== undefined && { handle: handleOf(hex(fields.get('fhandle-type')), opaque) }),
+      ...(opaque !== undefined && {
+        handle: handleToStruct({ type: hex(fields.get('fhandle-type')), bytes: Buffer.from(opaque, 'hex') }),
+      }),
     });
   }
   return marks;
-}
-
-function handleOf(type: number, opaqueHex: string): Buffer {
-  const opaque = Buffer.from(opaqueHex, 'hex');
-  const words = new Int32Array([opaque.length, type]);
-  return Buffer.concat([Buffer.from(words.buffer), opaque]);
 }
 
 /** Reads the marks of a group of this process. */

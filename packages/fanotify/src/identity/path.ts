@@ -39,5 +39,10 @@ export function joinPath(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, SEPARATOR, name]);
 }
 
+/** The directory that an absolute path is in; '/' is in itself. */
+export function parentOf(absolute: Buffer): Buffer {
+  return absolute.subarray(0, Math.max(1, absolute.lastIndexOf(SLASH)));
+}
+
 const SLASH = 0x2f;
 const SEPARATOR = Buffer.from('/');

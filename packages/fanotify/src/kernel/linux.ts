@@ -3,6 +3,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { AT_HANDLE_MNT_ID_UNIQUE } from '../abi/index.ts';
 import { ERRNO, KernelError } from './error.ts';
 import type {
   DirectoryEntry,
@@ -42,8 +43,6 @@ const POLLFD_BYTES = 8;
 const POLLFD_REVENTS = 6;
 const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
-// Linux 6.12: makes name_to_handle_at(2) write a 64-bit mount id.
-const AT_HANDLE_MNT_ID_UNIQUE = 1;
 const PATH_MAX = 4096;
 
 /**

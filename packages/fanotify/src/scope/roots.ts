@@ -4,7 +4,7 @@ import { FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
 import type { GroupInternals } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import type { HandleKey } from '../identity/directories.ts';
-import { joinPath, ResolvedPath } from '../identity/path.ts';
+import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
 import { KernelError } from '../kernel/index.ts';
 import { compileExclusion, isAtOrBelow, isEntry, nameGlobs, relativePath } from './places.ts';
 
@@ -80,7 +80,7 @@ export class Roots {
 
   #findBeside({ key, path }: Root): ResolvedPath | undefined {
     const { kernel, paths, queue } = this.#inside;
-    const directory = path.raw.subarray(0, Math.max(1, path.raw.lastIndexOf(0x2f)));
+    const directory = parentOf(path.raw);
     try {
       for (const { name } of kernel.readDirectory(directory)) {
         const candidate = joinPath(directory, name);
