@@ -137,6 +137,10 @@ export interface Kernel {
   statAt(dirfd: number, path: KernelPath, flags: number): FileStatus;
   /** statfs(2) of a path, fstatfs(2) of a descriptor. */
   statfs(target: KernelPath | number): FilesystemStatus;
+  /** clock_gettime(2) of CLOCK_BOOTTIME, in milliseconds: what the start times in /proc/pid/stat are counted in. */
+  bootTimeMs(): number;
+  /** pidfd_send_signal(2). Signal 0 sends none: ESRCH when the process has ended and been waited for. Since Linux 5.1. */
+  pidfdSendSignal(pidfd: number, signal: number): void;
   /** The whole of a small file: what is read of /proc and /sys. */
   readFile(path: KernelPath): Buffer;
   /** getdents(2): everything in a directory, in its order. */

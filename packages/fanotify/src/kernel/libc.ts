@@ -26,6 +26,8 @@ export interface Libc {
   statx(dirfd: number, path: CPath, flags: number, mask: number, buffer: Bytes): number;
   statfs(path: CPath, buffer: Bytes): number;
   fstatfs(fd: number, buffer: Bytes): number;
+  clockGettime(clock: number, time: Bytes): number;
+  pidfdSendSignal(pidfd: number, signal: number): number;
   epollCreate(flags: number): number;
   epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
   /** libuv's poll handle, which koffi exposes. */
@@ -37,6 +39,9 @@ const ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 
 // By number, since musl has no statx() before 1.2.5. asm/unistd_64.h; every architecture here but x86_64 has the generic one.
 const STATX_NUMBER = process.arch === 'x64' ? 332 : 291;
+
+// By number too: glibc has pidfd_send_signal() since 2.36, musl has none. The same number on every architecture.
+const PIDFD_SEND_SIGNAL_NUMBER = 424;
 
 let loaded: Libc | undefined;
 
@@ -76,6 +81,9 @@ function declare(koffi: Koffi): Libc {
   const syscall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, intptr_t flags, uintptr_t mask, void *buffer)',
   );
+  const signalCall = library.func(
+    'intptr_t syscall(intptr_t number, intptr_t pidfd, intptr_t signal, const void *info, uintptr_t flags)',
+  );
   return {
     errno: () => koffi.errno(),
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
@@ -93,6 +101,8 @@ function declare(koffi: Koffi): Libc {
     statx: (dirfd, path, flags, mask, buffer) => syscall(STATX_NUMBER, dirfd, path, flags, mask, buffer),
     statfs: library.func('int statfs(const char *path, void *buffer)'),
     fstatfs: library.func('int fstatfs(int fd, void *buffer)'),
+    clockGettime: library.func('int clock_gettime(int clock, void *time)'),
+    pidfdSendSignal: (pidfd, signal) => signalCall(PIDFD_SEND_SIGNAL_NUMBER, pidfd, signal, null, 0),
     epollCreate: library.func('int epoll_create1(int flags)'),
     epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
     node: koffi.node,

@@ -188,6 +188,8 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     readlink: (path) => kernel.readlink(path),
     statAt: (dirfd, path, flags) => kernel.statAt(dirfd, path, flags),
     statfs: (target) => kernel.statfs(target),
+    bootTimeMs: () => kernel.bootTimeMs(),
+    pidfdSendSignal: (pidfd, signal) => kernel.pidfdSendSignal(pidfd, signal),
     readFile: (path) => kernel.readFile(path),
     readDirectory: (path) => kernel.readDirectory(path),
   };

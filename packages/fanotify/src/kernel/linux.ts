@@ -44,6 +44,7 @@ const POLLFD_REVENTS = 6;
 const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
+const CLOCK_BOOTTIME = 7;
 
 /**
  * {@link Kernel} over the system calls of the running Linux. Prefer {@link linuxKernel}, which shares one.
@@ -65,6 +66,7 @@ export class LinuxKernel implements Kernel {
   readonly #statBuffer: Buffer = Buffer.alloc(STATX_BYTES);
   readonly #linkBuffer: Buffer = Buffer.alloc(PATH_MAX);
   readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
+  readonly #timeBuffer: Buffer = Buffer.alloc(16);
   // Every emptied queue ends in this error, which says nothing but itself: one for all, since making a stack trace costs
   // ten times the system call.
   readonly #nothingToRead: KernelError = new KernelError('read', ERRNO.EAGAIN);
@@ -200,6 +202,17 @@ export class LinuxKernel implements Kernel {
       type: buffer.readUInt32LE(0),
       fsid: [buffer.readInt32LE(STATFS_FSID), buffer.readInt32LE(STATFS_FSID + 4)],
     };
+  }
+
+  bootTimeMs(): number {
+    if (this.#libc.clockGettime(CLOCK_BOOTTIME, this.#timeBuffer) === -1) this.#fail('clock_gettime');
+    // struct timespec: two 64-bit numbers. Seconds since boot fit into 32 bits.
+    const seconds = this.#timeBuffer.readUInt32LE(0);
+    return seconds * 1000 + this.#timeBuffer.readUInt32LE(8) / 1e6;
+  }
+
+  pidfdSendSignal(pidfd: number, signal: number): void {
+    if (this.#libc.pidfdSendSignal(pidfd, signal) === -1) this.#fail('pidfd_send_signal');
   }
 
   readFile(path: KernelPath): Buffer {

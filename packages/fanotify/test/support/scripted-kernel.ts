@@ -44,6 +44,8 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     readlink: refuse('readlink'),
     statAt: refuse('statx'),
     statfs: refuse('statfs'),
+    bootTimeMs: () => 0,
+    pidfdSendSignal: refuse('pidfd_send_signal'),
     readFile: refuse('open'),
     readDirectory: refuse('scandir'),
   };
