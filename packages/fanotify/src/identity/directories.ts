@@ -4,6 +4,7 @@
 import type { Kernel, KernelPath } from '../kernel/index.ts';
 import { type Directory, DirectoryCache, newDirectory } from './directory-cache.ts';
 import { fsidOf, type HandleKey, type Identity, type Location, Locator } from './locator.ts';
+import type { MountTable } from './mount-table.ts';
 import { joinPath, ResolvedPath } from './path.ts';
 
 export type { HandleKey } from './locator.ts';
@@ -47,8 +48,8 @@ export class DirectoryPaths {
   #round = 1;
   #generation = 1;
 
-  constructor(kernel: Kernel, maxDirectories = 65_536) {
-    this.#locator = new Locator(kernel);
+  constructor(kernel: Kernel, mounts: MountTable, maxDirectories = 65_536) {
+    this.#locator = new Locator(kernel, mounts);
     this.#cache = new DirectoryCache(maxDirectories);
   }
 

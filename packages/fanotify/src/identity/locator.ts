@@ -1,18 +1,10 @@
 // Handle → path as of now: asks the kernel, through whatever mount of the file system this process can see, and believes only
 // a path that leads back to the handle.
 
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  AT_HANDLE_FID,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_PATH,
-} from '../abi/index.ts';
-import { type Kernel, KernelError, type KernelPath, type NamedHandle } from '../kernel/index.ts';
-import { readMounts } from './mounts.ts';
+import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH } from '../abi/index.ts';
+import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
+import { fsidText, handleAt } from './handle-at.ts';
+import type { MountTable } from './mount-table.ts';
 import { joinPath, parentOf } from './path.ts';
 
 /**
@@ -39,15 +31,14 @@ export interface Identity {
   readonly isSettled: boolean;
 }
 
-/** A file system that has been marked, and a mount of it. */
+/** A file system that has been marked or met, and a mount of it. */
 interface Filesystem {
   readonly device: string | undefined;
-  mountPoint: Buffer;
+  readonly mountPoint: Buffer;
 }
 
 const FSID_LENGTH = 8;
 const OPEN_DIRECTORY = O_DIRECTORY | O_NONBLOCK | O_CLOEXEC;
-const SLASH = Buffer.from('/');
 
 /** The file system part of a key. */
 export function fsidOf(key: HandleKey): string {
@@ -57,13 +48,15 @@ export function fsidOf(key: HandleKey): string {
 /** Finds handles on the file systems that were marked. */
 export class Locator {
   readonly #kernel: Kernel;
+  readonly #mounts: MountTable;
   readonly #filesystems = new Map<string, Filesystem>();
   #mayOpenHandles = true;
   #mayScan = true;
   #probes = 0;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, mounts: MountTable) {
     this.#kernel = kernel;
+    this.#mounts = mounts;
   }
 
   /** A file system that is nowhere to be found is looked for again once per round. */
@@ -176,25 +169,23 @@ export class Locator {
   }
 
   #learnMount(fsid: string, mountId: number, absolute: Buffer): void {
-    const mounts = readMounts(this.#kernel);
-    const mount = mounts.find((candidate) => candidate.mountId === mountId);
-    const whole = mounts.find(({ device, root }) => device === mount?.device && root.equals(SLASH));
-    this.#filesystems.set(fsid, { device: mount?.device, mountPoint: (whole ?? mount)?.mountPoint ?? absolute });
+    const mount = this.#mounts.byId(mountId);
+    const [first] = mount ? this.#mounts.byDevice(mount.device) : [];
+    const best = first?.isWhole ? first : mount;
+    this.#filesystems.set(fsid, { device: mount?.device, mountPoint: best?.mountPoint ?? absolute });
   }
 
   /** Opens a mount of the file system: mounts go, and others are mounted over them. */
   #openMount(fsid: string): number | undefined {
     const filesystem = this.#filesystems.get(fsid);
-    if (!filesystem) return undefined;
-    const known = this.#openIfOn(filesystem.mountPoint, fsid);
+    const known = filesystem && this.#openIfOn(filesystem.mountPoint, fsid);
     if (known !== undefined || !this.#mayScan) return known;
     this.#mayScan = false;
-    const mounts = readMounts(this.#kernel).filter(({ device }) => device === filesystem.device);
-    const isWhole = (root: Buffer) => Number(root.equals(SLASH));
-    for (const { mountPoint } of mounts.sort((a, b) => isWhole(b.root) - isWhole(a.root))) {
+    const mounts = filesystem?.device ? this.#mounts.byDevice(filesystem.device) : this.#mounts.byFsid(fsid);
+    for (const { device, mountPoint } of mounts) {
       const fd = this.#openIfOn(mountPoint, fsid);
       if (fd === undefined) continue;
-      filesystem.mountPoint = mountPoint;
+      this.#filesystems.set(fsid, { device, mountPoint });
       return fd;
     }
     return undefined;
@@ -212,23 +203,8 @@ export class Locator {
     return undefined;
   }
 
-  /** An fsid as the eight bytes that start a {@link HandleKey}. */
   #fsidAt(target: KernelPath | number): string {
-    const { fsid } = this.#kernel.statfs(target);
-    return Buffer.from(new Int32Array([fsid[0], fsid[1]]).buffer).toString('latin1');
-  }
-}
-
-/**
- * The handle that events have for a path. Some file systems, overlayfs in containers among them, have handles that only identify
- * (AT_HANDLE_FID, Linux 6.5): the same that fanotify reports.
- */
-function handleAt(kernel: Kernel, dirfd: number, path: KernelPath, flags: number): NamedHandle {
-  try {
-    return kernel.nameToHandleAt(dirfd, path, flags);
-  } catch (error) {
-    if (!(error instanceof KernelError) || error.code !== 'EOPNOTSUPP') throw error;
-    return kernel.nameToHandleAt(dirfd, path, flags | AT_HANDLE_FID);
+    return fsidText(this.#kernel.statfs(target).fsid);
   }
 }
 

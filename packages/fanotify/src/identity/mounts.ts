@@ -10,6 +10,8 @@ export interface Mount {
   readonly device: string;
   /** The directory of the file system that is the root of this mount: `/` unless it is a bind mount of a part. */
   readonly root: Buffer;
+  /** Whether that is the root of the file system. */
+  readonly isWhole: boolean;
   /** Where it is mounted, as seen from this process's root. */
   readonly mountPoint: Buffer;
   readonly type: string;
@@ -56,6 +58,7 @@ export function parseMountinfo(text: Buffer): Mount[] {
       parentId: Number(parentId.toString('latin1')),
       device: device.toString('latin1'),
       root: unescapeOctal(root),
+      isWhole: root.length === 1,
       mountPoint: unescapeOctal(mountPoint),
       type: type.toString('latin1'),
       source: unescapeOctal(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
@@ -67,4 +70,16 @@ export function parseMountinfo(text: Buffer): Mount[] {
 /** Reads the mount table as it is now. */
 export function readMounts(kernel: Pick<Kernel, 'readFile'>): Mount[] {
   return parseMountinfo(kernel.readFile('/proc/self/mountinfo'));
+}
+
+/** File systems behind which there is another machine, or a program: they may not answer. */
+const REMOTE: ReadonlySet<string> = new Set(
+  '9p afs beegfs ceph cifs coda fuse fuseblk gfs gfs2 gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs smb3 smbfs vboxsf virtiofs'.split(
+    ' ',
+  ),
+);
+
+/** Whether the file system is one that the kernel can ask by itself. */
+export function isLocal({ type }: Pick<Mount, 'type'>): boolean {
+  return !REMOTE.has(type) && !type.startsWith('fuse.');
 }

@@ -14,7 +14,6 @@ import {
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
 import type { HandleKey } from '../identity/directories.ts';
-import { readMounts } from '../identity/mounts.ts';
 import { ResolvedPath } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
 import { assertNear, compileExclusion, isAtOrBelow } from './places.ts';
@@ -179,10 +178,9 @@ export class Marking {
   }
 
   async #markMountsBelow(): Promise<void> {
-    const { kernel } = this.#inside;
     const root = this.#roots.all.at(-1)?.path;
     if (!root) return;
-    for (const mount of readMounts(kernel)) {
+    for (const mount of this.#inside.mounts.mounts) {
       if (
         this.#markedFilesystems.has(mount.device) ||
         !isAtOrBelow(new ResolvedPath(mount.mountPoint, 'reading'), root)
