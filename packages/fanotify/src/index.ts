@@ -58,5 +58,7 @@ export type {
   ObjectMarkOptions,
 } from './group/options.ts';
 export type { GroupCounters, GroupSource, MarkTarget, UnmarkOptions } from './group/source.ts';
+export type { Container, ContainerRuntime } from './identity/cgroup.ts';
 export type { GroupMark } from './identity/marks.ts';
 export type { PathAsOf } from './identity/path.ts';
+export type { ProcessDepth, ProcessInfo, ProcessJson } from './identity/process.ts';

@@ -2,6 +2,7 @@
 
 import type { DecodedEvent, FileHandle, Fsid } from '../abi/index.ts';
 import type { PathAsOf } from '../identity/path.ts';
+import type { ProcessInfo, ProcessJson } from '../identity/process.ts';
 import type { ErrnoName } from '../kernel/index.ts';
 import type { AccessEventName, EventName, FileEventName, MountEventName } from './names.ts';
 
@@ -48,6 +49,8 @@ export interface CausedByProcess {
    * outside of the namespace, and for every other process in a group that was opened without privilege.
    */
   readonly pid: number;
+  /** What is known of it, in groups opened with `who`; null in others, and where `pid` is 0. */
+  readonly process: ProcessInfo | null;
   /**
    * A descriptor of the process with `report: ['pidfd']` (since Linux 5.15, with CAP_SYS_ADMIN); null when not asked
    * for, taken, or the process is gone.
@@ -161,6 +164,11 @@ export interface FileEvent extends EventBase, CausedByProcess, Located {
   readonly kinds: readonly Exclude<FileEventName, 'rename'>[];
   /** Whether the object was gone when its path was read, or the event says so. */
   readonly deleted: boolean;
+  /**
+   * Whether it was opened through a mount that is not in our mount table, in a mount namespace of somebody's own for one: `path`
+   * is then that of the same file here, if it has one. Only groups that report descriptors tell.
+   */
+  readonly foreign: boolean;
   /** The open file, in groups that report descriptors; null in others, and when the kernel could not open it. */
   readonly fd: number | null;
   /**
@@ -343,8 +351,11 @@ export interface EventJson {
   readonly rawFrom?: string;
   readonly directory?: boolean;
   readonly deleted?: true;
+  readonly foreign?: true;
   readonly pathAsOf?: PathAsOf;
   readonly pid?: number;
+  /** In groups opened with `who`. */
+  readonly process?: ProcessJson;
   /** It was found, not heard: `kinds` stands for all that happened to it until then. */
   readonly synthesized?: true;
   /** Overflow: the sequence number of the last event before the loss. */

@@ -38,6 +38,7 @@ import {
   O_SYNC,
   O_WRONLY,
 } from '../abi/index.ts';
+import type { ProcessDepth } from '../identity/process.ts';
 import { InvalidOptionsError, UnknownEventError } from './errors.ts';
 import type { GroupMode } from './events.ts';
 import { EVENT_BITS, type EventName, isEventName, maskOf } from './names.ts';
@@ -61,6 +62,8 @@ const REPORTS = {
   fdError: FAN_REPORT_FD_ERROR,
   mount: FAN_REPORT_MNT,
 } as const;
+
+const WHO: Record<ProcessDepth, true> = { name: true, command: true, full: true };
 
 const O_ACCMODE = O_WRONLY | O_RDWR;
 // fanotify_init(2), event_f_flags.
@@ -93,6 +96,7 @@ export function initFlags(options: GroupOptions): { flags: number; wished: numbe
   if (options.queue === 'unlimited') flags |= FAN_UNLIMITED_QUEUE;
   if (options.marks === 'unlimited') flags |= FAN_UNLIMITED_MARKS;
   if ('audit' in options && options.audit) flags |= FAN_ENABLE_AUDIT;
+  if (options.who !== undefined) lookUp(WHO, options.who, 'who');
   assertGroupMakesSense(options, flags);
   // Without targets, paths are as of reading. Without fdError, an event whose file cannot be opened is lost in silence
   // when others were read before it (fanotify_read).
@@ -102,6 +106,9 @@ export function initFlags(options: GroupOptions): { flags: number; wished: numbe
 
 function assertGroupMakesSense(options: GroupOptions, flags: number): void {
   const mode = modeOf(flags);
+  if (mode === 'mount' && options.who !== undefined) {
+    throw new InvalidOptionsError("who: mount events do not tell who caused them: leave it out with report: ['mount']");
+  }
   if (mode === 'mount' && (options.report?.length ?? 0) > 1) {
     throw new InvalidOptionsError("report: 'mount' stands alone: open another group for file events");
   }
@@ -232,6 +239,7 @@ const GROUP_OPTIONS = [
   'queue',
   'marks',
   'ownEvents',
+  'who',
   'signal',
   'bufferBytes',
   'maxDirectories',

@@ -4,22 +4,28 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
+  FAN_CLOEXEC,
   FAN_EVENT_ON_CHILD,
   FAN_MARK_ADD,
   FAN_MARK_FLUSH,
   FAN_MARK_REMOVE,
   FAN_ONDIR,
   FAN_RENAME,
+  FAN_REPORT_FID,
   FAN_REPORT_NAME,
   FAN_REPORT_PIDFD,
   FAN_REPORT_TARGET_FID,
+  FAN_UNLIMITED_QUEUE,
   O_CLOEXEC,
   O_LARGEFILE,
 } from '../abi/index.ts';
 import { DirectoryPaths } from '../identity/directories.ts';
 import { type GroupMark, readMarks } from '../identity/marks.ts';
+import { MountTable } from '../identity/mount-table.ts';
+import { ProcFiles } from '../identity/proc-files.ts';
+import { Processes } from '../identity/processes.ts';
 import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
-import { GroupClosedError, NotMarkedError } from './errors.ts';
+import { GroupClosedError, NotMarkedError, NotPermittedError } from './errors.ts';
 import type { GroupEvent, GroupMode } from './events.ts';
 import { explainInit, explainMark, explainRead } from './explain.ts';
 import { initFlags, markFlags, modeOf, scopeFlag, unmarkFlags } from './flags.ts';
@@ -44,6 +50,7 @@ const AHEAD_BYTES_OF_PIDFDS = 64 * 1024;
 /** What scopes, which are made of a group's marks and a filter, need of it and users do not. Not a public face. */
 export interface GroupInternals {
   readonly kernel: Kernel;
+  readonly mounts: MountTable;
   readonly paths: DirectoryPaths;
   readonly queue: EventQueue;
 }
@@ -79,6 +86,8 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
   readonly #kernel: Kernel;
   readonly #queue: EventQueue;
   readonly #paths: DirectoryPaths;
+  readonly #mounts: MountTable;
+  readonly #processes: Processes | undefined;
   readonly #waiter: Waiter;
   readonly #reportsNames: boolean;
   readonly #hearing: RenameHearing;
@@ -89,7 +98,12 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
   #signal: AbortSignal | undefined;
   #closed = false;
   static {
-    internalsOf = (group) => ({ kernel: group.#kernel, paths: group.#paths, queue: group.#queue });
+    internalsOf = (group) => ({
+      kernel: group.#kernel,
+      mounts: group.#mounts,
+      paths: group.#paths,
+      queue: group.#queue,
+    });
   }
   /** The batch that is being handed out, and how far. */
   #batch: KernelEvent[] = [];
@@ -124,6 +138,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     const kernel = given.kernel ?? linuxKernel();
     const eventFlags = ('eventFlags' in given ? (given.eventFlags ?? 0) : 0) | O_CLOEXEC | O_LARGEFILE;
     const { flags: asked, wished } = initFlags(given);
+    if (given.who) assertToldWho(kernel);
     let flags: number = asked | wished;
     let fd: number;
     try {
@@ -148,11 +163,18 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     this.mode = modeOf(flags) as Mode;
     this.#reportsNames = (flags & FAN_REPORT_NAME) !== 0;
     const hasPidfds = (flags & FAN_REPORT_PIDFD) !== 0;
-    this.#paths = new DirectoryPaths(kernel, options.maxDirectories);
+    this.#mounts = new MountTable(kernel);
+    const paths = new DirectoryPaths(kernel, this.#mounts, options.maxDirectories);
+    this.#paths = paths;
+    const files = new ProcFiles(kernel, this.#mounts, (key) => paths.resolveNow(key));
+    this.#processes = options.who && new Processes(kernel, options.who, files);
     this.#queue = new EventQueue({
       kernel,
       fd,
-      paths: this.#paths,
+      paths,
+      mounts: this.#mounts,
+      processes: this.#processes,
+      hasPidfds,
       leaveOutOwn: options.ownEvents === false,
       bufferBytes:
         options.bufferBytes ??
@@ -486,6 +508,8 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     this.#batch = [];
     this.#next = 0;
     this.#kernel.close(this.fd);
+    this.#mounts.close();
+    this.#processes?.close();
   }
 
   /** {@link close}, for `await using group = await Group.open()`. */
@@ -531,6 +555,20 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     } catch (error) {
       throw explainRead(error);
     }
+  }
+}
+
+/** An unprivileged group would be opened as well, and say pid 0 of everybody else. */
+function assertToldWho(kernel: Kernel): void {
+  const flags = FAN_CLOEXEC | FAN_REPORT_FID | FAN_UNLIMITED_QUEUE;
+  try {
+    kernel.close(kernel.fanotifyInit(flags, 0));
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== 'EPERM') throw explainInit(kernel, error, flags);
+    throw new NotPermittedError(
+      'who did it is told to root alone (CAP_SYS_ADMIN): run it as root, or without `who`, which tells what happened',
+      { cause: error },
+    );
   }
 }
 

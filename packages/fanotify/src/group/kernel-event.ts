@@ -19,6 +19,7 @@ import {
   recordPidfd,
 } from '../abi/index.ts';
 import { joinPath, type PathAsOf, type ResolvedPath, textOf } from '../identity/path.ts';
+import type { ProcessRecord } from '../identity/process.ts';
 import { type ErrnoName, errnoName, type Kernel } from '../kernel/index.ts';
 import type { EventJson, ObjectHandle } from './events.ts';
 import { type EventName, kindsOf } from './names.ts';
@@ -67,6 +68,9 @@ export class KernelEvent {
   #whole: ResolvedPath | undefined;
   #oldEntry: Entry | undefined;
   #deleted = false;
+  #foreign = false;
+  /** Set by the queue, where the group says who did it. */
+  process: ProcessRecord | null = null;
   /** Bits of the mask that nobody asked for: not among the kinds. */
   #unasked = 0;
 
@@ -105,9 +109,10 @@ export class KernelEvent {
     this.#oldEntry = { directory, record };
   }
 
-  placeAt(path: ResolvedPath | undefined, deleted: boolean): void {
+  placeAt(path: ResolvedPath | undefined, deleted: boolean, foreign = false): void {
     this.#whole = path;
     this.#deleted = deleted;
+    this.#foreign = foreign;
   }
 
   /** The directories that the event names an entry of, or the path of its own: for whoever compares many. */
@@ -173,6 +178,10 @@ export class KernelEvent {
 
   get deleted(): boolean {
     return this.#deleted || (this.maskLow & DELETED) !== 0;
+  }
+
+  get foreign(): boolean {
+    return this.#foreign;
   }
 
   get fd(): number | null {
@@ -265,7 +274,14 @@ export class KernelEvent {
       case 'filesystemError':
         return { ...head, kinds: this.kinds, path: this.path, error: this.code, count: this.count };
       default:
-        return { ...head, kinds: this.kinds, ...this.#placeJson(), directory: this.directory, pid: this.pid };
+        return {
+          ...head,
+          kinds: this.kinds,
+          ...this.#placeJson(),
+          directory: this.directory,
+          pid: this.pid,
+          ...(this.process && { process: this.process.toJSON() }),
+        };
     }
   }
 
@@ -289,6 +305,7 @@ export class KernelEvent {
       ...(this.kind === 'rename' && { from }),
       ...(rawFrom !== undefined && { rawFrom }),
       ...(this.deleted && { deleted: true as const }),
+      ...(this.#foreign && { foreign: true as const }),
       ...(pathAsOf !== null && { pathAsOf }),
     };
   }

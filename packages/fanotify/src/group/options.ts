@@ -1,5 +1,6 @@
 // What a group and a mark can be asked for: types that refuse what the kernel answers with EINVAL.
 
+import type { ProcessDepth } from '../identity/process.ts';
 import type { Kernel } from '../kernel/index.ts';
 import type { GroupMode } from './events.ts';
 import type { AccessEventName, FileEventName, MountEventName } from './names.ts';
@@ -25,6 +26,12 @@ interface CommonOptions {
   readonly marks?: 'bounded' | 'unlimited' | undefined;
   /** Whether to hear what this process itself does. Default true. */
   readonly ownEvents?: boolean | undefined;
+  /**
+   * Says of each event who did it, and how much of that (`event.process`): left out, nothing, since it costs. A process is looked
+   * at once per read, not per event. Needs CAP_SYS_ADMIN: without it the kernel does not tell. With `report: ['pidfd']` (at a
+   * price of its own) it is certain; else see {@link ProcessInfo}.
+   */
+  readonly who?: ProcessDepth | undefined;
   /** Closes the group; iteration then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /**

@@ -1,15 +1,27 @@
 // Reads a group's queue into events: numbers them, gives them their paths in the queue's order, says what was lost, and
 // closes the descriptors that nobody took.
 
-import { EventCursor, FAN_FS_ERROR, FAN_MNT_ATTACH, FAN_MNT_DETACH, FAN_Q_OVERFLOW, FAN_RENAME } from '../abi/index.ts';
+import {
+  EventCursor,
+  FAN_FS_ERROR,
+  FAN_MNT_ATTACH,
+  FAN_MNT_DETACH,
+  FAN_OPEN_EXEC,
+  FAN_Q_OVERFLOW,
+  FAN_RENAME,
+} from '../abi/index.ts';
 import { descriptorPath } from '../identity/descriptor.ts';
 import type { DirectoryPaths, Lookahead } from '../identity/directories.ts';
 import type { HandleKey, Location } from '../identity/locator.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import type { ProcessRecord } from '../identity/process.ts';
+import type { Moment, Processes } from '../identity/processes.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { PlaceChanges } from './changes.ts';
 import { type Batch, type EventKind, KernelEvent } from './kernel-event.ts';
 
 const RENAME = Number(FAN_RENAME);
+const OPEN_EXEC = Number(FAN_OPEN_EXEC);
 const OVERFLOW = Number(FAN_Q_OVERFLOW);
 const FS_ERROR = Number(FAN_FS_ERROR);
 const MOUNT = Number(FAN_MNT_ATTACH | FAN_MNT_DETACH);
@@ -34,6 +46,10 @@ export interface QueueOptions {
   readonly kernel: Kernel;
   readonly fd: number;
   readonly paths: DirectoryPaths;
+  readonly mounts: MountTable;
+  /** Where events are to say who did it; undefined where they are not. */
+  readonly processes: Processes | undefined;
+  readonly hasPidfds: boolean;
   /** Leave out what the calling process does itself. */
   readonly leaveOutOwn: boolean;
   readonly bufferBytes: number;
@@ -76,6 +92,8 @@ export class EventQueue implements Lookahead {
   #aheadBytes = 0;
   #round = 0;
   #lastReadWasFull = false;
+  /** When the kernel's queue was last known to be empty. */
+  #emptyAt: Moment | undefined;
   /** What went wrong while reading ahead. */
   #failure: { readonly error: unknown } | undefined;
   readonly #changes: PlaceChanges;
@@ -84,6 +102,7 @@ export class EventQueue implements Lookahead {
   constructor(options: QueueOptions) {
     this.#options = options;
     this.#changes = new PlaceChanges(options.paths);
+    this.#emptyAt = options.processes?.now();
     this.#buffer = Buffer.allocUnsafeSlow(options.bufferBytes);
   }
 
@@ -164,16 +183,19 @@ export class EventQueue implements Lookahead {
 
   /** Reads once; returns how many bytes, 0 when there is nothing. */
   #read(): number {
-    const { kernel, fd, bufferBytes } = this.#options;
+    const { kernel, fd, bufferBytes, processes } = this.#options;
+    const now = processes?.now();
     let length: number;
     try {
       length = kernel.read(fd, this.#buffer);
     } catch (error) {
       if (!(error instanceof KernelError) || error.code !== 'EAGAIN') throw error;
       this.#round++;
+      this.#emptyAt = now;
       return 0;
     }
     if (length === 0) return 0;
+    if (this.#emptyAt) processes?.nextReading(this.#emptyAt);
     this.counters.reads++;
     this.counters.bytes += length;
     const buffer = Buffer.from(this.#buffer.subarray(0, length));
@@ -182,17 +204,23 @@ export class EventQueue implements Lookahead {
     this.#ahead.push({ events: this.#eventsOf(batch), bytes: length, round: this.#round });
     this.#aheadBytes += length;
     this.#lastReadWasFull = length >= bufferBytes - LARGEST_EVENT;
-    if (!this.#lastReadWasFull) this.#round++;
+    if (!this.#lastReadWasFull) {
+      this.#round++;
+      this.#emptyAt = now;
+    }
     return length;
   }
 
   #eventsOf(batch: Batch): KernelEvent[] {
+    const { processes, hasPidfds } = this.#options;
     const events: KernelEvent[] = [];
     const cursor = this.#cursor;
     cursor.reset(batch.buffer, batch.buffer.length);
     while (cursor.next()) {
       const mask = cursor.maskLow;
       const event = new KernelEvent(kindOf(mask), batch, cursor);
+      // At once, and not when the event is delivered: processes do not wait.
+      if (processes) event.process = processes.of(event.pid, hasPidfds ? event.pidfd : undefined);
       events.push(event);
       this.#changes.read(event);
     }
@@ -218,6 +246,7 @@ export class EventQueue implements Lookahead {
     }
     const own = leaveOutOwn && event.pid === kernel.pid && event.kind !== 'overflow';
     if (!own) this.#place(event);
+    if (event.process?.isUnread) this.#learnProcess(event.process, event);
     const outside = !own && event.kind !== 'overflow' && this.filter?.accepts(event) === false;
     this.#changes.delivered(event);
     if (own) {
@@ -234,11 +263,17 @@ export class EventQueue implements Lookahead {
     return true;
   }
 
+  /** What a process that ended unread was heard to execute is its name. */
+  #learnProcess(process: ProcessRecord, event: KernelEvent): void {
+    const path = event.rawPath;
+    if (path) process.heard(path, (event.maskLow & OPEN_EXEC) !== 0);
+  }
+
   #place(event: KernelEvent): void {
-    const { kernel, paths } = this.#options;
+    const { kernel, paths, mounts } = this.#options;
     if (event.fd !== null) {
-      const place = descriptorPath(kernel, event.fd);
-      event.placeAt(place.path, place.deleted);
+      const place = descriptorPath(kernel, event.fd, mounts, (key) => paths.resolveNow(key));
+      event.placeAt(place.path, place.deleted, place.foreign);
       return;
     }
     if (event.oldDfidRecord !== 0) {

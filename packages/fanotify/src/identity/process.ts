@@ -1,0 +1,213 @@
+// A process as somebody who reads an event sees it: what is told of it, and how it is written down.
+
+import type { Container } from './cgroup.ts';
+import { textOf } from './path.ts';
+
+/**
+ * How much is read of a process, each with what the one before has. Measured once for each process, not for each event:
+ *
+ * - `name`: pid, comm, parent's pid, start. One file of /proc.
+ * - `command`: executable, arguments, uid, gid. Four files more.
+ * - `full`: cgroup, container, unit, and all ancestors. Two files more, and the ancestors' own.
+ */
+export type ProcessDepth = 'name' | 'command' | 'full';
+
+/**
+ * The process that caused an event, as it was when the event was read. What is null was not asked for, or could not be seen.
+ *
+ * @example
+ * import { spawn } from 'node:child_process';
+ * import { mkdtempSync } from 'node:fs';
+ * import { Group } from 'fanotify';
+ * // Privilege: without root the kernel does not tell who did it.
+ * const group = await Group.open({ who: 'command' }).catch((error) => console.error(error.message));
+ * if (group) {
+ *   const directory = mkdtempSync('/tmp/process-');
+ *   await group.mark(directory, { events: ['create'] });
+ *   spawn('sh', ['-c', `echo > ${directory}/new; sleep 1`]);
+ *   const { value: event } = await group[Symbol.asyncIterator]().next();
+ *   console.log(event.process.comm, event.process.args[0], event.process.uid); // e.g. sh sh 0
+ *   await group.close();
+ * }
+ */
+export interface ProcessInfo {
+  /** As in the event. */
+  readonly pid: number;
+  /**
+   * Whether it had ended before all of this could be read. What is here was seen of it earlier, or told by the program that it was
+   * heard to execute; nothing is guessed from whoever has its number now.
+   */
+  readonly gone: boolean;
+  /** Its name, of at most 15 bytes: proc_pid_comm(5). Null when it is no UTF-8 (see `rawComm`) or nothing of it was seen. */
+  readonly comm: string | null;
+  readonly rawComm: Buffer | null;
+  /** Its parent, when it was read; null when that is not known. */
+  readonly ppid: number | null;
+  /** When it started, in milliseconds since boot, as exact as /proc tells (10 ms): with the pid, what tells processes apart. */
+  readonly startedMs: number | null;
+  /** The path of its executable; null for kernel threads, and when it is no UTF-8 (see `rawExe`). */
+  readonly exe: string | null;
+  readonly rawExe: Buffer | null;
+  /** Whether `exe` is a path in another mount namespace, of a file that has none in ours. */
+  readonly exeForeign: boolean;
+  /** Its command line, as its program may have changed it; what is no UTF-8 has replacement characters. */
+  readonly args: readonly string[] | null;
+  /** Whether `args` was longer than the 4096 bytes that are kept. */
+  readonly argsCut: boolean;
+  /** Its effective user and group. */
+  readonly uid: number | null;
+  readonly gid: number | null;
+  /** Its cgroup; null when that is the root. */
+  readonly cgroup: string | null;
+  readonly container: Container | null;
+  /** The innermost unit of systemd that it is in, such as 'ssh.service'. */
+  readonly unit: string | null;
+  /** Its parent, that one's parent, and so on, as far as they could be read when it was first seen. */
+  readonly ancestors: readonly ProcessInfo[];
+  /** What `JSON.stringify` writes. */
+  toJSON(): ProcessJson;
+}
+
+/** A process as JSON: fields without a value are left out, but for `comm`. */
+export interface ProcessJson {
+  readonly pid: number;
+  readonly comm: string | null;
+  /** base64 of the name's bytes, when they are not valid UTF-8. */
+  readonly rawComm?: string;
+  readonly gone?: true;
+  readonly ppid?: number;
+  readonly exe?: string | null;
+  /** base64, when the path is not valid UTF-8. */
+  readonly rawExe?: string;
+  readonly exeForeign?: true;
+  readonly args?: readonly string[];
+  readonly argsCut?: true;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly cgroup?: string;
+  readonly container?: Container;
+  readonly unit?: string;
+  /** The nearest first. */
+  readonly ancestors?: readonly { readonly pid: number; readonly comm: string | null; readonly exe?: string }[];
+}
+
+/** What is known of a process besides its number. */
+export type ProcessFacts = Partial<Omit<ProcessInfo, 'pid' | 'comm' | 'exe' | 'gone' | 'toJSON'>>;
+
+/** The longest name that the kernel keeps (TASK_COMM_LEN, with its NUL). */
+const COMM_BYTES = 15;
+/** The dynamic linker, which the kernel executes as a program's interpreter. */
+const LINKER = /^ld(64|-linux.*|-musl.*|-[0-9.]+)?\.so/;
+
+/** A process as it was at one moment: what it is later, after an exec say, is another record. */
+export class ProcessRecord implements ProcessInfo {
+  readonly pid: number;
+  readonly gone: boolean;
+  readonly ppid: number | null;
+  readonly startedMs: number | null;
+  readonly exeForeign: boolean;
+  readonly args: readonly string[] | null;
+  readonly argsCut: boolean;
+  readonly uid: number | null;
+  readonly gid: number | null;
+  readonly cgroup: string | null;
+  readonly container: Container | null;
+  readonly unit: string | null;
+  readonly ancestors: readonly ProcessInfo[];
+  #rawComm: Buffer | null;
+  #comm: string | null;
+  #rawExe: Buffer | null;
+  /** The last object that it was heard to execute, while nothing else was heard of it. */
+  #executing: Buffer | undefined;
+
+  constructor(pid: number, facts: ProcessFacts, gone: boolean) {
+    this.pid = pid;
+    this.gone = gone;
+    this.#rawComm = facts.rawComm ?? null;
+    this.#comm = this.#rawComm && textOf(this.#rawComm);
+    this.ppid = facts.ppid ?? null;
+    this.startedMs = facts.startedMs ?? null;
+    this.#rawExe = facts.rawExe ?? null;
+    this.exeForeign = facts.exeForeign ?? false;
+    this.args = facts.args ?? null;
+    this.argsCut = facts.argsCut ?? false;
+    this.uid = facts.uid ?? null;
+    this.gid = facts.gid ?? null;
+    this.cgroup = facts.cgroup ?? null;
+    this.container = facts.container ?? null;
+    this.unit = facts.unit ?? null;
+    this.ancestors = facts.ancestors ?? [];
+  }
+
+  get comm(): string | null {
+    return this.#comm;
+  }
+
+  get rawComm(): Buffer | null {
+    return this.#rawComm;
+  }
+
+  get exe(): string | null {
+    return this.#rawExe && textOf(this.#rawExe);
+  }
+
+  get rawExe(): Buffer | null {
+    return this.#rawExe;
+  }
+
+  /** The same process after its end. */
+  ended(): ProcessRecord {
+    return this.gone ? this : new ProcessRecord(this.pid, this, true);
+  }
+
+  /**
+   * Whether what is heard of it may tell its name: it ended unread. A zombie has a name, and no executable.
+   */
+  get isUnread(): boolean {
+    return this.gone && this.#rawExe === null;
+  }
+
+  /**
+   * An event of it, where it {@link isUnread}. It executed something: of a script, its interpreter and the linker, which the
+   * kernel opens one after the other, the first is what the process is called.
+   */
+  heard(path: Buffer, executes: boolean): void {
+    if (!executes) {
+      if (this.#executing && !this.#executing.equals(path)) this.#executing = undefined;
+      return;
+    }
+    const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+    const isInterpreter = this.#executing !== undefined || LINKER.test(name.toString('latin1'));
+    this.#executing = path;
+    if (isInterpreter) return;
+    this.#rawExe = path;
+    this.#rawComm = Buffer.from(name.subarray(0, COMM_BYTES));
+    this.#comm = textOf(this.#rawComm);
+  }
+
+  toJSON(): ProcessJson {
+    const { comm, rawComm, ppid, exe, rawExe, args, uid, gid, cgroup, container, unit, ancestors } = this;
+    return {
+      pid: this.pid,
+      comm,
+      ...(comm === null && rawComm && { rawComm: rawComm.toString('base64') }),
+      ...(this.gone && { gone: true as const }),
+      ...(ppid !== null && { ppid }),
+      ...(rawExe && { exe }),
+      ...(exe === null && rawExe && { rawExe: rawExe.toString('base64') }),
+      ...(this.exeForeign && { exeForeign: true as const }),
+      ...(args && { args }),
+      ...(this.argsCut && { argsCut: true as const }),
+      ...(uid !== null && { uid }),
+      ...(gid !== null && { gid }),
+      ...(cgroup !== null && { cgroup }),
+      ...(container && { container }),
+      ...(unit !== null && { unit }),
+      ...(ancestors.length > 0 && { ancestors: ancestors.map(asAncestor) }),
+    };
+  }
+}
+
+function asAncestor({ pid, comm, exe }: ProcessInfo): { pid: number; comm: string | null; exe?: string } {
+  return { pid, comm, ...(exe !== null && { exe }) };
+}
