@@ -2,7 +2,7 @@
 
 import { styleText } from 'node:util';
 import type { SubtreeEvent } from '../scope/subtree.ts';
-import { columnsOf, safeJson, shortened, shown, shownBytes } from './text.ts';
+import { clock, columnsOf, safeJson, shortened, shown, shownBytes } from './text.ts';
 
 /** Makes a line, without its end, of an event. */
 export type Format = (event: SubtreeEvent) => string;
@@ -36,13 +36,6 @@ function kindsText(event: SubtreeEvent): string {
   return (kinds.includes('create') ? ['create', ...kinds.filter((kind) => kind !== 'create')] : kinds).join(',');
 }
 
-function clock(timeMs: number): string {
-  const time = new Date(timeMs);
-  const two = (n: number) => String(n).padStart(2, '0');
-  const ms = String(time.getMilliseconds()).padStart(3, '0');
-  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${ms}`;
-}
-
 function styleOf(event: SubtreeEvent): Style {
   if (event.kind === 'overflow') return ['red', 'bold'];
   if (event.kind === 'filesystemError') return 'red';
@@ -56,12 +49,26 @@ function styleOf(event: SubtreeEvent): Style {
 function placeOf(event: SubtreeEvent, room: number): string {
   if (event.kind === 'overflow') return `events after number ${event.lastSeq} were lost: the kernel's queue was full`;
   if (event.kind === 'filesystemError') return `${event.code} ${event.path ?? ''}`;
-  const path = named(event.path, event.rawPath, event.directory, unplaced(event));
-  if (event.kind !== 'rename') return shortened(path, room);
-  const from = named(event.from, event.rawFrom, event.directory, event.fromDirectoryHandle ? '?' : ELSEWHERE);
-  const half = Math.max(4, Math.floor((room - 3) / 2));
-  if (columnsOf(from) + columnsOf(path) + 3 <= room) return `${from} → ${path}`;
-  return `${shortened(from, half)} → ${shortened(path, half)}`;
+  return placeText(event, room, { arrow: ' → ', slash: true });
+}
+
+type Placed = Exclude<SubtreeEvent, { kind: 'overflow' | 'filesystemError' }>;
+
+/** How places are written: what is between the paths of a rename, and whether directories end in a slash. */
+export interface PlaceStyle {
+  readonly arrow: string;
+  readonly slash: boolean;
+}
+
+/** Where an event happened, in at most so many columns. */
+export function placeText(event: Placed, room: number, { arrow, slash }: PlaceStyle): string {
+  const directory = slash && event.directory;
+  const path = named(event.path, event.rawPath, directory, unplaced(event));
+  if (event.kind !== 'rename') return room === Number.POSITIVE_INFINITY ? path : shortened(path, room);
+  const from = named(event.from, event.rawFrom, directory, event.fromDirectoryHandle ? '?' : ELSEWHERE);
+  const half = Math.max(4, Math.floor((room - arrow.length) / 2));
+  if (columnsOf(from) + columnsOf(path) + arrow.length <= room) return from + arrow + path;
+  return shortened(from, half) + arrow + shortened(path, half);
 }
 
 const ELSEWHERE = '(elsewhere)';

@@ -8,6 +8,7 @@ import { run } from './run.ts';
 const { status, signal } = await run(process.argv.slice(2), {
   kernel: linuxKernel,
   openOutput: () => Output.standard(),
+  keyboard: process.stdin.isTTY ? process.stdin : undefined,
   say: (text) => void process.stderr.write(`${text}\n`),
 });
 // A command that was ended by a signal ends by it, so that shells and npm see an interruption and not a failure.

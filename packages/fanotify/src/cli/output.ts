@@ -1,12 +1,14 @@
 // Standard output: writes in order, waits while the reader is slow, and knows what was not written.
 
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { WriteStream } from 'node:tty';
+import { UserError } from './failure.ts';
 
 /** A terminal's measures, as node:tty tells them. */
 export interface Terminal {
   readonly columns: number;
+  readonly rows: number;
   readonly hasColours: boolean;
   onResize(listener: () => void): void;
 }
@@ -46,7 +48,29 @@ export class Output {
     }
     // process.stdout would block on a full pipe, and with it Ctrl-C and the time-out; a file it would write without telling
     // how much of a text fitted.
-    return new Output(isStream ? callback(new Socket({ fd: 1, readable: false, writable: true })) : toFile);
+    return new Output(
+      isStream ? callback(new Socket({ fd: 1, readable: false, writable: true })) : (text) => writeAll(1, text),
+    );
+  }
+
+  /**
+   * A new file.
+   *
+   * @throws UserError
+   */
+  static file(path: string): Output {
+    try {
+      const fd = openSync(path, 'wx');
+      return new Output((text) => writeAll(fd, text));
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const shown = JSON.stringify(path);
+      if (code === 'EEXIST')
+        throw new UserError(`${shown} exists: name another file, or append with '>>' instead of -o`);
+      throw new UserError(
+        `${shown} cannot be written: ${code === 'ENOENT' ? 'its directory does not exist' : message}`,
+      );
+    }
   }
 
   /**
@@ -74,15 +98,18 @@ function callback(stream: NodeJS.WritableStream): (text: string) => Promise<void
     });
 }
 
-async function toFile(text: string): Promise<void> {
+async function writeAll(fd: number, text: string): Promise<void> {
   const bytes = Buffer.from(text);
-  for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done);
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
 function terminalOf(stream: WriteStream): Terminal {
   return {
     get columns() {
       return stream.columns || 80;
+    },
+    get rows() {
+      return stream.rows || 24;
     },
     hasColours: stream.hasColors(),
     onResize: (listener) => void stream.on('resize', listener),

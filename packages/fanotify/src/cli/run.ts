@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { sentenceOf } from './failure.ts';
 import type { Ending, Surroundings } from './surroundings.ts';
+import { traceCommand } from './trace.ts';
 import { watchCommand } from './watch.ts';
 
 const EXAMPLES = `
@@ -11,7 +12,8 @@ Examples:
   fanotify watch .                            what happens in this directory
   fanotify watch -r ~/src --exclude .git      and in all below it
   fanotify watch -r -e closeWrite --json /srv | jq -r .path
-  sudo fanotify watch -r /                    the whole system, with the processes that did it
+  sudo fanotify trace                         the whole system, with the processes that did it
+  sudo fanotify trace -c -f W -o log          what is written on this file system, into a file
 
 'fanotify help watch' tells all about a command.`;
 
@@ -30,11 +32,14 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
       writeErr: (text) => surroundings.say(text.trimEnd()),
       outputError: (text, write) => write(`fanotify: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}`),
     });
-  const watch = watchCommand(surroundings, (ended) => {
-    ending = ended;
-  });
-  // Settings are inherited only by commands that the program makes itself.
-  program.addCommand(watch.copyInheritedSettings(program).showHelpAfterError("Try 'fanotify help watch'."));
+  const ended = (how: Ending) => {
+    ending = how;
+  };
+  for (const command of [watchCommand(surroundings, ended), traceCommand(surroundings, ended)]) {
+    // Settings are inherited only by commands that the program makes itself.
+    command.copyInheritedSettings(program).showHelpAfterError(`Try 'fanotify help ${command.name()}'.`);
+    program.addCommand(command);
+  }
   try {
     await program.parseAsync([...args], { from: 'user' });
     return ending;

@@ -1,13 +1,22 @@
-// Lines, and on a terminal a status line below them: one write replaces the status line by new lines and itself, so that
-// neither ever garbles the other.
+// Lines, and on a terminal status lines below them: one write replaces the status by new lines and itself, so that neither
+// ever garbles the other.
 
 import type { Output } from './output.ts';
 import { shortened } from './text.ts';
 
-const CLEAR_LINE = '\r\x1b[2K';
 const REDRAW_MS = 500;
 /** Lines are written in pieces of about this many characters: what a failure leaves unwritten is known to a piece. */
 const PIECE = 16_384;
+
+// ECMA-48, SGR.
+const STYLES = { plain: '', bold: '\x1b[1m', dim: '\x1b[2m', inverse: '\x1b[7m' } as const;
+const PLAIN_AGAIN = '\x1b[0m';
+
+/** A line of the status, in one style. */
+export interface StatusLine {
+  readonly text: string;
+  readonly style: keyof typeof STYLES;
+}
 
 /** Where events are printed. */
 export class Screen {
@@ -21,7 +30,9 @@ export class Screen {
   #linesBefore = 0;
   #since = performance.now();
   #progress: string | undefined;
-  /** The status line as it stands on the terminal. */
+  /** What the status tells; undefined for one line of counts. */
+  #status: ((columns: number, rows: number) => readonly StatusLine[]) | undefined;
+  /** The status as it stands on the terminal. */
   #drawn = '';
   #writing: Promise<void> = Promise.resolve();
 
@@ -60,16 +71,26 @@ export class Screen {
     this.#say(text);
   }
 
+  /** Lets the status be told by somebody else, who is asked each time that it is drawn. */
+  tellStatus(status: (columns: number, rows: number) => readonly StatusLine[]): void {
+    this.#status = status;
+  }
+
   /** What the status line tells while there are no events to be seen yet; undefined when that is over. */
   progress(text: string | undefined): void {
     this.#progress = text;
   }
 
+  /** Takes the status away, until it is drawn again. */
+  async clear(): Promise<void> {
+    await this.#writing;
+    if (this.#drawn !== '') await this.#output.write(this.#clear()).catch(() => undefined);
+  }
+
   /** Leaves the terminal as it was found. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#writing;
-    if (this.#drawn !== '') await this.#output.write(this.#clear()).catch(() => undefined);
+    await this.clear();
   }
 
   #tick(): void {
@@ -79,11 +100,11 @@ export class Screen {
     this.#since = now;
     const before = this.#drawn;
     const next = this.#draw();
-    if (next !== before) this.#enqueue(`\r\x1b[2K${next}`);
+    if (next !== before) this.#enqueue(clearing(before) + next);
   }
 
   #redraw(): void {
-    if (this.#drawn !== '') this.#enqueue(CLEAR_LINE + this.#draw());
+    if (this.#drawn !== '') this.#enqueue(clearing(this.#drawn) + this.#draw());
   }
 
   #enqueue(text: string): void {
@@ -92,15 +113,26 @@ export class Screen {
   }
 
   #clear(): string {
-    if (this.#drawn === '') return '';
+    const clear = clearing(this.#drawn);
     this.#drawn = '';
-    return CLEAR_LINE;
+    return clear;
   }
 
   #draw(): string {
-    const text = this.#progress === undefined ? this.#counts() : ` ${this.#progress} · Ctrl-C ends `;
+    const { columns = 80, rows = 24 } = this.#output.terminal ?? {};
+    const lines: readonly StatusLine[] =
+      this.#progress === undefined && this.#status
+        ? this.#status(columns, rows)
+        : [
+            {
+              text: this.#progress === undefined ? this.#counts() : ` ${this.#progress} · Ctrl-C ends `,
+              style: 'inverse',
+            },
+          ];
     // One column stays free: writing into the last one would wrap on some terminals.
-    this.#drawn = `\x1b[7m${shortened(text, Math.max(1, (this.#output.terminal?.columns ?? 80) - 1))}\x1b[0m`;
+    this.#drawn = lines
+      .map(({ text, style }) => STYLES[style] + shortened(text, Math.max(1, columns - 1)) + PLAIN_AGAIN)
+      .join('\n');
     return this.#drawn;
   }
 
@@ -108,4 +140,11 @@ export class Screen {
     const lost = this.#overflows === 0 ? 'none lost' : `LOST ${this.#overflows} times`;
     return ` ${this.#lines} ${this.#lines === 1 ? 'event' : 'events'} · ${Math.round(this.#perSecond)}/s · ${lost} · Ctrl-C ends `;
   }
+}
+
+/** What takes a status away again: up to its first line, and everything from there on. */
+function clearing(drawn: string): string {
+  if (drawn === '') return '';
+  const above = drawn.split('\n').length - 1;
+  return above === 0 ? '\r\x1b[2K' : `\r\x1b[${above}A\x1b[J`;
 }

@@ -9,7 +9,7 @@ const GRACE_MS = 300;
 /** Hears signals until {@link end}. */
 export class Stopping {
   /** The first reason to stop. */
-  why: Signal | 'timeout' | undefined;
+  why: Signal | 'timeout' | 'quit' | undefined;
   /** Resolves when what was going on should have ended and has not. */
   readonly overdue: Promise<void>;
   readonly #stop: () => void;
@@ -39,9 +39,19 @@ export class Stopping {
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => this.#because(signal as Signal);
-  readonly #onAbort = (): void => this.#because('SIGINT');
+  readonly #onAbort = (): void => this.interrupt();
 
-  #because(why: Signal | 'timeout'): void {
+  /** The user asked for it by a key. */
+  quit(): void {
+    this.#because('quit');
+  }
+
+  /** As the signal of Ctrl-C would. */
+  interrupt(): void {
+    this.#because('SIGINT');
+  }
+
+  #because(why: Signal | 'timeout' | 'quit'): void {
     if (this.why !== undefined) return;
     this.why = why;
     this.#stop();

@@ -1,5 +1,6 @@
 // What a command gets from the process that it runs in, and gives back to it.
 
+import type { ReadStream } from 'node:tty';
 import type { Kernel } from '../kernel/index.ts';
 import type { Output } from './output.ts';
 
@@ -11,6 +12,8 @@ export interface Surroundings {
   readonly openOutput: () => Output;
   /** Writes a line to standard error. */
   readonly say: (text: string) => void;
+  /** The keyboard, where there is one. */
+  readonly keyboard?: ReadStream | undefined;
   /** Ends the command from outside, as the signal that is its reason would. */
   readonly abort?: AbortSignal;
 }

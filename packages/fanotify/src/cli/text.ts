@@ -91,3 +91,11 @@ export function shortened(text: string, columns: number): string {
     used += widthOf(characters[head++] ?? '');
   return `${characters.slice(0, head).join('')}…${characters.slice(tail).join('')}`;
 }
+
+/** The time of day, as people read it. */
+export function clock(timeMs: number): string {
+  const time = new Date(timeMs);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const ms = String(time.getMilliseconds()).padStart(3, '0');
+  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${ms}`;
+}

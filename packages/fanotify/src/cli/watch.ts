@@ -122,7 +122,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
     await screen.close();
     await group.close();
   }
-  if (stopping.why === undefined) return { status: 0 };
+  if (stopping.why === undefined || stopping.why === 'quit') return { status: 0 };
   if (stopping.why === 'timeout') return { status: 2 };
   const { overflows } = group.counters;
   const lost = overflows === 0 ? 'none lost' : `events lost ${overflows === 1 ? 'once' : `${overflows} times`}`;

@@ -83,3 +83,15 @@ const REMOTE: ReadonlySet<string> = new Set(
 export function isLocal({ type }: Pick<Mount, 'type'>): boolean {
   return !REMOTE.has(type) && !type.startsWith('fuse.');
 }
+
+/** File systems that show something else than files: nobody keeps anything there. */
+const VIRTUAL: ReadonlySet<string> = new Set(
+  'autofs bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts devtmpfs efivarfs functionfs fusectl hugetlbfs mqueue nfsd nsfs openpromfs pipefs proc pstore resctrl rpc_pipefs securityfs selinuxfs smackfs sockfs sysfs tracefs'.split(
+    ' ',
+  ),
+);
+
+/** Whether the file system is one of the kernel's own, such as proc. */
+export function isVirtual({ type }: Pick<Mount, 'type'>): boolean {
+  return VIRTUAL.has(type);
+}

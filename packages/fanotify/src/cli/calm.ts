@@ -1,0 +1,43 @@
+// Which events a person gets to see as lines while more happen than anybody can read: a few of each process, the rest as a number.
+
+/** Lines a second that can still be read. */
+const LINES_PER_SECOND = 10;
+/** What may come at once after a silence. */
+const BURST = 20;
+const LINES_PER_PROCESS = 3;
+const PERIOD_MS = 1000;
+
+/** Chooses lines. */
+export class Calm {
+  #left = BURST;
+  #lastMs = 0;
+  #periodMs = 0;
+  #byProcess = new Map<number, number>();
+  #leftOut = 0;
+
+  /** Whether an event of a process is shown. */
+  shows(pid: number, nowMs: number): boolean {
+    this.#left = Math.min(BURST, this.#left + ((nowMs - this.#lastMs) * LINES_PER_SECOND) / 1000);
+    this.#lastMs = nowMs;
+    if (nowMs - this.#periodMs >= PERIOD_MS) {
+      this.#periodMs = nowMs;
+      this.#byProcess.clear();
+    }
+    const shown = this.#byProcess.get(pid) ?? 0;
+    // Processes that have shown nothing yet may take what is there, others only what is plenty.
+    if (this.#left < 1 || (shown >= LINES_PER_PROCESS && this.#left < BURST / 2)) {
+      this.#leftOut++;
+      return false;
+    }
+    this.#left--;
+    this.#byProcess.set(pid, shown + 1);
+    return true;
+  }
+
+  /** How many were left out since this was last asked. */
+  takeLeftOut(): number {
+    const leftOut = this.#leftOut;
+    this.#leftOut = 0;
+    return leftOut;
+  }
+}

@@ -1,0 +1,113 @@
+// The whole system: a mark on every mounted file system but the virtual ones, and on those that are mounted later.
+
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../abi/index.ts';
+import { LimitError, UnsupportedError } from '../group/errors.ts';
+import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
+import type { FileEventName } from '../group/names.ts';
+import { mountIdOf } from '../identity/handle-at.ts';
+import { isLocal, isVirtual, type Mount } from '../identity/mounts.ts';
+import { KernelError } from '../kernel/index.ts';
+
+/** A file system that is not heard, and where it is mounted. */
+export interface NotHeard {
+  readonly mountPoint: string;
+  readonly type: string;
+  /** `remote`: left alone, since it may not answer; else what the kernel has against a mark. */
+  readonly why: string;
+}
+
+/** Marks on all file systems of this mount namespace, for one group. */
+export class SystemMarks {
+  readonly #group: Group<'handle'>;
+  readonly #inside: GroupInternals;
+  readonly #events: readonly FileEventName[];
+  /** By device: a file system is marked once, however often it is mounted. */
+  readonly #heard = new Map<string, Mount>();
+  readonly #notHeard = new Map<string, NotHeard>();
+  readonly #virtual = new Set<string>();
+  #generation = -1;
+
+  constructor(group: Group<'handle'>, events: readonly FileEventName[]) {
+    this.#group = group;
+    this.#inside = internalsOf(group as Group);
+    this.#events = events;
+  }
+
+  /** The mounts through which file systems were marked. */
+  get heard(): Mount[] {
+    return [...this.#heard.values()];
+  }
+
+  get notHeard(): NotHeard[] {
+    return [...this.#notHeard.values()];
+  }
+
+  /** The types of virtual file systems that were left out. */
+  get virtualTypes(): string[] {
+    return [...this.#virtual].sort();
+  }
+
+  /**
+   * Marks what is not marked yet; costs next to nothing while the mount table does not change. Tells what it marked.
+   *
+   * @throws What Group.mark throws for a reason that would be the same for every file system.
+   */
+  async look(): Promise<Mount[]> {
+    const { mounts } = this.#inside;
+    if (mounts.generation === this.#generation) return [];
+    this.#generation = mounts.generation;
+    const there = new Set(mounts.mounts.map(({ device }) => device));
+    // A device number may come back for another file system.
+    for (const known of [this.#heard, this.#notHeard]) {
+      for (const device of known.keys()) if (!there.has(device)) known.delete(device);
+    }
+    const marked: Mount[] = [];
+    for (const device of there) {
+      if (this.#heard.has(device) || this.#notHeard.has(device)) continue;
+      const mount = await this.#markDevice(mounts.byDevice(device));
+      if (mount) marked.push(mount);
+    }
+    return marked;
+  }
+
+  async #markDevice(mounts: readonly Mount[]): Promise<Mount | undefined> {
+    const [first] = mounts;
+    if (!first) return undefined;
+    if (isVirtual(first)) {
+      this.#virtual.add(first.type);
+      return undefined;
+    }
+    let why = isLocal(first) ? 'hidden under other mounts' : 'remote';
+    for (const mount of isLocal(first) ? mounts : []) {
+      try {
+        if (!(await this.#markMount(mount))) continue;
+        this.#heard.set(mount.device, mount);
+        return mount;
+      } catch (error) {
+        if (error instanceof LimitError || error instanceof UnsupportedError || !(error instanceof Error)) throw error;
+        why = error.message;
+      }
+    }
+    this.#notHeard.set(first.device, { mountPoint: first.mountPoint.toString(), type: first.type, why });
+    return undefined;
+  }
+
+  /** False when the mount cannot be reached, since another is mounted over it. */
+  async #markMount(mount: Mount): Promise<boolean> {
+    const { kernel } = this.#inside;
+    let fd: number;
+    try {
+      fd = kernel.openAt(AT_FDCWD, mount.mountPoint, O_PATH | O_CLOEXEC);
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
+    try {
+      if (mountIdOf(kernel, fd) !== mount.mountId) return false;
+      await this.#group.mark(mount.mountPoint, { scope: 'filesystem', events: this.#events });
+      return true;
+    } finally {
+      kernel.close(fd);
+    }
+  }
+}
