@@ -24,6 +24,9 @@ export interface Root {
   hasMoved: boolean;
 }
 
+/** A rename into the subtrees, or out of them. */
+export type Crossing = 'in' | 'out';
+
 const DELETE_SELF = Number(FAN_DELETE_SELF);
 /** Events of an object itself, rather than of its entries. */
 const SELF = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
@@ -34,6 +37,8 @@ export class Roots {
   readonly #inside: GroupInternals;
   readonly #globs: readonly string[];
   readonly #isNameExcluded: ((name: string) => boolean) | undefined;
+  /** Beside the events, since few cross. */
+  readonly #crossings = new WeakMap<KernelEvent, Crossing>();
 
   constructor(inside: GroupInternals, globs: readonly string[]) {
     this.#inside = inside;
@@ -102,9 +107,34 @@ export class Roots {
       if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
       // Before Linux 5.17 paths are as of reading, when a deleted directory has none.
       if (!event.place && directoryKey(event) === root.key) event.placeIn(root.path, event.dfidRecord);
-      if (this.#isOfRoot(event, root) || this.#hasPartIn(event, root)) return true;
+      if (this.#isOfRoot(event, root) || this.#hasPartIn(event, root)) {
+        if (event.kind === 'rename') this.#noteCrossing(event);
+        return true;
+      }
     }
     return false;
+  }
+
+  /** Which way an accepted rename went; undefined when both of its places are inside, or one is not known. */
+  crossing(event: KernelEvent): Crossing | undefined {
+    return this.#crossings.get(event);
+  }
+
+  /** Only now are the roots where they were when it happened. */
+  #noteCrossing(event: KernelEvent): void {
+    if (!event.place || !event.placeBefore) return;
+    const { paths, queue } = this.#inside;
+    let was = false;
+    let is = false;
+    for (const root of this.all) {
+      if (root.gone) continue;
+      // A root that is renamed stays the root.
+      if (isOf(event, root.key)) return;
+      if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
+      was ||= this.#isEntryInside(event, root, true);
+      is ||= this.#isEntryInside(event, root, false);
+    }
+    if (was !== is) this.#crossings.set(event, is ? 'in' : 'out');
   }
 
   /** Whether an entry was or is in a root that still exists. */

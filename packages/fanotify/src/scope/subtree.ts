@@ -12,10 +12,11 @@ import type { KernelPath } from '../kernel/index.ts';
 import type { Entry } from './branches.ts';
 import { type Finding, Findings, type FoundEvent, foundEvent } from './found.ts';
 import { Marking, type SubtreeOptions } from './marking.ts';
-import { directoryKey, type Root, Roots } from './roots.ts';
+import { type Crossing, directoryKey, type Root, Roots } from './roots.ts';
 import type { MarkedTree, Walk } from './tree.ts';
 
 export type { SubtreeOptions } from './marking.ts';
+export type { Crossing } from './roots.ts';
 
 /** A root, and how it is heard. */
 export interface Subtree {
@@ -161,6 +162,11 @@ export class Subtrees {
       if (told.length > 0) yield told;
       if (this.#roots.all.every(({ gone }) => gone)) return;
     }
+  }
+
+  /** Whether a rename came into the subtrees or left them; undefined when it did neither, or its other place is not known. */
+  crossing(event: SubtreeEvent): Crossing | undefined {
+    return event.kind === 'rename' ? this.#roots.crossing(event as unknown as KernelEvent) : undefined;
   }
 
   /** A mark goes with its inode: of a root that is deleted the event is still to come. */
