@@ -1,14 +1,23 @@
 // Events as lines: JSON, plain text, and aligned and coloured text for a terminal.
 
 import { styleText } from 'node:util';
-import type { SubtreeEvent } from '../scope/subtree.ts';
+import type { Crossing, SubtreeEvent } from '../scope/subtree.ts';
 import { clock, columnsOf, safeJson, shortened, shown, shownBytes } from './text.ts';
 
-/** Makes a line, without its end, of an event. */
-export type Format = (event: SubtreeEvent) => string;
+/** A line without its end: bytes where it holds a name that is no UTF-8. */
+export type Line = string | Uint8Array;
+
+/** Makes a line of an event. */
+export type Format = (event: SubtreeEvent, crossing?: Crossing) => Line;
+
+/** Lines, or parts of one, as one. */
+export function joined(parts: readonly Line[]): Line {
+  if (parts.every((part) => typeof part === 'string')) return parts.join('');
+  return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+}
 
 /** One JSON object. */
-export const jsonLine: Format = (event) => safeJson(event);
+export const jsonLine = (event: SubtreeEvent): string => safeJson(event);
 
 const KINDS_COLUMNS = 14;
 const PID_COLUMNS = 7;
@@ -16,7 +25,7 @@ const PID_COLUMNS = 7;
 type Style = Parameters<typeof styleText>[0];
 
 /** Time, process, kinds, path; `columns` is asked for each line, 0 for as long as it takes. */
-export function textFormat(colours: boolean, columns: () => number): Format {
+export function textFormat(colours: boolean, columns: () => number): (event: SubtreeEvent) => string {
   const paint = (style: Style, text: string) => (colours && text !== '' ? styleText(style, text) : text);
   return (event) => {
     const time = clock(event.timeMs);
@@ -80,7 +89,8 @@ function unplaced(event: SubtreeEvent): string {
   return event.kind === 'rename' ? ELSEWHERE : '?';
 }
 
-const isDot = (name: Buffer) => name.length === 1 && name[0] === 0x2e;
+/** Whether a name is that of the directory in itself. */
+export const isDot = (name: Buffer): boolean => name.length === 1 && name[0] === 0x2e;
 
 function named(path: string | null, raw: Buffer | null, directory: boolean, otherwise: string): string {
   const name = path !== null ? shown(path) : raw !== null ? shownBytes(raw) : otherwise;

@@ -29,9 +29,9 @@ export class OutputError extends Error {
 export class Output {
   /** What is known of the terminal; undefined when it is none. */
   readonly terminal: Terminal | undefined;
-  readonly #write: (text: string) => Promise<void>;
+  readonly #write: (data: string | Uint8Array) => Promise<void>;
 
-  constructor(write: (text: string) => Promise<void>, terminal?: Terminal) {
+  constructor(write: (data: string | Uint8Array) => Promise<void>, terminal?: Terminal) {
     this.#write = write;
     this.terminal = terminal;
   }
@@ -49,7 +49,7 @@ export class Output {
     // process.stdout would block on a full pipe, and with it Ctrl-C and the time-out; a file it would write without telling
     // how much of a text fitted.
     return new Output(
-      isStream ? callback(new Socket({ fd: 1, readable: false, writable: true })) : (text) => writeAll(1, text),
+      isStream ? callback(new Socket({ fd: 1, readable: false, writable: true })) : (data) => writeAll(1, data),
     );
   }
 
@@ -61,7 +61,7 @@ export class Output {
   static file(path: string): Output {
     try {
       const fd = openSync(path, 'wx');
-      return new Output((text) => writeAll(fd, text));
+      return new Output((data) => writeAll(fd, data));
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const shown = JSON.stringify(path);
@@ -74,32 +74,32 @@ export class Output {
   }
 
   /**
-   * Resolves when the text is handed to the system.
+   * Resolves when it is handed to the system.
    *
    * @throws OutputError
    */
-  async write(text: string): Promise<void> {
+  async write(data: string | Uint8Array): Promise<void> {
     try {
-      await this.#write(text);
+      await this.#write(data);
     } catch (error) {
       throw new OutputError(error);
     }
   }
 }
 
-function callback(stream: NodeJS.WritableStream): (text: string) => Promise<void> {
+function callback(stream: NodeJS.WritableStream): (data: string | Uint8Array) => Promise<void> {
   let reject: (error: unknown) => void = () => undefined;
   // An error may come with the callback, or as an event alone.
   stream.on('error', (error) => reject(error));
-  return (text) =>
+  return (data) =>
     new Promise((resolve, fail) => {
       reject = fail;
-      stream.write(text, (error) => (error ? fail(error) : resolve()));
+      stream.write(data, (error) => (error ? fail(error) : resolve()));
     });
 }
 
-async function writeAll(fd: number, text: string): Promise<void> {
-  const bytes = Buffer.from(text);
+async function writeAll(fd: number, data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 

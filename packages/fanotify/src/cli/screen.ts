@@ -1,6 +1,7 @@
 // Lines, and on a terminal status lines below them: one write replaces the status by new lines and itself, so that neither
 // ever garbles the other.
 
+import { joined, type Line } from './lines.ts';
 import type { Output } from './output.ts';
 import { shortened } from './text.ts';
 
@@ -22,6 +23,7 @@ export interface StatusLine {
 export class Screen {
   readonly #output: Output;
   readonly #say: (text: string) => void;
+  readonly #lineEnd: string;
   readonly #hasStatus: boolean;
   readonly #timer: NodeJS.Timeout | undefined;
   #lines = 0;
@@ -36,10 +38,12 @@ export class Screen {
   #drawn = '';
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(output: Output, say: (text: string) => void) {
+  /** Where lines do not end in a line feed there is no status line: nothing can stand below what may still go on. */
+  constructor(output: Output, say: (text: string) => void, lineEnd: '\n' | '' = '\n') {
     this.#output = output;
     this.#say = say;
-    this.#hasStatus = output.terminal !== undefined && process.env.TERM !== 'dumb';
+    this.#lineEnd = lineEnd;
+    this.#hasStatus = output.terminal !== undefined && process.env.TERM !== 'dumb' && lineEnd !== '';
     if (!this.#hasStatus) return;
     this.#timer = setInterval(() => this.#tick(), REDRAW_MS);
     this.#timer.unref();
@@ -51,18 +55,30 @@ export class Screen {
    *
    * @throws OutputError
    */
-  async print(lines: readonly string[], overflows: number, taken: (lines: number) => void): Promise<void> {
+  async print(lines: readonly Line[], overflows: number, taken: (lines: number) => void): Promise<void> {
     this.#overflows = overflows;
     await this.#writing;
     for (let start = 0; start < lines.length; ) {
-      let end = start;
-      let piece = '';
-      while (end < lines.length && piece.length < PIECE) piece += `${lines[end++]}\n`;
-      this.#lines += end - start;
-      await this.#output.write(this.#hasStatus ? this.#clear() + piece + this.#draw() : piece);
-      taken(end - start);
-      start = end;
+      const { piece, count } = this.#pieceFrom(lines, start);
+      this.#lines += count;
+      await this.#output.write(this.#hasStatus ? joined([this.#clear(), piece, this.#draw()]) : piece);
+      taken(count);
+      start += count;
     }
+  }
+
+  /** What is written at once: text, or a line that is bytes alone. */
+  #pieceFrom(lines: readonly Line[], start: number): { piece: Line; count: number } {
+    let piece = '';
+    let end = start;
+    for (let line = lines[end]; line !== undefined && piece.length < PIECE; line = lines[++end]) {
+      if (typeof line !== 'string') {
+        if (end === start) return { piece: joined([line, this.#lineEnd]), count: 1 };
+        break;
+      }
+      piece += line + this.#lineEnd;
+    }
+    return { piece, count: end - start };
   }
 
   /** Says something on standard error, with the status line out of the way. */

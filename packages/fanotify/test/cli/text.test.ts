@@ -73,7 +73,7 @@ describe('the status line', () => {
   it('is replaced by new lines and drawn again below them, and is gone at the end', async () => {
     const written: string[] = [];
     const terminal = { columns: 200, hasColours: false, onResize: () => undefined };
-    const output = new Output(async (text) => void written.push(text), terminal);
+    const output = new Output(async (text) => void written.push(String(text)), terminal);
     const screen = new Screen(output, (text) => void written.push(`${text}\n`));
     screen.say('first');
     await screen.print(['one'], 0, () => undefined);
@@ -94,7 +94,7 @@ describe('the status line', () => {
     try {
       const written: string[] = [];
       const terminal = { columns: 200, hasColours: false, onResize: () => undefined };
-      const screen = new Screen(new Output(async (text) => void written.push(text), terminal), () => undefined);
+      const screen = new Screen(new Output(async (text) => void written.push(String(text)), terminal), () => undefined);
       screen.progress('marking… 12,000 directories');
       await vi.advanceTimersByTimeAsync(1000);
       screen.progress(undefined);
@@ -112,7 +112,7 @@ describe('the status line', () => {
 
   it('is not there when the output is no terminal', async () => {
     const written: string[] = [];
-    const screen = new Screen(new Output(async (text) => void written.push(text)), () => undefined);
+    const screen = new Screen(new Output(async (text) => void written.push(String(text))), () => undefined);
     await screen.print(['one'], 0, () => undefined);
     await screen.close();
     expect(written).toEqual(['one\n']);
