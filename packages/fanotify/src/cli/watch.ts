@@ -6,7 +6,8 @@ import { type FileEventName, Group, GroupClosedError, UnsupportedError } from '.
 import { markSubtrees, type Subtree, type Subtrees } from '../scope/subtree.ts';
 import { parseEvents } from './events.ts';
 import { reasonOf, UserError } from './failure.ts';
-import { jsonLine, textFormat } from './lines.ts';
+import { compileFormat, FORMAT_HELP } from './format.ts';
+import { type Format, jsonLine, textFormat } from './lines.ts';
 import { type Output, OutputError } from './output.ts';
 import { Screen } from './screen.ts';
 import { Stopping } from './stopping.ts';
@@ -19,6 +20,9 @@ interface WatchOptions {
   readonly events?: FileEventName[];
   readonly exclude?: string[];
   readonly json?: true;
+  readonly format?: string;
+  readonly timefmt?: string;
+  readonly newline: boolean;
   readonly count?: number;
   readonly timeout?: number;
 }
@@ -63,9 +67,13 @@ export function watchCommand(surroundings: Surroundings, ended: (ending: Ending)
       collect((glob) => [glob]),
     )
     .option('--json', 'print one JSON object a line')
+    .option('--format <format>', 'print lines by a format, such as %e %w%f')
+    .option('--timefmt <format>', 'how %T is told in a format: see strftime(3)')
+    .option('--no-newline', 'with --format: no line feed behind what it makes')
     .option('--count <n>', 'end after so many events', wholeNumber)
     .option('--timeout <seconds>', 'end after so many seconds, with exit status 2', seconds)
     .addHelpText('after', HELP)
+    .addHelpText('after', FORMAT_HELP)
     .action(async (paths: string[], options: WatchOptions) => ended(await watch(paths, options, surroundings)));
 }
 
@@ -89,13 +97,15 @@ function seconds(text: string): number {
 }
 
 const DEFAULT_EVENTS: readonly FileEventName[] = ['create', 'modify', 'attrib', 'delete', 'rename'];
-const BEFORE_RENAME: readonly FileEventName[] = ['create', 'modify', 'attrib', 'delete', 'movedFrom', 'movedTo'];
+const HALVES: readonly FileEventName[] = ['movedFrom', 'movedTo'];
+const inHalves = (events: readonly FileEventName[]) => events.flatMap((name) => (name === 'rename' ? HALVES : [name]));
 
 async function watch(paths: readonly string[], options: WatchOptions, surroundings: Surroundings): Promise<Ending> {
   const kernel = surroundings.kernel();
   const output = surroundings.openOutput();
+  const format = formatOf(options, output);
   const group = await Group.open({ ownEvents: false, kernel });
-  const screen = new Screen(output, surroundings.say);
+  const screen = new Screen(output, surroundings.say, lineEndOf(options));
   const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
   const count = { written: 0, unwritten: 0 };
   const unseen = new Unseen(screen.say.bind(screen));
@@ -103,7 +113,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
     const subtrees = await mark(group, paths, options, screen);
     announce(subtrees, options, screen);
     unseen.tell(subtrees);
-    await Promise.race([print(group, subtrees, options, output, screen, count, unseen), stopping.overdue]);
+    await Promise.race([print(group, subtrees, options, format, screen, count, unseen), stopping.overdue]);
     if (stopping.why === undefined && !(count.written === options.count)) {
       throw new UserError(`${subtrees.roots.map(goneText).join(', ')}: nothing is left to watch`);
     }
@@ -130,6 +140,8 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
   return { status: 128 + constants.signals[stopping.why], signal: stopping.why };
 }
 
+const LOSS = "fanotify: events were lost: the kernel's queue was full";
+
 function goneText({ path, gone }: Subtree): string {
   return gone === 'moved' ? `${path} was moved to where it cannot be followed without root` : `${path} is gone`;
 }
@@ -139,25 +151,39 @@ function missing({ unwritten }: { unwritten: number }): string {
   return unwritten === 1 ? ', and 1 that was read is not' : `, and ${unwritten} that were read are not`;
 }
 
+/** @throws UserError */
+function formatOf({ json, format, timefmt, newline }: WatchOptions, { terminal }: Output): Format {
+  if (format === undefined) {
+    if (timefmt !== undefined) throw new UserError('--timefmt says what %T is in --format, which is not given');
+    if (!newline) throw new UserError('--no-newline is for --format, which is not given');
+    if (json) return jsonLine;
+    return textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0));
+  }
+  if (json) throw new UserError('--format and --json are two ways to print an event: leave one of them out');
+  return compileFormat(format, { timefmt, lineEnd: lineEndOf({ newline }), isTerminal: terminal !== undefined });
+}
+
+const lineEndOf = ({ newline }: Pick<WatchOptions, 'newline'>) => (newline ? '\n' : '');
+
 /** Prints until the group is closed, all roots are gone, or there are as many as were asked for. */
 async function print(
   group: Group<'handle'>,
   subtrees: Subtrees,
   options: WatchOptions,
-  { terminal }: Output,
+  format: Format,
   screen: Screen,
   count: { written: number; unwritten: number },
   unseen: Unseen,
 ): Promise<void> {
-  const format = options.json
-    ? jsonLine
-    : textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0));
   const left = () => (options.count === undefined ? Number.POSITIVE_INFINITY : options.count - count.written);
   // Nothing more is asked for before what there is is written: what a slow reader has no room for waits in the kernel.
   for await (const batch of subtrees.batches()) {
     const events = batch.length > left() ? batch.slice(0, left()) : batch;
     count.unwritten = events.length;
-    await screen.print(events.map(format), group.counters.overflows, (lines) => {
+    const lines = events.map((event) => format(event, subtrees.crossing(event)));
+    // A format need not have %e.
+    if (options.format !== undefined && events.some(({ kind }) => kind === 'overflow')) screen.say(LOSS);
+    await screen.print(lines, group.counters.overflows, (lines) => {
       count.written += lines;
       count.unwritten -= lines;
     });
@@ -179,14 +205,24 @@ async function mark(
     exclude: options.exclude ?? [],
     rootEvents: options.events ? [] : (['deleteSelf', 'moveSelf'] as const),
   };
+  const events = eventsOf(options);
   try {
-    return await markSubtrees(group, paths, { ...subtree, events: options.events ?? DEFAULT_EVENTS });
+    return await markSubtrees(group, paths, { ...subtree, events });
   } catch (error) {
-    if (!(error instanceof UnsupportedError) || options.events) throw error;
-    return await markSubtrees(group, paths, { ...subtree, events: BEFORE_RENAME });
+    // A format tells the same of both.
+    const isAskedFor = options.events && options.format === undefined;
+    if (!(error instanceof UnsupportedError) || isAskedFor) throw error;
+    return await markSubtrees(group, paths, { ...subtree, events: inHalves(events) });
   } finally {
     screen.progress(undefined);
   }
+}
+
+function eventsOf(options: WatchOptions): readonly FileEventName[] {
+  const events = options.events ?? DEFAULT_EVENTS;
+  // A format would tell a rename twice.
+  const isInHalves = options.format !== undefined && events.includes('rename');
+  return isInHalves ? events.filter((name) => !HALVES.includes(name)) : events;
 }
 
 /** Tells what is watched, and how. */

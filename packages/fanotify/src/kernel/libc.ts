@@ -30,6 +30,8 @@ export interface Libc {
   pidfdSendSignal(pidfd: number, signal: number): number;
   epollCreate(flags: number): number;
   epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
+  localtime(seconds: Bytes, tm: Bytes): unknown;
+  strftime(buffer: Bytes, bytes: number, format: string, tm: Bytes): number;
   /** libuv's poll handle, which koffi exposes. */
   readonly node: Koffi['node'];
 }
@@ -105,6 +107,8 @@ function declare(koffi: Koffi): Libc {
     pidfdSendSignal: (pidfd, signal) => signalCall(PIDFD_SEND_SIGNAL_NUMBER, pidfd, signal, null, 0),
     epollCreate: library.func('int epoll_create1(int flags)'),
     epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
+    localtime: library.func('void *localtime_r(void *seconds, void *tm)'),
+    strftime: library.func('size_t strftime(void *buffer, size_t bytes, const char *format, void *tm)'),
     node: koffi.node,
   };
 }

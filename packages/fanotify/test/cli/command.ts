@@ -38,14 +38,19 @@ export class RunningCommand {
   readonly #child: ChildProcess;
   readonly #waiting = new Set<() => void>();
 
-  constructor(program: string, args: readonly string[], stdout: 'pipe' | number, asNobody: boolean) {
+  constructor(
+    program: string,
+    args: readonly string[],
+    stdout: 'pipe' | number,
+    { asNobody = false, encoding = 'utf8' }: Options,
+  ) {
     this.#child = spawn(program, args, {
       stdio: ['ignore', stdout, 'pipe'],
       ...(asNobody && process.getuid?.() === 0 && { uid: NOBODY, gid: NOBODY }),
       env: { ...process.env, ...PLAIN_TERMINAL },
       cwd: '/',
     });
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    this.#child.stdout?.setEncoding(encoding).on('data', (text: string) => {
       this.stdout += text;
       this.#look();
     });
@@ -118,11 +123,13 @@ interface Options {
   readonly asNobody?: boolean;
   /** A descriptor for standard output. */
   readonly stdout?: number;
+  /** What its output is read as: latin1 for bytes. */
+  readonly encoding?: 'utf8' | 'latin1';
 }
 
 /** Starts `fanotify …`. */
-export function fanotify(args: readonly string[], { asNobody = false, stdout }: Options = {}): RunningCommand {
-  const command = new RunningCommand(process.execPath, [COMMAND, ...args], stdout ?? 'pipe', asNobody);
+export function fanotify(args: readonly string[], options: Options = {}): RunningCommand {
+  const command = new RunningCommand(process.execPath, [COMMAND, ...args], options.stdout ?? 'pipe', options);
   running.add(command);
   return command;
 }
@@ -135,8 +142,8 @@ export async function watching(args: readonly string[], options: Options = {}): 
 }
 
 /** Starts any program. */
-export function start(program: string, args: readonly string[]): RunningCommand {
-  const command = new RunningCommand(program, args, 'pipe', false);
+export function start(program: string, args: readonly string[], options: Options = {}): RunningCommand {
+  const command = new RunningCommand(program, args, 'pipe', options);
   running.add(command);
   return command;
 }

@@ -89,6 +89,13 @@ describe.each(['5.15', '6.1', '6.8', '6.12'])('fanotify watch on Linux %s (emula
     );
   });
 
+  it.skipIf(version !== '5.15')('tells renames by a format as those that have an event of their own', async () => {
+    writeFileSync(join(root, 'a'), '');
+    const args = ['watch', '-r', '-e', 'rename', '--format', '%e %f', '--count', '2', root];
+    const { out } = await tell(args, kernel, () => renameSync(join(root, 'a'), join(root, 'b')));
+    expect(out).toBe('MOVED_FROM a\nMOVED_TO b\n');
+  });
+
   it.skipIf(version !== '5.15')('says which Linux brought what is asked for by name', async () => {
     const { ending, said } = await tell(['watch', '-e', 'rename', root], kernel);
     expect(ending).toEqual({ status: 1 });
@@ -135,20 +142,26 @@ describe('a kernel that cannot', () => {
 });
 
 describe('loss', () => {
-  it('is a line of its own, in JSON and in text, and is summed up', async () => {
-    const limit = Number(linuxKernel().readFile('/proc/sys/fs/fanotify/max_queued_events').toString());
-    for (const json of [['--json'], []]) {
-      const args = ['watch', '-e', 'create', '--timeout', '50', '--count', `${limit + 1}`, ...json, root];
-      const { out } = await tell(
+  it.each([
+    ['JSON', ['--json'], /"kinds":\["overflow"\],"lastSeq":\d+\b/],
+    ['text', [], / overflow +events after number \d+ were lost: the kernel's queue was full\n/],
+    ['a format', ['--format', '%w|%f|%e'], /^\|\|Q_OVERFLOW$/m],
+  ])(
+    'is a line of its own, in %s',
+    async (_how, options, expected) => {
+      const limit = Number(linuxKernel().readFile('/proc/sys/fs/fanotify/max_queued_events').toString());
+      const args = ['watch', '-e', 'create', '--timeout', '50', '--count', `${limit + 1}`, ...options, root];
+      const { out, said } = await tell(
         args,
         () => asIfByAnother(linuxKernel()),
         () => {
-          for (let i = 0; i < limit + 10; i++) writeFileSync(join(root, `${json.length}-${i}`), '');
+          for (let i = 0; i < limit + 10; i++) writeFileSync(join(root, `${i}`), '');
         },
       );
-      if (json.length > 0) expect(out).toMatch(new RegExp(`"kinds":\\["overflow"\\],"lastSeq":${limit}\\b`));
-      else
-        expect(out.slice(-400)).toMatch(/ overflow +events after number \d+ were lost: the kernel's queue was full\n/);
-    }
-  }, 60_000);
+      expect(out.slice(-400)).toMatch(expected);
+      if (options[0] === '--format')
+        expect(said).toContain("fanotify: events were lost: the kernel's queue was full\n");
+    },
+    60_000,
+  );
 });
