@@ -1,6 +1,10 @@
-// Numbers as people type them.
+// Arguments of several commands, as people type them.
 
 import { InvalidArgumentError } from 'commander';
+import type { ProcessDepth } from '../index.ts';
+
+/** What --who takes. */
+export const WHO_DEPTHS: readonly ProcessDepth[] = ['name', 'command', 'full'];
 
 /** A whole number of at least 1. */
 export function wholeNumber(text: string): number {

@@ -1,7 +1,9 @@
 // Events as lines: JSON, plain text, and aligned and coloured text for a terminal.
 
 import { styleText } from 'node:util';
+import type { ProcessDepth } from '../index.ts';
 import type { Crossing, SubtreeEvent } from '../scope/subtree.ts';
+import { type ProcessText, processText, textOptionsOf } from './process-text.ts';
 import { clock, columnsOf, safeJson, shortened, shown, shownBytes } from './text.ts';
 
 /** A line without its end: bytes where it holds a name that is no UTF-8. */
@@ -21,22 +23,36 @@ export const jsonLine = (event: SubtreeEvent): string => safeJson(event);
 
 const KINDS_COLUMNS = 14;
 const PID_COLUMNS = 7;
+const PROCESS_COLUMNS = 16;
 
 type Style = Parameters<typeof styleText>[0];
 
 /** Time, process, kinds, path; `columns` is asked for each line, 0 for as long as it takes. */
-export function textFormat(colours: boolean, columns: () => number): (event: SubtreeEvent) => string {
+export function textFormat(
+  colours: boolean,
+  columns: () => number,
+  who?: ProcessDepth,
+): (event: SubtreeEvent) => string {
+  const textOf = processText(textOptionsOf(who));
+  const whoColumns = who ? PROCESS_COLUMNS : PID_COLUMNS;
+  const processOf = (event: SubtreeEvent): ProcessText => {
+    if ('process' in event && event.process) return textOf(event.process);
+    return { head: 'pid' in event && event.pid !== 0 ? String(event.pid) : '-', tail: '' };
+  };
   const paint = (style: Style, text: string) => (colours && text !== '' ? styleText(style, text) : text);
   return (event) => {
     const time = clock(event.timeMs);
-    const pid = ('pid' in event && event.pid !== 0 ? String(event.pid) : '-').padStart(PID_COLUMNS);
+    const process = processOf(event);
+    const pid = pad(process.head, whoColumns);
     const kinds = kindsText(event);
     const gap = ' '.repeat(Math.max(0, KINDS_COLUMNS - kinds.length));
-    const room = columns() - (time.length + PID_COLUMNS + Math.max(KINDS_COLUMNS, kinds.length) + 6);
+    const room = columns() - (time.length + columnsOf(pid) + Math.max(KINDS_COLUMNS, kinds.length) + 6);
     const place = placeOf(event, columns() === 0 ? Number.POSITIVE_INFINITY : Math.max(8, room));
-    return `${paint('dim', time)}  ${paint('dim', pid)}  ${paint(styleOf(event), kinds)}${gap}  ${place}`;
+    return `${paint('dim', time)}  ${paint('dim', pid)}  ${paint(styleOf(event), kinds)}${gap}  ${place}${process.tail}`;
   };
 }
+
+const pad = (text: string, columns: number) => ' '.repeat(Math.max(0, columns - columnsOf(text))) + text;
 
 /** A new file is first of all new: the list has no order of its own. */
 function kindsText(event: SubtreeEvent): string {

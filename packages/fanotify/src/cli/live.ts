@@ -3,9 +3,10 @@
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { Busiest } from './busiest.ts';
 import { Calm } from './calm.ts';
+import { commOf } from './process-text.ts';
 import type { Screen, StatusLine } from './screen.ts';
 import { columnsOf, shortened, shown } from './text.ts';
-import { commOf, RATES } from './trace-line.ts';
+import { RATES } from './trace-line.ts';
 
 const TICK_MS = 500;
 const LEFT_OUT_MS = 1000;

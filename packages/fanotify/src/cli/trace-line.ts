@@ -12,10 +12,11 @@ import {
   FAN_OPEN,
   FAN_RENAME,
 } from '../abi/index.ts';
-import type { FileEventName, GroupEvent, ProcessInfo } from '../index.ts';
+import type { FileEventName, GroupEvent } from '../index.ts';
 import { UserError } from './failure.ts';
 import { type PlaceStyle, placeText } from './lines.ts';
-import { clock, shown, shownBytes } from './text.ts';
+import { type ProcessTextOptions, processText, unknownProcess } from './process-text.ts';
+import { clock, shown } from './text.ts';
 
 /** fatrace's letters in the order that it prints them, the events that each stands for, and their bits. */
 const LETTERS: readonly { letter: string; events: readonly FileEventName[]; bits: number }[] = [
@@ -81,14 +82,9 @@ function typesOf(maskLow: number): string {
 }
 
 /** What a line has besides process, types and path. */
-export interface TraceLineOptions {
+export interface TraceLineOptions extends ProcessTextOptions {
   /** Time of day, or seconds since 1970. */
   readonly timestamp?: 'clock' | 'epoch';
-  readonly user?: boolean;
-  readonly exe?: boolean;
-  readonly parents?: boolean;
-  /** Container and unit. */
-  readonly origin?: boolean;
 }
 
 /** An event of a trace, with its mask as a number. */
@@ -96,67 +92,19 @@ export type TracedEvent = GroupEvent<'handle'> & { readonly maskLow: number };
 
 const PLACE_STYLE: PlaceStyle = { arrow: ' -> ', slash: false };
 
-/** Makes lines of events; what belongs to a process is put together once for each. */
+/** Makes lines of events. */
 export function traceFormat(options: TraceLineOptions): (event: TracedEvent, room?: number) => string {
-  const heads = new WeakMap<ProcessInfo, string>();
-  const tails = new WeakMap<ProcessInfo, string>();
-  const head = (process: ProcessInfo) => {
-    let text = heads.get(process);
-    if (text === undefined) {
-      text = `${commOf(process)}(${process.pid})${options.user ? userOf(process) : ''}: `;
-      // One that ended unread may still be named by what comes.
-      if (process.comm !== null) heads.set(process, text);
-    }
-    return text;
-  };
-  const tail = (process: ProcessInfo) => {
-    let text = tails.get(process);
-    if (text === undefined) {
-      text = tailOf(process, options);
-      if (process.comm !== null) tails.set(process, text);
-    }
-    return text;
-  };
-  const hasTail = options.exe || options.parents || options.origin;
+  const textOf = processText(options);
   return (event, room = Number.POSITIVE_INFINITY) => {
     const time = options.timestamp ? `${timeOf(event.timeMs, options.timestamp)} ` : '';
     if (event.kind === 'overflow') {
       return `${time}! events after number ${event.lastSeq} were lost here: the kernel's queue was full`;
     }
     if (event.kind === 'filesystemError') return `${time}! ${event.code} ${shown(event.path ?? '?')}`;
-    const { process } = event;
-    const start = `${time}${process ? head(process) : `unknown(${event.pid}): `}${typesOf(event.maskLow)} `;
-    return `${start}${placeText(event, room - start.length, PLACE_STYLE)}${hasTail && process ? tail(process) : ''}`;
+    const { head, tail } = event.process ? textOf(event.process) : unknownProcess(event.pid);
+    const start = `${time}${head}: ${typesOf(event.maskLow)} `;
+    return start + placeText(event, room - start.length, PLACE_STYLE) + tail;
   };
-}
-
-/** The name of a process for people. */
-export function commOf({ comm, rawComm }: ProcessInfo): string {
-  if (comm !== null) return shown(comm);
-  return rawComm ? shownBytes(rawComm) : 'unknown';
-}
-
-function userOf({ uid, gid }: ProcessInfo): string {
-  return uid === null ? '' : ` [${uid}:${gid}]`;
-}
-
-function exeOf({ exe, rawExe }: ProcessInfo): string {
-  return exe === null && rawExe === null
-    ? ''
-    : ` exe=${exe === null ? shownBytes(rawExe ?? Buffer.alloc(0)) : shown(exe)}`;
-}
-
-function tailOf(process: ProcessInfo, { exe, parents, origin }: TraceLineOptions): string {
-  const ancestors = process.ancestors.map(
-    (parent) => `(pid=${parent.pid} comm=${commOf(parent)}${exe ? exeOf(parent) : ''})`,
-  );
-  const { container, unit } = process;
-  return [
-    exe ? exeOf(process) : '',
-    origin && container ? ` container=${container.runtime}:${container.id.slice(0, 12)}` : '',
-    origin && unit ? ` unit=${shown(unit)}` : '',
-    parents && ancestors.length > 0 ? `, parents=${ancestors.join(',')}` : '',
-  ].join('');
 }
 
 function timeOf(timeMs: number, timestamp: 'clock' | 'epoch'): string {

@@ -11,7 +11,7 @@ import {
   UnsupportedError,
 } from '../index.ts';
 import { SystemMarks } from '../scope/system.ts';
-import { seconds, wholeNumber } from './arguments.ts';
+import { seconds, WHO_DEPTHS, wholeNumber } from './arguments.ts';
 import { Draining } from './draining.ts';
 import { endingOf, outputFailure, type Written } from './ending.ts';
 import { UserError } from './failure.ts';
@@ -19,6 +19,7 @@ import { Keys } from './keys.ts';
 import { jsonLine } from './lines.ts';
 import { Live } from './live.ts';
 import { Output, OutputError } from './output.ts';
+import { textOptionsOf } from './process-text.ts';
 import { Screen } from './screen.ts';
 import { Stopping } from './stopping.ts';
 import type { Ending, Surroundings } from './surroundings.ts';
@@ -95,7 +96,7 @@ export function traceCommand(surroundings: Surroundings, ended: (ending: Ending)
       'as an argument; can be repeated',
       more((text) => text),
     )
-    .addOption(new Option('--who <depth>', 'how much to tell of the process').choices(['name', 'command', 'full']))
+    .addOption(new Option('--who <depth>', 'how much to tell of the process').choices(WHO_DEPTHS))
     .option('--all', 'print every line on a terminal too')
     .addHelpText('after', HELP)
     .action(async (dirs: string[], options: TraceOptions) => {
@@ -281,13 +282,13 @@ async function print(
 }
 
 function lineFormat(options: TraceOptions): (event: TracedEvent, room?: number) => string {
-  const { who, timestamp = 0 } = options;
-  const all = who === 'full';
+  const { timestamp = 0 } = options;
+  const asked = textOptionsOf(options.who);
   return traceFormat({
     ...(timestamp > 0 && { timestamp: timestamp === 1 ? 'clock' : 'epoch' }),
-    user: options.user === true || who === 'command' || all,
-    exe: options.exe === true || who === 'command' || all,
-    parents: options.parents === true || all,
-    origin: all,
+    user: options.user === true || asked.user,
+    exe: options.exe === true || asked.exe,
+    parents: options.parents === true || asked.parents,
+    origin: asked.origin,
   });
 }

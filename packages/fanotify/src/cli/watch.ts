@@ -1,11 +1,20 @@
 // `fanotify watch`: prints what happens to files and directories, one line an event.
 
-import { constants } from 'node:os';
-import { Command, InvalidArgumentError } from 'commander';
-import { type FileEventName, Group, GroupClosedError, UnsupportedError } from '../index.ts';
+import { Command, Option } from 'commander';
+import {
+  type FileEventName,
+  Group,
+  GroupClosedError,
+  NotPermittedError,
+  type ProcessDepth,
+  UnsupportedError,
+} from '../index.ts';
+import type { Kernel } from '../kernel/index.ts';
 import { markSubtrees, type Subtree, type Subtrees } from '../scope/subtree.ts';
+import { seconds, WHO_DEPTHS, wholeNumber } from './arguments.ts';
+import { endingOf, outputFailure, type Written } from './ending.ts';
 import { parseEvents } from './events.ts';
-import { reasonOf, UserError } from './failure.ts';
+import { UserError } from './failure.ts';
 import { compileFormat, FORMAT_HELP } from './format.ts';
 import { type Format, jsonLine, textFormat } from './lines.ts';
 import { type Output, OutputError } from './output.ts';
@@ -23,6 +32,7 @@ interface WatchOptions {
   readonly format?: string;
   readonly timefmt?: string;
   readonly newline: boolean;
+  readonly who?: ProcessDepth;
   readonly count?: number;
   readonly timeout?: number;
 }
@@ -46,9 +56,10 @@ Exit status:
   2      at the time-out
   128+n  by signal n, as the shell shows it: Ctrl-C 130, SIGTERM 143, SIGHUP 129
 
-As root, -r puts one mark on the file system and sees which process did it (pid).
-Without root it marks each directory, and pid is '-' (0 in JSON): the kernel does not
-tell it.`;
+As root, -r puts one mark on the file system and sees which process did it (pid); --who
+adds its name ('name'), executable, arguments and user ('command'), container, unit and
+parents ('full'). Without root it marks each directory, and pid is '-' (0 in JSON): the
+kernel does not tell it.`;
 
 /** The command. `ended` is told how it ended. */
 export function watchCommand(surroundings: Surroundings, ended: (ending: Ending) => void): Command {
@@ -70,30 +81,12 @@ export function watchCommand(surroundings: Surroundings, ended: (ending: Ending)
     .option('--format <format>', 'print lines by a format, such as %e %w%f')
     .option('--timefmt <format>', 'how %T is told in a format: see strftime(3)')
     .option('--no-newline', 'with --format: no line feed behind what it makes')
+    .addOption(new Option('--who <depth>', 'say who did it, as root: comm, and more of it').choices(WHO_DEPTHS))
     .option('--count <n>', 'end after so many events', wholeNumber)
     .option('--timeout <seconds>', 'end after so many seconds, with exit status 2', seconds)
     .addHelpText('after', HELP)
     .addHelpText('after', FORMAT_HELP)
     .action(async (paths: string[], options: WatchOptions) => ended(await watch(paths, options, surroundings)));
-}
-
-function wholeNumber(text: string): number {
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < 1) {
-    throw new InvalidArgumentError('It has to be a whole number of at least 1.');
-  }
-  return number;
-}
-
-// setTimeout takes 31 bits of milliseconds.
-const LONGEST_SECONDS = 2 ** 31 / 1000 - 1;
-
-function seconds(text: string): number {
-  const number = Number(text);
-  if (!/^\d*\.?\d+$/.test(text) || number <= 0 || number > LONGEST_SECONDS) {
-    throw new InvalidArgumentError(`It has to be a number of seconds above 0, at most ${Math.floor(LONGEST_SECONDS)}.`);
-  }
-  return number;
 }
 
 const DEFAULT_EVENTS: readonly FileEventName[] = ['create', 'modify', 'attrib', 'delete', 'rename'];
@@ -104,10 +97,10 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
   const kernel = surroundings.kernel();
   const output = surroundings.openOutput();
   const format = formatOf(options, output);
-  const group = await Group.open({ ownEvents: false, kernel });
+  const group = await open(kernel, options.who);
   const screen = new Screen(output, surroundings.say, lineEndOf(options));
   const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
-  const count = { written: 0, unwritten: 0 };
+  const count: Written = { written: 0, unwritten: 0 };
   const unseen = new Unseen(screen.say.bind(screen));
   try {
     const subtrees = await mark(group, paths, options, screen);
@@ -118,13 +111,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
       throw new UserError(`${subtrees.roots.map(goneText).join(', ')}: nothing is left to watch`);
     }
   } catch (error) {
-    if (error instanceof OutputError && error.code === 'EPIPE') return { status: 0 };
-    if (error instanceof OutputError) {
-      const reason = reasonOf(error.cause);
-      throw new UserError(
-        `standard output cannot be written: ${reason}; ${count.written} events are in it${missing(count)}`,
-      );
-    }
+    if (error instanceof OutputError) return outputFailure(error, count);
     // Closed while directories were being marked.
     if (!(error instanceof GroupClosedError) || stopping.why === undefined) throw error;
   } finally {
@@ -132,12 +119,19 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
     await screen.close();
     await group.close();
   }
-  if (stopping.why === undefined || stopping.why === 'quit') return { status: 0 };
   if (stopping.why === 'timeout') return { status: 2 };
-  const { overflows } = group.counters;
-  const lost = overflows === 0 ? 'none lost' : `events lost ${overflows === 1 ? 'once' : `${overflows} times`}`;
-  screen.say(`${count.written} ${count.written === 1 ? 'event' : 'events'}, ${lost}${missing(count)}`);
-  return { status: 128 + constants.signals[stopping.why], signal: stopping.why };
+  return endingOf(stopping.why, count, group.counters.overflows, screen);
+}
+
+async function open(kernel: Kernel, who: ProcessDepth | undefined): Promise<Group<'handle'>> {
+  try {
+    return await Group.open({ ownEvents: false, kernel, who });
+  } catch (error) {
+    if (!who || !(error instanceof NotPermittedError)) throw error;
+    throw new UserError(
+      "--who takes root, since the kernel tells nobody else who did it: 'sudo fanotify watch --who …', or leave it out",
+    );
+  }
 }
 
 const LOSS = "fanotify: events were lost: the kernel's queue was full";
@@ -146,19 +140,15 @@ function goneText({ path, gone }: Subtree): string {
   return gone === 'moved' ? `${path} was moved to where it cannot be followed without root` : `${path} is gone`;
 }
 
-function missing({ unwritten }: { unwritten: number }): string {
-  if (unwritten === 0) return '';
-  return unwritten === 1 ? ', and 1 that was read is not' : `, and ${unwritten} that were read are not`;
-}
-
 /** @throws UserError */
-function formatOf({ json, format, timefmt, newline }: WatchOptions, { terminal }: Output): Format {
+function formatOf({ json, format, timefmt, newline, who }: WatchOptions, { terminal }: Output): Format {
   if (format === undefined) {
     if (timefmt !== undefined) throw new UserError('--timefmt says what %T is in --format, which is not given');
     if (!newline) throw new UserError('--no-newline is for --format, which is not given');
     if (json) return jsonLine;
-    return textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0));
+    return textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0), who);
   }
+  if (who) throw new UserError("no directive of --format tells who did it: take --json, where it is 'process'");
   if (json) throw new UserError('--format and --json are two ways to print an event: leave one of them out');
   return compileFormat(format, { timefmt, lineEnd: lineEndOf({ newline }), isTerminal: terminal !== undefined });
 }
@@ -172,7 +162,7 @@ async function print(
   options: WatchOptions,
   format: Format,
   screen: Screen,
-  count: { written: number; unwritten: number },
+  count: Written,
   unseen: Unseen,
 ): Promise<void> {
   const left = () => (options.count === undefined ? Number.POSITIVE_INFINITY : options.count - count.written);
@@ -203,6 +193,7 @@ async function mark(
     progress: (directories: number) => screen.progress(`marking… ${directories.toLocaleString('en-US')} directories`),
     recursive: options.recursive === true,
     exclude: options.exclude ?? [],
+    hearsExecutions: options.who !== undefined,
     rootEvents: options.events ? [] : (['deleteSelf', 'moveSelf'] as const),
   };
   const events = eventsOf(options);

@@ -246,7 +246,7 @@ export class EventQueue implements Lookahead {
     }
     const own = leaveOutOwn && event.pid === kernel.pid && event.kind !== 'overflow';
     if (!own) this.#place(event);
-    if (event.process?.isUnread) this.#learnProcess(event.process, event);
+    if (event.process) hearProcess(event.process, event);
     const outside = !own && event.kind !== 'overflow' && this.filter?.accepts(event) === false;
     this.#changes.delivered(event);
     if (own) {
@@ -261,12 +261,6 @@ export class EventQueue implements Lookahead {
     }
     event.seq = ++this.counters.delivered;
     return true;
-  }
-
-  /** What a process that ended unread was heard to execute is its name. */
-  #learnProcess(process: ProcessRecord, event: KernelEvent): void {
-    const path = event.rawPath;
-    if (path) process.heard(path, (event.maskLow & OPEN_EXEC) !== 0);
   }
 
   #place(event: KernelEvent): void {
@@ -296,4 +290,12 @@ function kindOf(mask: number): EventKind {
   if ((mask & RENAME) !== 0) return 'rename';
   if ((mask & FS_ERROR) !== 0) return 'filesystemError';
   return (mask & MOUNT) !== 0 ? 'mount' : 'file';
+}
+
+/** What a process is heard to execute may be all that is ever known of it. */
+function hearProcess(process: ProcessRecord, event: KernelEvent): void {
+  const executes = (event.maskLow & OPEN_EXEC) !== 0;
+  if (!executes && !process.isExecuting) return;
+  const path = event.rawPath;
+  if (path) process.heard(path, executes);
 }

@@ -117,8 +117,9 @@ export class ProcessRecord implements ProcessInfo {
   #rawComm: Buffer | null;
   #comm: string | null;
   #rawExe: Buffer | null;
-  /** The last object that it was heard to execute, while nothing else was heard of it. */
+  /** The last object that it was heard to execute, while nothing else was heard of it; and the program that it is of. */
   #executing: Buffer | undefined;
+  #program: Buffer | undefined;
 
   constructor(pid: number, facts: ProcessFacts, gone: boolean) {
     this.pid = pid;
@@ -155,33 +156,46 @@ export class ProcessRecord implements ProcessInfo {
     return this.#rawExe;
   }
 
-  /** The same process after its end. */
+  /** The same process after its end: if it was heard to execute a program and not read since, that was it. */
   ended(): ProcessRecord {
-    return this.gone ? this : new ProcessRecord(this.pid, this, true);
+    if (this.gone) return this;
+    if (!this.#program) return new ProcessRecord(this.pid, this, true);
+    const { ppid, startedMs, uid, gid, cgroup, container, unit, ancestors } = this;
+    const facts = { ppid, startedMs, uid, gid, cgroup, container, unit, ancestors };
+    const record = new ProcessRecord(this.pid, facts, true);
+    record.#take(this.#program);
+    return record;
+  }
+
+  /** It was read again, and is what it was: what it was heard to execute is that, or failed, unless it is still at it. */
+  readAgain(): void {
+    if (!this.isExecuting) this.#program = undefined;
+  }
+
+  /** Whether any event of it is to be {@link heard}, not only executions. */
+  get isExecuting(): boolean {
+    return this.#executing !== undefined;
   }
 
   /**
-   * Whether what is heard of it may tell its name: it ended unread. A zombie has a name, and no executable.
-   */
-  get isUnread(): boolean {
-    return this.gone && this.#rawExe === null;
-  }
-
-  /**
-   * An event of it, where it {@link isUnread}. It executed something: of a script, its interpreter and the linker, which the
-   * kernel opens one after the other, the first is what the process is called.
+   * An event of it. Of a script, its interpreter and the linker, which the kernel opens one after the other to execute them, the
+   * first is what the process is called.
    */
   heard(path: Buffer, executes: boolean): void {
     if (!executes) {
-      if (this.#executing && !this.#executing.equals(path)) this.#executing = undefined;
+      if (this.#executing?.equals(path) === false) this.#executing = undefined;
       return;
     }
-    const name = path.subarray(path.lastIndexOf(0x2f) + 1);
-    const isInterpreter = this.#executing !== undefined || LINKER.test(name.toString('latin1'));
+    const isInterpreter = this.#executing !== undefined || LINKER.test(nameIn(path).toString('latin1'));
     this.#executing = path;
     if (isInterpreter) return;
-    this.#rawExe = path;
-    this.#rawComm = Buffer.from(name.subarray(0, COMM_BYTES));
+    this.#program = path;
+    if (this.gone && this.#rawExe === null) this.#take(path);
+  }
+
+  #take(program: Buffer): void {
+    this.#rawExe = program;
+    this.#rawComm = Buffer.from(nameIn(program).subarray(0, COMM_BYTES));
     this.#comm = textOf(this.#rawComm);
   }
 
@@ -206,6 +220,10 @@ export class ProcessRecord implements ProcessInfo {
       ...(ancestors.length > 0 && { ancestors: ancestors.map(asAncestor) }),
     };
   }
+}
+
+function nameIn(path: Buffer): Buffer {
+  return path.subarray(path.lastIndexOf(0x2f) + 1);
 }
 
 function asAncestor({ pid, comm, exe }: ProcessInfo): { pid: number; comm: string | null; exe?: string } {

@@ -122,8 +122,9 @@ export class Processes {
   #living(pid: number, stat: ProcessStat, known: Holder | undefined, isProven: boolean): Holder {
     if (known?.stat?.startedMs === stat.startedMs) {
       const isSame = known.stat.image === stat.image && known.stat.rawComm.equals(stat.rawComm);
-      if (!isSame && !stat.isZombie) known.record = this.#read(pid, stat);
-      else if (stat.isZombie) known.record = known.record.ended();
+      if (stat.isZombie) known.record = known.record.ended();
+      else if (isSame) known.record.readAgain();
+      else known.record = this.#read(pid, stat);
       known.stat = stat;
       known.told = known.record;
       known.freeAt = this.#freeAt(pid, this.#cursor.passed);
