@@ -2,6 +2,7 @@
 // The `fanotify` command. Everything that touches the process itself is here: arguments, streams, signals, the exit code.
 
 import { linuxKernel } from '../kernel/index.ts';
+import { tryInChild } from './doctor/elsewhere.ts';
 import { Output } from './output.ts';
 import { run } from './run.ts';
 
@@ -9,6 +10,7 @@ const { status, signal } = await run(process.argv.slice(2), {
   kernel: linuxKernel,
   openOutput: () => Output.standard(),
   keyboard: process.stdin.isTTY ? process.stdin : undefined,
+  tryElsewhere: tryInChild,
   say: (text) => void process.stderr.write(`${text}\n`),
 });
 // A command that was ended by a signal ends by it, so that shells and npm see an interruption and not a failure.

@@ -2,6 +2,7 @@
 
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { doctorCommand } from './doctor.ts';
 import { sentenceOf } from './failure.ts';
 import type { Ending, Surroundings } from './surroundings.ts';
 import { traceCommand } from './trace.ts';
@@ -14,6 +15,7 @@ Examples:
   fanotify watch -r -e closeWrite --json /srv | jq -r .path
   sudo fanotify trace                         the whole system, with the processes that did it
   sudo fanotify trace -c -f W -o log          what is written on this file system, into a file
+  sudo fanotify doctor                        what can be seen here, and what cannot
 
 'fanotify help watch' tells all about a command.`;
 
@@ -35,7 +37,8 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
   const ended = (how: Ending) => {
     ending = how;
   };
-  for (const command of [watchCommand(surroundings, ended), traceCommand(surroundings, ended)]) {
+  for (const makeCommand of [watchCommand, traceCommand, doctorCommand]) {
+    const command = makeCommand(surroundings, ended);
     // Settings are inherited only by commands that the program makes itself.
     command.copyInheritedSettings(program).showHelpAfterError(`Try 'fanotify help ${command.name()}'.`);
     program.addCommand(command);

@@ -2,6 +2,7 @@
 
 import type { ReadStream } from 'node:tty';
 import type { Kernel } from '../kernel/index.ts';
+import type { TryElsewhere } from '../scope/looking.ts';
 import type { Output } from './output.ts';
 
 /** What a command is given. */
@@ -16,6 +17,8 @@ export interface Surroundings {
   readonly keyboard?: ReadStream | undefined;
   /** Ends the command from outside, as the signal that is its reason would. */
   readonly abort?: AbortSignal;
+  /** Tries a place in another process, since it may never answer. */
+  readonly tryElsewhere?: TryElsewhere;
 }
 
 /** How a command ended. */
