@@ -42,13 +42,15 @@ export function readListeners(kernel: Pick<Kernel, 'readFile' | 'readDirectory' 
   for (const pid of processIds(kernel)) {
     if (pid === kernel.pid) continue;
     const descriptors = lookAt(() => kernel.readDirectory(`/proc/${pid}/fd`));
-    if (descriptors === 'hidden') hidden++;
-    if (typeof descriptors === 'string') continue;
-    for (const { name } of descriptors) {
+    // Its own user may list the descriptors of a process that is otherwise out of reach, as from a user namespace.
+    let isHidden = descriptors === 'hidden';
+    for (const { name } of typeof descriptors === 'string' ? [] : descriptors) {
       const fd = Number(name.toString('latin1'));
       const group = lookAt(() => readGroup(kernel, pid, fd));
       if (typeof group === 'object') groups.push(group);
+      isHidden ||= group === 'hidden';
     }
+    if (isHidden) hidden++;
   }
   return { groups, hidden };
 }

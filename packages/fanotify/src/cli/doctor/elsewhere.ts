@@ -55,15 +55,15 @@ function triedOf(answer: Answer): Exclude<Tried, 'gone'> {
 
 /** What that process does. */
 export async function answerTrial(kernel: Kernel, base64: string, output: Output): Promise<void> {
-  const trials = openTrials(kernel);
   await output.write(STARTED);
   let answer: Answer;
   try {
+    const trials = openTrials(kernel);
     answer = { trial: trials.try(Buffer.from(base64, 'base64')) };
+    trials.close();
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     answer = { syscall: error.syscall, errno: error.errno };
   }
-  trials.close();
   await output.write(`${JSON.stringify(answer)}\n`);
 }

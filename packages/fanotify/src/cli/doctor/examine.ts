@@ -58,7 +58,13 @@ export async function examine(kernel: Kernel, paths: readonly string[], elsewher
     ...privilegeFindings(privilege, can, kernel.release),
     ...limitFindings(readLimits(kernel), groups, privilege.uid, seesAll),
     ...ofMounts,
-    ...listenerFindings({ groups, hidden, isProcHidden, mounts }),
+    ...listenerFindings({
+      groups,
+      hidden,
+      isProcHidden,
+      isPartOfMachine: !privilege.isInitialPidNamespace,
+      mounts,
+    }),
   ];
   return { works: can?.fanotify === 'yes', findings };
 }
@@ -87,7 +93,9 @@ async function findMounts(
     );
     for (const place of places) refuseUnlessThere(kernel, place);
     const others = await placesBeside(kernel, mounts, places, elsewhere);
-    return [...gravestFirst(mountFindings(coverageOf(places, others), isRoot)), ...UNSEEN_EVERYWHERE];
+    // Each by itself: a user may be able to read one directory of a file system and not another.
+    const coverages = places.flatMap((place) => coverageOf([place], others));
+    return [...gravestFirst(mountFindings(coverages, isRoot)), ...UNSEEN_EVERYWHERE];
   }
   const wanted = ({ type }: Mount) => !isLeftOut(kindOf(type));
   const places = await lookAtMounts(kernel, mounts, wanted, elsewhere);

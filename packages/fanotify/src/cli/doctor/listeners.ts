@@ -12,10 +12,12 @@ export interface Heard {
   readonly hidden: number;
   /** Whether /proc hides that there are others at all. */
   readonly isProcHidden: boolean;
+  /** Whether processes outside of this PID namespace are on no list at all. */
+  readonly isPartOfMachine: boolean;
   readonly mounts: readonly Mount[];
 }
 
-export function listenerFindings({ groups, hidden, isProcHidden, mounts }: Heard): Finding[] {
+export function listenerFindings({ groups, hidden, isProcHidden, isPartOfMachine, mounts }: Heard): Finding[] {
   const findings = groups.map((group) => listenerFinding(group, mounts));
   if (isProcHidden) {
     findings.push({
@@ -30,9 +32,18 @@ export function listenerFindings({ groups, hidden, isProcHidden, mounts }: Heard
       id: 'listeners-unseen',
       about: 'listeners',
       level: 'note',
-      what: `${counted(hidden, 'process', 'processes')} of other users cannot be looked into: whether they listen is not known`,
-      todo: 'sudo fanotify doctor sees them',
+      what: `${counted(hidden, 'process', 'processes')} cannot be looked into: whether they listen is not known`,
+      todo: 'as root, outside of any container, they can be: sudo fanotify doctor',
       data: { processes: hidden },
+    });
+  } else if (isPartOfMachine) {
+    findings.push({
+      id: 'listeners-unseen',
+      about: 'listeners',
+      level: 'note',
+      what: `processes outside of this PID namespace cannot be seen: whether they listen is not known${groups.length === 0 ? '; nobody else inside does' : ''}`,
+      todo: 'run it outside of the container (docker run --pid host)',
+      data: { processes: null },
     });
   } else if (groups.length === 0) {
     findings.push({ id: 'no-listeners', about: 'listeners', level: 'ok', what: 'nobody else listens' });

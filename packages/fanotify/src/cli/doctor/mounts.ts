@@ -39,7 +39,7 @@ function findingOf(first: Coverage, same: readonly Coverage[], isRoot: boolean):
     id: reasons.includes('silent') ? 'mount-silent' : isHidden ? 'mount-hidden' : `mount-${seen}`,
     about: 'mounts',
     level,
-    what: `${labelOf(same)} (${shown(type)}): ${sentence(first, same.length, isRoot)}`,
+    what: `${labelOf(same)} (${shown(type)}): ${sentence(first, new Set(same.map(({ device }) => device)).size, isRoot)}`,
     ...(todo !== undefined && { todo }),
     data: {
       type,

@@ -9,7 +9,8 @@ import type { Finding } from './finding.ts';
 export function privilegeFindings(privilege: Privilege, can: Capabilities | undefined, release: string): Finding[] {
   const { isInitialPidNamespace, hasSeccompFilter } = privilege;
   const findings: Finding[] = [mayFinding(privilege, release)];
-  if (privilege.sysAdmin && can?.openByHandleAt === 'denied') {
+  // In a user namespace that is so of every file system from outside.
+  if (privilege.sysAdmin && privilege.isInitialUserNamespace && can?.openByHandleAt === 'denied') {
     findings.push({
       id: 'handles-denied',
       about: 'privilege',
