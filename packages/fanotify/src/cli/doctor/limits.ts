@@ -7,6 +7,8 @@ import { counted, type Finding, type Level, listed } from './finding.ts';
 /** From this part on a limit is nearly used up. */
 const NEARLY = 0.8;
 const MOST_USERS = 3;
+/** The kernel's own default for groups. */
+const FEWEST = 128;
 const DEFAULT_QUEUE = 16_384;
 const FEW_DESCRIPTORS = 1024;
 
@@ -75,7 +77,9 @@ function userLimit(
       about: 'limits',
       level,
       what: `${setting}: ${counted(limit, what.slice(0, -1))} for ${of}, ${inUse}`,
-      ...(level !== 'ok' && { todo: `close what is not needed, or: sysctl -w ${setting}=${limit * 2}` }),
+      ...(level !== 'ok' && {
+        todo: `close what is not needed, or: sysctl -w ${setting}=${Math.max(limit * 2, FEWEST)}`,
+      }),
       data: { setting, limit, users: users.slice(0, MOST_USERS) },
     },
   ];
