@@ -208,11 +208,11 @@ async function lookAgain(system: SystemMarks, screen: Screen): Promise<void> {
 }
 
 function announce(system: SystemMarks, screen: Screen, ends: string): void {
-  const { heard, virtualTypes } = system;
+  const { heard, pseudoTypes } = system;
   if (heard.length === 0) throw new UserError("no file system could be marked: 'fanotify doctor' says why");
   const names = heard.map(({ mountPoint, type }) => `${shown(mountPoint.toString())} (${type})`);
   const few = names.length > 6 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
-  screen.say(`tracing ${few}; left out: ${virtualTypes.join(', ') || 'nothing'}${ends}`);
+  screen.say(`tracing ${few}; left out: ${pseudoTypes.join(', ') || 'nothing'}${ends}`);
   sayNotHeard(system, screen);
 }
 
@@ -223,7 +223,7 @@ function sayNotHeard({ notHeard }: SystemMarks, screen: Screen): void {
   if (remote.length > 0)
     screen.say(`fanotify: left alone, since they may not answer: ${remote.join(', ')} (there, -c traces one)`);
   for (const { mountPoint, type, why } of notHeard) {
-    if (why !== 'remote') screen.say(`fanotify: not seen: ${shown(mountPoint)} (${type}): ${why}`);
+    if (why !== 'remote' && why !== 'hidden') screen.say(`fanotify: not seen: ${shown(mountPoint)} (${type}): ${why}`);
   }
 }
 

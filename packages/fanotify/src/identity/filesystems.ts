@@ -24,3 +24,9 @@ export function kindOf(type: string): FilesystemKind {
   if (/^fuse(blk)?(\.|$)/.test(type)) return 'fuse';
   return type === 'overlay' ? 'overlay' : 'local';
 }
+
+/** Whether whoever looks at such a file system may never get an answer. */
+export function mayHang(type: string): boolean {
+  const kind = kindOf(type);
+  return kind === 'network' || kind === 'fuse';
+}

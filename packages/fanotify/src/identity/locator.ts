@@ -5,6 +5,7 @@ import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK
 import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import { fsidText, handleAt } from './handle-at.ts';
 import type { MountTable } from './mount-table.ts';
+import { isWhole } from './mounts.ts';
 import { joinPath, parentOf } from './path.ts';
 
 /**
@@ -171,7 +172,7 @@ export class Locator {
   #learnMount(fsid: string, mountId: number, absolute: Buffer): void {
     const mount = this.#mounts.byId(mountId);
     const [first] = mount ? this.#mounts.byDevice(mount.device) : [];
-    const best = first?.isWhole ? first : mount;
+    const best = first && isWhole(first) ? first : mount;
     this.#filesystems.set(fsid, { device: mount?.device, mountPoint: best?.mountPoint ?? absolute });
   }
 

@@ -3,7 +3,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../abi/index.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { fsidText, mountIdOf } from './handle-at.ts';
-import { isLocal, type Mount, parseMountinfo } from './mounts.ts';
+import { hanging, isWhole, type Mount, parseMountinfo } from './mounts.ts';
 
 const MOUNTINFO = '/proc/self/mountinfo';
 const POLLPRI = 2;
@@ -20,6 +20,7 @@ export class MountTable {
   #mounts: readonly Mount[] = [];
   #byId = new Map<number, Mount>();
   #byDevice = new Map<string, Mount[]>();
+  #mayHang: (mount: Mount) => boolean = () => false;
   /** Fsids by mount, as far as anybody asked. Mount ids are used again, but not for a mount that is still there. */
   #fsids = new Map<number, string | undefined>();
 
@@ -60,6 +61,12 @@ export class MountTable {
     return mount ? this.byDevice(mount.device).filter((candidate) => this.#fsidOf(candidate) === fsid) : [];
   }
 
+  /** Whether whoever goes to a mount may never come back: it, or one on the way to it, is of a network or FUSE. */
+  mayHang(mount: Mount): boolean {
+    this.#refresh();
+    return this.#mayHang(mount);
+  }
+
   /** Lets go of the descriptor. What was read stays readable, and is no longer kept up to date. */
   close(): void {
     this.#closed = true;
@@ -91,14 +98,15 @@ export class MountTable {
     for (const mount of this.#mounts) {
       const others = this.#byDevice.get(mount.device);
       if (!others) this.#byDevice.set(mount.device, [mount]);
-      else if (mount.isWhole) others.splice(others.filter(({ isWhole }) => isWhole).length, 0, mount);
+      else if (isWhole(mount)) others.splice(others.filter(isWhole).length, 0, mount);
       else others.push(mount);
     }
+    this.#mayHang = hanging(this.#mounts);
     this.#fsids = new Map();
   }
 
   #fsidOf(mount: Mount): string | undefined {
-    if (!isLocal(mount)) return undefined;
+    if (this.#mayHang(mount)) return undefined;
     if (!this.#fsids.has(mount.mountId)) this.#fsids.set(mount.mountId, this.#askFsid(mount));
     return this.#fsids.get(mount.mountId);
   }

@@ -1,6 +1,7 @@
 // The mount table of this process as /proc/self/mountinfo tells it (proc_pid_mountinfo(5)). Paths are bytes.
 
 import type { Kernel } from '../kernel/index.ts';
+import { mayHang } from './filesystems.ts';
 
 /** One mount of the mount table. */
 export interface Mount {
@@ -10,8 +11,6 @@ export interface Mount {
   readonly device: string;
   /** The directory of the file system that is the root of this mount: `/` unless it is a bind mount of a part. */
   readonly root: Buffer;
-  /** Whether that is the root of the file system. */
-  readonly isWhole: boolean;
   /** Where it is mounted, as seen from this process's root. */
   readonly mountPoint: Buffer;
   readonly type: string;
@@ -58,7 +57,6 @@ export function parseMountinfo(text: Buffer): Mount[] {
       parentId: Number(parentId.toString('latin1')),
       device: device.toString('latin1'),
       root: unescapeOctal(root),
-      isWhole: root.length === 1,
       mountPoint: unescapeOctal(mountPoint),
       type: type.toString('latin1'),
       source: unescapeOctal(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
@@ -72,26 +70,24 @@ export function readMounts(kernel: Pick<Kernel, 'readFile'>): Mount[] {
   return parseMountinfo(kernel.readFile('/proc/self/mountinfo'));
 }
 
-/** File systems behind which there is another machine, or a program: they may not answer. */
-const REMOTE: ReadonlySet<string> = new Set(
-  '9p afs beegfs ceph cifs coda fuse fuseblk gfs gfs2 gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs smb3 smbfs vboxsf virtiofs'.split(
-    ' ',
-  ),
-);
-
-/** Whether the file system is one that the kernel can ask by itself. */
-export function isLocal({ type }: Pick<Mount, 'type'>): boolean {
-  return !REMOTE.has(type) && !type.startsWith('fuse.');
+/** Whether a mount shows its file system from the root on. */
+export function isWhole({ root }: Pick<Mount, 'root'>): boolean {
+  return root.length === 1;
 }
 
-/** File systems that show something else than files: nobody keeps anything there. */
-const VIRTUAL: ReadonlySet<string> = new Set(
-  'autofs bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts devtmpfs efivarfs functionfs fusectl hugetlbfs mqueue nfsd nsfs openpromfs pipefs proc pstore resctrl rpc_pipefs securityfs selinuxfs smackfs sockfs sysfs tracefs'.split(
-    ' ',
-  ),
-);
-
-/** Whether the file system is one of the kernel's own, such as proc. */
-export function isVirtual({ type }: Pick<Mount, 'type'>): boolean {
-  return VIRTUAL.has(type);
+/** Tells of a mount whether it, or what its path leads through, may not answer. */
+export function hanging(mounts: readonly Mount[]): (mount: Mount) => boolean {
+  const byId = new Map(mounts.map((mount) => [mount.mountId, mount]));
+  const answers = new Map<number, boolean>();
+  const look = (mount: Mount): boolean => {
+    const known = answers.get(mount.mountId);
+    if (known !== undefined) return known;
+    // The table may change while it is read, so that mounts seem to be in a circle.
+    answers.set(mount.mountId, false);
+    const parent = byId.get(mount.parentId);
+    const answer = mayHang(mount.type) || (parent !== undefined && look(parent));
+    answers.set(mount.mountId, answer);
+    return answer;
+  };
+  return look;
 }

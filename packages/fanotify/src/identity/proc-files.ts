@@ -9,6 +9,7 @@ import type { HandleKey } from './locator.ts';
 import type { MountTable } from './mount-table.ts';
 import type { ResolvedPath } from './path.ts';
 import type { ProcessFacts } from './process.ts';
+import { processIds } from './running.ts';
 
 /** What /proc/pid/stat tells. */
 export interface ProcessStat {
@@ -54,8 +55,7 @@ export class ProcFiles {
   /** The numbers of all processes; threads are not among them. */
   pids(): Set<number> | undefined {
     try {
-      const names = this.#kernel.readDirectory('/proc').map(({ name }) => Number(name.toString('latin1')));
-      return new Set(names.filter((pid) => pid > 0));
+      return new Set(processIds(this.#kernel));
     } catch (error) {
       if (error instanceof KernelError) return undefined;
       throw error;

@@ -1,8 +1,7 @@
 // Looks at places without ever waiting for one: what may not answer is tried elsewhere, where it can be given up.
 
 import { posix } from 'node:path';
-import { kindOf } from '../identity/filesystems.ts';
-import type { Mount } from '../identity/mounts.ts';
+import { hanging, type Mount } from '../identity/mounts.ts';
 import { readOtherNamespaces } from '../identity/namespaces.ts';
 import { joinPath } from '../identity/path.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
@@ -74,24 +73,6 @@ export async function lookAtPaths(
   } finally {
     trials.close();
   }
-}
-
-/** Tells of a mount whether it, or what its path leads through, may not answer. */
-export function hanging(mounts: readonly Mount[]): (mount: Mount) => boolean {
-  const byId = new Map(mounts.map((mount) => [mount.mountId, mount]));
-  const answers = new Map<number, boolean>();
-  const look = (mount: Mount): boolean => {
-    const known = answers.get(mount.mountId);
-    if (known !== undefined) return known;
-    const kind = kindOf(mount.type);
-    // The table may change while it is read, so that mounts seem to be in a circle.
-    answers.set(mount.mountId, false);
-    const parent = byId.get(mount.parentId);
-    const answer = kind === 'network' || kind === 'fuse' || (parent !== undefined && look(parent));
-    answers.set(mount.mountId, answer);
-    return answer;
-  };
-  return look;
 }
 
 function tryHere(trials: Trials, path: Buffer): Tried {

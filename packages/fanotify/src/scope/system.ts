@@ -1,18 +1,22 @@
-// The whole system: a mark on every mounted file system but the virtual ones, and on those that are mounted later.
+// The whole system: a mark on every mounted file system but the pseudo ones, and on those that are mounted later.
 
 import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../abi/index.ts';
 import { LimitError, UnsupportedError } from '../group/errors.ts';
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
+import { kindOf } from '../identity/filesystems.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
-import { isLocal, isVirtual, type Mount } from '../identity/mounts.ts';
+import type { Mount } from '../identity/mounts.ts';
 import { KernelError } from '../kernel/index.ts';
 
 /** A file system that is not heard, and where it is mounted. */
 export interface NotHeard {
   readonly mountPoint: string;
   readonly type: string;
-  /** `remote`: left alone, since it may not answer; else what the kernel has against a mark. */
+  /**
+   * `remote`: left alone, since it may not answer; `hidden`: under another mount, where no path leads; else what the kernel has
+   * against a mark.
+   */
   readonly why: string;
 }
 
@@ -24,7 +28,7 @@ export class SystemMarks {
   /** By device: a file system is marked once, however often it is mounted. */
   readonly #heard = new Map<string, Mount>();
   readonly #notHeard = new Map<string, NotHeard>();
-  readonly #virtual = new Set<string>();
+  readonly #pseudo = new Set<string>();
   #generation = -1;
 
   constructor(group: Group<'handle'>, events: readonly FileEventName[]) {
@@ -42,9 +46,9 @@ export class SystemMarks {
     return [...this.#notHeard.values()];
   }
 
-  /** The types of virtual file systems that were left out. */
-  get virtualTypes(): string[] {
-    return [...this.#virtual].sort();
+  /** The types of pseudo file systems that were left out. */
+  get pseudoTypes(): string[] {
+    return [...this.#pseudo].sort();
   }
 
   /**
@@ -73,12 +77,13 @@ export class SystemMarks {
   async #markDevice(mounts: readonly Mount[]): Promise<Mount | undefined> {
     const [first] = mounts;
     if (!first) return undefined;
-    if (isVirtual(first)) {
-      this.#virtual.add(first.type);
+    if (kindOf(first.type) === 'pseudo') {
+      this.#pseudo.add(first.type);
       return undefined;
     }
-    let why = isLocal(first) ? 'hidden under other mounts' : 'remote';
-    for (const mount of isLocal(first) ? mounts : []) {
+    const reachable = mounts.filter((mount) => !this.#inside.mounts.mayHang(mount));
+    let why: NotHeard['why'] = reachable.length === 0 ? 'remote' : 'hidden';
+    for (const mount of reachable) {
       try {
         if (!(await this.#markMount(mount))) continue;
         this.#heard.set(mount.device, mount);

@@ -72,7 +72,7 @@ describe('the status line', () => {
 
   it('is replaced by new lines and drawn again below them, and is gone at the end', async () => {
     const written: string[] = [];
-    const terminal = { columns: 200, hasColours: false, onResize: () => undefined };
+    const terminal = { columns: 200, rows: 50, hasColours: false, onResize: () => undefined };
     const output = new Output(async (text) => void written.push(String(text)), terminal);
     const screen = new Screen(output, (text) => void written.push(`${text}\n`));
     screen.say('first');
@@ -93,7 +93,7 @@ describe('the status line', () => {
     vi.useFakeTimers();
     try {
       const written: string[] = [];
-      const terminal = { columns: 200, hasColours: false, onResize: () => undefined };
+      const terminal = { columns: 200, rows: 50, hasColours: false, onResize: () => undefined };
       const screen = new Screen(new Output(async (text) => void written.push(String(text)), terminal), () => undefined);
       screen.progress('marking… 12,000 directories');
       await vi.advanceTimersByTimeAsync(1000);

@@ -52,7 +52,6 @@ describe('mountinfo', () => {
         parentId: 35,
         device: '98:0',
         root: Buffer.from('/a b'),
-        isWhole: false,
         mountPoint: Buffer.concat([Buffer.from('/mnt/\t\\x\\9'), Buffer.from([0xff])]),
         type: 'ext3',
         source: '/dev/ro ot',

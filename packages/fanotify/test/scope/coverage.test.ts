@@ -2,9 +2,10 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Mount } from '../../src/identity/mounts.ts';
+import { hanging } from '../../src/identity/mounts.ts';
 import { ERRNO, KernelError } from '../../src/kernel/index.ts';
 import { coverageOf, type Tried } from '../../src/scope/coverage.ts';
-import { hanging, lookAtMounts, lookAtPaths } from '../../src/scope/looking.ts';
+import { lookAtMounts, lookAtPaths } from '../../src/scope/looking.ts';
 import type { Trial } from '../../src/scope/trial.ts';
 import { scriptedKernel } from '../support/scripted-kernel.ts';
 
