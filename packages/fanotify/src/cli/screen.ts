@@ -129,9 +129,9 @@ export class Screen {
   }
 
   #clear(): string {
-    const clear = clearing(this.#drawn);
+    const drawn = this.#drawn;
     this.#drawn = '';
-    return clear;
+    return drawn === '' ? '' : clearing(drawn);
   }
 
   #draw(): string {
@@ -160,7 +160,6 @@ export class Screen {
 
 /** What takes a status away again: up to its first line, and everything from there on. */
 function clearing(drawn: string): string {
-  if (drawn === '') return '';
   const above = drawn.split('\n').length - 1;
   return above === 0 ? '\r\x1b[2K' : `\r\x1b[${above}A\x1b[J`;
 }

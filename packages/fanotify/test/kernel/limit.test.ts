@@ -67,6 +67,8 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     },
     poll: answer('poll', 0),
     close: answer('close', undefined),
+    bootTimeMs: unused,
+    pidfdSendSignal: unused,
     onReadable: unused,
     openAt: answer('open', 60),
     openByHandleAt: answer('openByHandle', 70),
