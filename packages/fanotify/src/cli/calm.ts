@@ -13,10 +13,19 @@ export class Calm {
   #lastMs = 0;
   #periodMs = 0;
   #byProcess = new Map<number, number>();
+  #last: { readonly pid: number; readonly path: string | null } | undefined;
   #leftOut = 0;
 
-  /** Whether an event of a process is shown. */
-  shows(pid: number, nowMs: number): boolean {
+  /** Whether an event of a process is shown. What it does again to the same file is not. */
+  shows({
+    pid,
+    path,
+    timeMs: nowMs,
+  }: {
+    readonly pid: number;
+    readonly path: string | null;
+    readonly timeMs: number;
+  }): boolean {
     this.#left = Math.min(BURST, this.#left + ((nowMs - this.#lastMs) * LINES_PER_SECOND) / 1000);
     this.#lastMs = nowMs;
     if (nowMs - this.#periodMs >= PERIOD_MS) {
@@ -25,11 +34,13 @@ export class Calm {
     }
     const shown = this.#byProcess.get(pid) ?? 0;
     // Processes that have shown nothing yet may take what is there, others only what is plenty.
-    if (this.#left < 1 || (shown >= LINES_PER_PROCESS && this.#left < BURST / 2)) {
+    const isSame = path !== null && this.#last?.pid === pid && this.#last.path === path;
+    if (isSame || this.#left < 1 || (shown >= LINES_PER_PROCESS && this.#left < BURST / 2)) {
       this.#leftOut++;
       return false;
     }
     this.#left--;
+    this.#last = { pid, path };
     this.#byProcess.set(pid, shown + 1);
     return true;
   }

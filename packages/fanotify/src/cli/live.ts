@@ -50,6 +50,11 @@ export class Live {
     clearInterval(this.#timer);
   }
 
+  /** How many events there were, shown or not. */
+  get events(): number {
+    return this.#events;
+  }
+
   /** Counts an event; whether it is to be shown. */
   counts(event: KernelEvent): boolean {
     this.#events++;
@@ -68,7 +73,7 @@ export class Live {
     }
     const directory = event.isWhole ? undefined : place?.text;
     if (directory) this.#directories.add(directory, null);
-    return this.#calm.shows(event.pid, event.timeMs);
+    return this.#calm.shows(event);
   }
 
   /** Adds a line about what was not shown, now and then. */

@@ -141,6 +141,7 @@ async function trace(dirs: readonly string[], options: TraceOptions, surrounding
     keys?.end();
     await group.close();
   }
+  if (live) written.written = live.events;
   return endingOf(stopping.why, written, group.counters.overflows, screen);
 }
 

@@ -120,6 +120,8 @@ export class ProcessRecord implements ProcessInfo {
   /** The last object that it was heard to execute, while nothing else was heard of it; and the program that it is of. */
   #executing: Buffer | undefined;
   #program: Buffer | undefined;
+  /** Whether its executable was read, so that none that is heard is any news after its end. */
+  readonly #isRead: boolean;
 
   constructor(pid: number, facts: ProcessFacts, gone: boolean) {
     this.pid = pid;
@@ -129,6 +131,7 @@ export class ProcessRecord implements ProcessInfo {
     this.ppid = facts.ppid ?? null;
     this.startedMs = facts.startedMs ?? null;
     this.#rawExe = facts.rawExe ?? null;
+    this.#isRead = this.#rawExe !== null;
     this.exeForeign = facts.exeForeign ?? false;
     this.args = facts.args ?? null;
     this.argsCut = facts.argsCut ?? false;
@@ -190,7 +193,7 @@ export class ProcessRecord implements ProcessInfo {
     this.#executing = path;
     if (isInterpreter) return;
     this.#program = path;
-    if (this.gone && this.#rawExe === null) this.#take(path);
+    if (this.gone && !this.#isRead) this.#take(path);
   }
 
   #take(program: Buffer): void {
