@@ -3,7 +3,7 @@
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { Busiest } from './busiest.ts';
 import { Calm } from './calm.ts';
-import { commOf } from './process-text.ts';
+import { nameOf } from './process-text.ts';
 import type { Screen, StatusLine } from './screen.ts';
 import { columnsOf, shortened, shown } from './text.ts';
 import { RATES } from './trace-line.ts';
@@ -62,14 +62,14 @@ export class Live {
     for (const { name, bits } of RATES) if ((event.maskLow & bits) !== 0) this.#kinds.add(name, null);
     const { process, place } = event;
     if (process) {
-      const comm = commOf(process);
-      let processes = this.#byName.get(comm);
+      const name = nameOf(process);
+      let processes = this.#byName.get(name);
       if (!processes) {
         processes = { pids: new Set(), lately: 0 };
-        this.#byName.set(comm, processes);
+        this.#byName.set(name, processes);
       }
       processes.pids.add(process.pid);
-      this.#processes.add(comm, { pid: process.pid, processes });
+      this.#processes.add(name, { pid: process.pid, processes });
     }
     const directory = event.isWhole ? undefined : place?.text;
     if (directory) this.#directories.add(directory, null);
@@ -109,7 +109,7 @@ export class Live {
     for (let row = 0; row < names; row++) {
       const process = processes[row];
       const directory = directories[row];
-      const who = process ? cell(nameOf(process), process.perSecond, left) : ' '.repeat(left);
+      const who = process ? cell(titleOf(process), process.perSecond, left) : ' '.repeat(left);
       const where = directory ? cell(shown(directory.name), directory.perSecond, right) : '';
       lines.push({ text: `${who}  ${where}`, style: 'plain' });
     }
@@ -128,7 +128,7 @@ export class Live {
   }
 }
 
-function nameOf({ name, detail: { pid, processes } }: { name: string; detail: Named }): string {
+function titleOf({ name, detail: { pid, processes } }: { name: string; detail: Named }): string {
   const many = Math.max(processes.lately, processes.pids.size);
   return many <= 1 ? `${name}(${pid})` : `${name} ×${many}`;
 }

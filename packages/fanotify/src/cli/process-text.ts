@@ -35,18 +35,19 @@ export function processText(options: ProcessTextOptions): (process: ProcessInfo)
   return (process) => {
     const known = texts.get(process);
     if (known) return known;
-    const head = `${commOf(process)}(${process.pid})${options.user ? userOf(process) : ''}`;
+    const head = `${nameOf(process)}(${process.pid})${options.user ? userOf(process) : ''}`;
     const text = { head, tail: tailOf(process, options) };
     // One that ended unread may still be named by what comes.
-    if (process.comm !== null) texts.set(process, text);
+    if (process.rawComm !== null) texts.set(process, text);
     return text;
   };
 }
 
-/** The name of a process for people. */
-export function commOf({ comm, rawComm }: ProcessInfo): string {
+/** The name of a process for people: of one that ended unread, that of its program. */
+export function nameOf({ comm, rawComm, rawExe }: ProcessInfo): string {
   if (comm !== null) return shown(comm);
-  return rawComm ? shownBytes(rawComm) : 'unknown';
+  if (rawComm) return shownBytes(rawComm);
+  return rawExe ? shownBytes(rawExe.subarray(rawExe.lastIndexOf(0x2f) + 1)) : 'unknown';
 }
 
 function userOf({ uid, gid }: ProcessInfo): string {
@@ -61,7 +62,7 @@ function exeOf({ exe, rawExe }: ProcessInfo): string {
 
 function tailOf(process: ProcessInfo, { exe, parents, origin }: ProcessTextOptions): string {
   const ancestors = process.ancestors.map(
-    (parent) => `(pid=${parent.pid} comm=${commOf(parent)}${exe ? exeOf(parent) : ''})`,
+    (parent) => `(pid=${parent.pid} comm=${nameOf(parent)}${exe ? exeOf(parent) : ''})`,
   );
   const { container, unit } = process;
   return [

@@ -8,9 +8,10 @@ import {
   GroupClosedError,
   NotPermittedError,
   type ProcessDepth,
+  type ProcessInfo,
   UnsupportedError,
 } from '../index.ts';
-import { SystemMarks } from '../scope/system.ts';
+import { hearExecutions, SystemMarks } from '../scope/system.ts';
 import { seconds, WHO_DEPTHS, wholeNumber } from './arguments.ts';
 import { Draining } from './draining.ts';
 import { endingOf, outputFailure, type Written } from './ending.ts';
@@ -178,6 +179,7 @@ async function mark(
     for (const dir of options.currentMount ? ['.'] : dirs) {
       await withHalves(events, (halves) => group.mark(dir, { scope, events: halves, onlyDirectory: true }));
     }
+    await hearExecutions(group);
     screen.say(
       options.currentMount
         ? `tracing the file system of the current directory${ends}`
@@ -254,12 +256,12 @@ async function print(
 ): Promise<void> {
   const format = options.json ? jsonLine : lineFormat(options);
   const ignored = new Set(options.ignorePid);
-  const command = options.command && Buffer.from(options.command).subarray(0, 15).toString();
+  const isNamed = options.command === undefined ? undefined : isCalled(options.command);
   const isWanted = (event: KernelEvent) =>
     event.kind === 'overflow' ||
     ((event.maskLow & bits) !== 0 &&
       !ignored.has(event.pid) &&
-      (command === undefined || event.process?.comm === command));
+      (isNamed === undefined || (event.process !== null && isNamed(event.process))));
   const most = options.count ?? Number.POSITIVE_INFINITY;
   for await (const batch of group.batches()) {
     const lines: string[] = [];
@@ -280,6 +282,12 @@ async function print(
     if (written.written >= most) return;
     draining.afterBatch();
   }
+}
+
+/** Comm has 15 bytes at most. Of a process that ended unread only its program is known. */
+function isCalled(name: string): (process: ProcessInfo) => boolean {
+  const comm = Buffer.from(name).subarray(0, 15);
+  return ({ rawComm, exe }) => (rawComm ? rawComm.equals(comm) : exe?.endsWith(`/${name}`) === true);
 }
 
 function lineFormat(options: TraceOptions): (event: TracedEvent, room?: number) => string {

@@ -11,6 +11,7 @@ import {
 } from '../index.ts';
 import type { Kernel } from '../kernel/index.ts';
 import { markSubtrees, type Subtree, type Subtrees } from '../scope/subtree.ts';
+import { hearExecutions } from '../scope/system.ts';
 import { seconds, WHO_DEPTHS, wholeNumber } from './arguments.ts';
 import { endingOf, outputFailure, type Written } from './ending.ts';
 import { parseEvents } from './events.ts';
@@ -104,6 +105,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
   const unseen = new Unseen(screen.say.bind(screen));
   try {
     const subtrees = await mark(group, paths, options, screen);
+    if (options.who) await hearExecutions(group);
     announce(subtrees, options, screen);
     unseen.tell(subtrees);
     await Promise.race([print(group, subtrees, options, format, screen, count, unseen), stopping.overdue]);
@@ -193,7 +195,6 @@ async function mark(
     progress: (directories: number) => screen.progress(`marking… ${directories.toLocaleString('en-US')} directories`),
     recursive: options.recursive === true,
     exclude: options.exclude ?? [],
-    hearsExecutions: options.who !== undefined,
     rootEvents: options.events ? [] : (['deleteSelf', 'moveSelf'] as const),
   };
   const events = eventsOf(options);

@@ -34,8 +34,8 @@ export interface ProcessInfo {
   /** As in the event. */
   readonly pid: number;
   /**
-   * Whether it had ended before all of this could be read. What is here was seen of it earlier, or told by the program that it was
-   * heard to execute; nothing is guessed from whoever has its number now.
+   * Whether it had ended before all of this could be read. What is here was seen of it earlier, or is the program that it was heard
+   * to execute (`exe` alone); nothing is guessed from whoever has its number now.
    */
   readonly gone: boolean;
   /** Its name, of at most 15 bytes: proc_pid_comm(5). Null when it is no UTF-8 (see `rawComm`) or nothing of it was seen. */
@@ -45,7 +45,10 @@ export interface ProcessInfo {
   readonly ppid: number | null;
   /** When it started, in milliseconds since boot, as exact as /proc tells (10 ms): with the pid, what tells processes apart. */
   readonly startedMs: number | null;
-  /** The path of its executable; null for kernel threads, and when it is no UTF-8 (see `rawExe`). */
+  /**
+   * The path of its executable, or of the script that it was heard to execute before it ended unread; null for kernel threads, and
+   * when it is no UTF-8 (see `rawExe`).
+   */
   readonly exe: string | null;
   readonly rawExe: Buffer | null;
   /** Whether `exe` is a path in another mount namespace, of a file that has none in ours. */
@@ -94,8 +97,6 @@ export interface ProcessJson {
 /** What is known of a process besides its number. */
 export type ProcessFacts = Partial<Omit<ProcessInfo, 'pid' | 'comm' | 'exe' | 'gone' | 'toJSON'>>;
 
-/** The longest name that the kernel keeps (TASK_COMM_LEN, with its NUL). */
-const COMM_BYTES = 15;
 /** The dynamic linker, which the kernel executes as a program's interpreter. */
 const LINKER = /^ld(64|-linux.*|-musl.*|-[0-9.]+)?\.so/;
 
@@ -114,8 +115,8 @@ export class ProcessRecord implements ProcessInfo {
   readonly container: Container | null;
   readonly unit: string | null;
   readonly ancestors: readonly ProcessInfo[];
-  #rawComm: Buffer | null;
-  #comm: string | null;
+  readonly comm: string | null;
+  readonly rawComm: Buffer | null;
   #rawExe: Buffer | null;
   /** The last object that it was heard to execute, while nothing else was heard of it; and the program that it is of. */
   #executing: Buffer | undefined;
@@ -126,8 +127,8 @@ export class ProcessRecord implements ProcessInfo {
   constructor(pid: number, facts: ProcessFacts, gone: boolean) {
     this.pid = pid;
     this.gone = gone;
-    this.#rawComm = facts.rawComm ?? null;
-    this.#comm = this.#rawComm && textOf(this.#rawComm);
+    this.rawComm = facts.rawComm ?? null;
+    this.comm = this.rawComm && textOf(this.rawComm);
     this.ppid = facts.ppid ?? null;
     this.startedMs = facts.startedMs ?? null;
     this.#rawExe = facts.rawExe ?? null;
@@ -141,14 +142,6 @@ export class ProcessRecord implements ProcessInfo {
     this.container = facts.container ?? null;
     this.unit = facts.unit ?? null;
     this.ancestors = facts.ancestors ?? [];
-  }
-
-  get comm(): string | null {
-    return this.#comm;
-  }
-
-  get rawComm(): Buffer | null {
-    return this.#rawComm;
   }
 
   get exe(): string | null {
@@ -166,7 +159,7 @@ export class ProcessRecord implements ProcessInfo {
     const { ppid, startedMs, uid, gid, cgroup, container, unit, ancestors } = this;
     const facts = { ppid, startedMs, uid, gid, cgroup, container, unit, ancestors };
     const record = new ProcessRecord(this.pid, facts, true);
-    record.#take(this.#program);
+    record.#rawExe = this.#program;
     return record;
   }
 
@@ -182,24 +175,18 @@ export class ProcessRecord implements ProcessInfo {
 
   /**
    * An event of it. Of a script, its interpreter and the linker, which the kernel opens one after the other to execute them, the
-   * first is what the process is called.
+   * first is the program. (Its comm may be another: that of the link by which it was called.)
    */
   heard(path: Buffer, executes: boolean): void {
     if (!executes) {
       if (this.#executing?.equals(path) === false) this.#executing = undefined;
       return;
     }
-    const isInterpreter = this.#executing !== undefined || LINKER.test(nameIn(path).toString('latin1'));
+    const isInterpreter = this.#executing !== undefined || isLinker(path);
     this.#executing = path;
     if (isInterpreter) return;
     this.#program = path;
-    if (this.gone && !this.#isRead) this.#take(path);
-  }
-
-  #take(program: Buffer): void {
-    this.#rawExe = program;
-    this.#rawComm = Buffer.from(nameIn(program).subarray(0, COMM_BYTES));
-    this.#comm = textOf(this.#rawComm);
+    if (this.gone && !this.#isRead) this.#rawExe = path;
   }
 
   toJSON(): ProcessJson {
@@ -225,8 +212,8 @@ export class ProcessRecord implements ProcessInfo {
   }
 }
 
-function nameIn(path: Buffer): Buffer {
-  return path.subarray(path.lastIndexOf(0x2f) + 1);
+function isLinker(path: Buffer): boolean {
+  return LINKER.test(path.toString('latin1', path.lastIndexOf(0x2f) + 1));
 }
 
 function asAncestor({ pid, comm, exe }: ProcessInfo): { pid: number; comm: string | null; exe?: string } {

@@ -29,8 +29,6 @@ export interface SubtreeOptions {
   readonly events: readonly FileEventName[];
   /** What to hear of the roots themselves besides. */
   readonly rootEvents?: readonly FileEventName[];
-  /** Hears executions on the file system too, untold: they name processes that end before they can be read. */
-  readonly hearsExecutions?: boolean;
   /** All that is below, or (false) only the root and its entries. Default true. */
   readonly recursive?: boolean;
   /**
@@ -143,9 +141,8 @@ export class Marking {
   }
 
   async #markFilesystem(path: KernelPath): Promise<void> {
-    const executions: readonly FileEventName[] = this.#options.hearsExecutions ? ['openExec'] : [];
     await this.#withRename((rename) =>
-      this.#group.mark(path, { scope: 'filesystem', events: [...this.#options.events, ...rename, ...executions] }),
+      this.#group.mark(path, { scope: 'filesystem', events: [...this.#options.events, ...rename] }),
     );
   }
 

@@ -116,3 +116,11 @@ export class SystemMarks {
     }
   }
 }
+
+/**
+ * Hears all executions, for the names of processes that end before they can be read. Whoever reads the group leaves these events
+ * out where nobody asked for them.
+ */
+export async function hearExecutions(group: Group<'handle'>): Promise<void> {
+  await new SystemMarks(group, ['openExec']).look();
+}

@@ -42,14 +42,16 @@ export class RunningCommand {
     program: string,
     args: readonly string[],
     stdout: 'pipe' | number,
-    { asNobody = false, encoding = 'utf8' }: Options,
+    { asNobody = false, encoding = 'utf8', cwd = '/' }: Options,
   ) {
     this.#child = spawn(program, args, {
-      stdio: ['ignore', stdout, 'pipe'],
+      stdio: ['pipe', stdout, 'pipe'],
       ...(asNobody && process.getuid?.() === 0 && { uid: NOBODY, gid: NOBODY }),
       env: { ...process.env, ...PLAIN_TERMINAL },
-      cwd: '/',
+      cwd,
     });
+    // One that ends without reading what was typed is no failure.
+    this.#child.stdin?.on('error', () => undefined);
     this.#child.stdout?.setEncoding(encoding).on('data', (text: string) => {
       this.stdout += text;
       this.#look();
@@ -103,6 +105,15 @@ export class RunningCommand {
     this.#child.stdout?.destroy();
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Writes to its standard input. */
+  type(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
@@ -125,6 +136,8 @@ interface Options {
   readonly stdout?: number;
   /** What its output is read as: latin1 for bytes. */
   readonly encoding?: 'utf8' | 'latin1';
+  /** Where it starts; '/' otherwise. */
+  readonly cwd?: string;
 }
 
 /** Starts `fanotify …`. */
@@ -138,6 +151,13 @@ export function fanotify(args: readonly string[], options: Options = {}): Runnin
 export async function watching(args: readonly string[], options: Options = {}): Promise<RunningCommand> {
   const command = fanotify(['watch', ...args], options);
   await command.until(({ stderr }) => /^watching .*\n/m.test(stderr));
+  return command;
+}
+
+/** Starts `fanotify trace …` and waits until it traces. */
+export async function tracing(args: readonly string[], options: Options = {}): Promise<RunningCommand> {
+  const command = fanotify(['trace', ...args], options);
+  await command.until(({ stderr }) => /^tracing .*\n/m.test(stderr));
   return command;
 }
 

@@ -240,14 +240,14 @@ describe('what a process that ends unread was heard to execute', () => {
 
   beforeEach(() => whileQueued(() => {}));
 
-  it('is its name, of at most 15 bytes', () => {
-    const record = hear(1001, ['/usr/bin/a-program-with-a-long-name', true]);
-    expect(record).toMatchObject({ comm: 'a-program-with-', exe: '/usr/bin/a-program-with-a-long-name', gone: true });
+  it('is its executable; its comm may be another, that of a link', () => {
+    const record = hear(1001, ['/usr/bin/dash', true]);
+    expect(record?.toJSON()).toEqual({ pid: 1001, comm: null, exe: '/usr/bin/dash', gone: true });
   });
 
   it('is the script, not its interpreter and the linker', () => {
-    expect(hear(1001, ['/srv/run', true], ['/usr/bin/bash', true], ['/lib64/ld-linux-x86-64.so.2', true])?.comm).toBe(
-      'run',
+    expect(hear(1001, ['/srv/run', true], ['/usr/bin/bash', true], ['/lib64/ld-linux-x86-64.so.2', true])?.exe).toBe(
+      '/srv/run',
     );
   });
 
@@ -261,7 +261,7 @@ describe('what a process that ends unread was heard to execute', () => {
       ['/usr/bin/node', false],
       ['/lib/ld-musl-x86_64.so.1', true],
     );
-    expect(record?.comm).toBe('node');
+    expect(record?.exe).toBe('/usr/bin/node');
   });
 
   it('is not told of one that could be read', () => {
@@ -275,7 +275,7 @@ describe('what a process that ends unread was heard to execute', () => {
     whileQueued(() => {});
     hear(1001, ['/usr/bin/rm', true]);
     whileQueued(() => proc.end(1001));
-    expect(told(1001)).toBe('rm gone');
+    expect(processes.of(1001)).toMatchObject({ comm: null, exe: '/usr/bin/rm', gone: true, ppid: 1 });
   });
 
   it('is forgotten when the execution failed', () => {
