@@ -385,6 +385,36 @@ describe('event names', () => {
   );
 });
 
+describe.skipIf(!canMount)('fanotify watch --who', () => {
+  it('says who did it, also of processes that end at once', async () => {
+    const command = await watching(['-r', '--who', 'name', '-e', 'create,delete', root]);
+    for (let i = 0; i < 5; i++) spawnSync('sh', ['-c', `touch ${root}/f${i}; rm ${root}/f${i}; :`]);
+    write('last');
+    await command.until(({ stdout }) => stdout.includes('last'));
+    const own = command.stdout.split('\n').filter((line) => /\/f\d$/.test(line));
+    expect(own.length).toBeGreaterThanOrEqual(5);
+    for (const line of own) expect(line).toMatch(/ (touch|rm)\(\d+\) +(create|delete)/);
+    expect(command.stdout).toMatch(new RegExp(` \\S+\\(${process.pid}\\) +create +${root}/last`));
+  });
+
+  it('tells no executions that nobody asked for', async () => {
+    const command = await watching(['-r', '--who', 'command', '--json', root]);
+    writeFileSync(join(root, 'program'), '#!/bin/sh\n', { mode: 0o755 });
+    spawnSync(join(root, 'program'));
+    write('last');
+    await command.until(({ stdout }) => stdout.includes('last'));
+    expect(command.stdout).not.toContain('openExec');
+    expect(command.events.at(-1)).toMatchObject({ process: { pid: process.pid, exe: process.execPath, uid: 0 } });
+  });
+
+  it('says what is missing without root, and beside --format', async () => {
+    const asNobody = await fanotify(['watch', '--who', 'name', root], { asNobody: true }).ended;
+    expect(asNobody).toMatchObject({ code: 1, stderr: expect.stringMatching(/--who takes root, .*or leave it out/) });
+    const formatted = await fanotify(['watch', '--who', 'name', '--format', '%f', root]).ended;
+    expect(formatted).toMatchObject({ code: 1, stderr: expect.stringMatching(/take --json, where it is 'process'/) });
+  });
+});
+
 describe('help', () => {
   it('has examples, and tells of the command', async () => {
     expect((await fanotify(['--help']).ended).stdout).toMatch(/Examples:\n {2}fanotify watch \./);
