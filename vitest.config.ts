@@ -24,7 +24,7 @@ export default defineConfig({
         extends: true as const,
         test: {
           name: `as Linux ${version}`,
-          include: ['packages/fanotify/test/group/{marks,events,descriptors,path-as-of-event}.test.ts'],
+          include: ['packages/fanotify/test/group/{marks,events,descriptors,path-as-of-event,who}.test.ts'],
           setupFiles: ['packages/fanotify/test/support/older-kernel.ts'],
           env: { FANOTIFY_AS_LINUX: version, FANOTIFY_PATH_RUNS: '60' },
         },

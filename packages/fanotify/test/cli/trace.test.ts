@@ -123,7 +123,7 @@ describe.skipIf(!canMount)('fanotify trace', () => {
     const byName = await here(['-C', 'a-command-with-a-long-name', '-f', 'W']);
     const ignoring = await here(['-p', String(process.pid), '-f', '+']);
     spawnSync('cp', ['/bin/sh', 'a-command-with-a-long-name'], { cwd: root });
-    const { pid } = spawnSync('./a-command-with-a-long-name', ['-c', 'echo x > mine'], { cwd: root });
+    const { pid } = spawnSync(join(root, 'a-command-with-a-long-name'), ['-c', 'echo x > mine'], { cwd: root });
     writeFileSync(join(root, 'of-the-test'), '');
     sh('echo x > other');
     const named = await linesAtEnd(byName);
