@@ -10,8 +10,8 @@ import { RATES } from './trace-line.ts';
 
 const TICK_MS = 500;
 const LEFT_OUT_MS = 1000;
-/** Lines of the status besides names: rates above. */
-const FEWEST_ROWS = 12;
+/** A terminal with fewer has no room for names. */
+const FEWEST_ROWS = 13;
 const MOST_NAMES = 6;
 const RATE_COLUMNS = 8;
 
@@ -29,6 +29,7 @@ interface Processes {
 /** Counts events, chooses those that are shown, and tells the status. */
 export class Live {
   readonly #overflows: () => number;
+  readonly #all = new Busiest<null>();
   readonly #kinds = new Busiest<null>();
   readonly #processes = new Busiest<Named>();
   readonly #directories = new Busiest<null>();
@@ -58,6 +59,7 @@ export class Live {
   /** Counts an event; whether it is to be shown. */
   counts(event: KernelEvent): boolean {
     this.#events++;
+    this.#all.add('', null);
     if (event.kind === 'overflow' || event.kind === 'filesystemError') return true;
     for (const { name, bits } of RATES) if ((event.maskLow & bits) !== 0) this.#kinds.add(name, null);
     const { process, place } = event;
@@ -82,14 +84,14 @@ export class Live {
     if (now - this.#leftOutMs < LEFT_OUT_MS) return;
     this.#leftOutMs = now;
     const leftOut = this.#calm.takeLeftOut();
-    if (leftOut > 0) lines.push(`  … and ${leftOut.toLocaleString('en-US')} more (--all prints them all)`);
+    if (leftOut > 0) lines.push(`  … and ${whole(leftOut)} more (--all prints them all)`);
   }
 
   #tick(): void {
     const now = performance.now();
     const elapsedMs = now - this.#tickMs;
     this.#tickMs = now;
-    for (const counts of [this.#kinds, this.#processes, this.#directories]) counts.tick(elapsedMs);
+    for (const counts of [this.#all, this.#kinds, this.#processes, this.#directories]) counts.tick(elapsedMs);
     for (const [name, processes] of this.#byName) {
       processes.lately = Math.max(processes.pids.size, Math.floor(processes.lately * 0.8));
       processes.pids.clear();
@@ -99,10 +101,11 @@ export class Live {
 
   #status(columns: number, rows: number): StatusLine[] {
     const names = Math.min(MOST_NAMES, rows - FEWEST_ROWS);
-    const lines: StatusLine[] = [{ text: this.#rates().padEnd(columns - 1), style: 'inverse' }];
+    const lines: StatusLine[] = [{ text: this.#total().padEnd(columns - 1), style: 'inverse' }];
     if (names < 1) return lines;
     const left = Math.min(40, Math.floor(columns / 2.6));
     const right = columns - 1 - left - 2;
+    lines.push({ text: `per second: ${this.#rates()}`, style: 'plain' });
     lines.push({ text: `${pad('busiest processes', left)}  ${pad('busiest directories', right)}`, style: 'bold' });
     const processes = this.#processes.top(names);
     const directories = this.#directories.top(names);
@@ -116,15 +119,16 @@ export class Live {
     return lines;
   }
 
-  #rates(): string {
-    const rates = new Map(this.#kinds.top(RATES.length).map(({ name, perSecond }) => [name, perSecond]));
-    const kinds = RATES.filter(({ name }) => (rates.get(name) ?? 0) >= 0.5).map(
-      ({ name }) => `${name} ${whole(rates.get(name) ?? 0)}`,
-    );
+  #total(): string {
     const overflows = this.#overflows();
     const lost = overflows === 0 ? 'none lost' : `LOST ${overflows} ${overflows === 1 ? 'time' : 'times'}`;
-    const total = `${this.#events.toLocaleString('en-US')} events`;
-    return ` ${total} · ${lost} · q ends · per second: ${kinds.length > 0 ? kinds.join(' · ') : 'quiet'} `;
+    const perSecond = this.#all.top(1)[0]?.perSecond ?? 0;
+    return ` ${whole(this.#events)} events · ${whole(perSecond)}/s · ${lost} · q ends`;
+  }
+
+  #rates(): string {
+    const rates = new Map(this.#kinds.top(RATES.length).map(({ name, perSecond }) => [name, perSecond]));
+    return RATES.map(({ name }) => `${name} ${whole(rates.get(name) ?? 0)}`).join('   ');
   }
 }
 
