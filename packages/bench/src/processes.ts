@@ -1,0 +1,54 @@
+// What /proc tells of a contestant while it runs.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** Whether a process has a mark: of fanotify, or a watch of inotify. proc_pid_fdinfo(5). */
+export function hasMark(pid: number): boolean {
+  return entriesOf(`/proc/${pid}/fd`).some((fd) => {
+    if (!linkOf(`/proc/${pid}/fd/${fd}`).includes('notify')) return false;
+    return /^(fanotify (ino|mnt_id|sdev):|inotify wd:)/m.test(textOf(`/proc/${pid}/fdinfo/${fd}`));
+  });
+}
+
+/** CPU of all of a process's threads that run now, in nanoseconds. It may be behind by a moment. */
+export function cpuNs(pid: number): number {
+  return entriesOf(`/proc/${pid}/task`)
+    .map((thread) => Number(textOf(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]))
+    .reduce((sum, ns) => sum + ns, 0);
+}
+
+/** Resident memory now, in KiB. */
+export function residentKib(pid: number): number {
+  return Number(/^VmRSS:\s*(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0);
+}
+
+/** How many descriptors are open. */
+export function descriptorCount(pid: number): number {
+  return entriesOf(`/proc/${pid}/fd`).length;
+}
+
+// Threads, descriptors and the process itself may be gone at any moment.
+
+function entriesOf(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}

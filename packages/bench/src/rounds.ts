@@ -1,0 +1,59 @@
+// Rounds: in each one every contestant is measured once, in turning order, so that a slow minute of the machine hits all of them.
+
+import type { Contestant, Skipped } from './contestant.ts';
+import { BenchError } from './error.ts';
+import type { Room } from './room.ts';
+import type { Sample, Scenario } from './scenario.ts';
+
+export interface Measured {
+  readonly scenario: Scenario;
+  readonly rounds: number;
+  readonly about: string;
+  readonly contestants: readonly { readonly name: string; readonly samples: readonly Sample[] }[];
+  /** Not found, with what would bring them. */
+  readonly skipped: readonly Skipped[];
+  /** Found, and not measured to the end. */
+  readonly failed: readonly Skipped[];
+}
+
+/** Measures a scenario. `say` is told of each measurement. */
+export async function measureRounds(
+  scenario: Scenario,
+  room: Room,
+  rounds: number,
+  say: (text: string) => void,
+): Promise<Measured> {
+  const asked = scenario.contestants(room);
+  const skipped = asked.filter((one): one is Skipped => 'because' in one);
+  for (const { name, because } of skipped) say(`${scenario.name}: ${name} is skipped: ${because}`);
+  const running = asked.filter((one): one is Contestant => 'command' in one);
+  const samples = new Map<Contestant, Sample[]>(running.map((contestant) => [contestant, []]));
+  const failed: Skipped[] = [];
+  room.empty();
+  scenario.prepare?.(room);
+  for (let round = 0; round < rounds; round++) {
+    const first = round % running.length;
+    for (const contestant of [...running.slice(first), ...running.slice(0, first)]) {
+      const own = samples.get(contestant);
+      if (!own) continue;
+      try {
+        own.push(await scenario.measure(contestant, room));
+        say(`${scenario.name}, round ${round + 1} of ${rounds}: ${contestant.name}: ${headline(scenario, own.at(-1))}`);
+      } catch (error) {
+        if (!(error instanceof BenchError)) throw error;
+        samples.delete(contestant);
+        failed.push({ name: contestant.name, because: error.message });
+        say(`${scenario.name}: ${contestant.name} failed: ${error.message}`);
+      }
+    }
+  }
+  const contestants = [...samples].map(([{ name }, own]) => ({ name, samples: own }));
+  return { scenario, rounds, about: scenario.about(room.scale), contestants, skipped, failed };
+}
+
+function headline({ metrics }: Scenario, sample: Sample | undefined): string {
+  return metrics
+    .filter(({ key }) => sample?.figures[key] !== undefined)
+    .map(({ key, label, unit, digits }) => `${label} ${sample?.figures[key]?.toFixed(digits)} ${unit}`.trim())
+    .join(', ');
+}

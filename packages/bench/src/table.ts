@@ -1,0 +1,70 @@
+// The report for people: Markdown, as it stands in docs/PERFORMANCE.md.
+
+import type { Measured } from './rounds.ts';
+import type { Metric, Sample } from './scenario.ts';
+import type { Spread } from './statistics.ts';
+import { type Ratio, type Summary, summarize, type Verdict } from './summary.ts';
+
+/** The section of a scenario. */
+export function sectionOf(measured: Measured): string {
+  const { scenario, about, rounds, contestants, skipped, failed } = measured;
+  const summary = summarize(measured);
+  const medians = rounds === 1 ? 'One round.' : `Medians of ${rounds} rounds (least to most).`;
+  const others = [
+    ...contestants.flatMap(({ name, samples }) => remarksOf(name, samples)),
+    ...skipped.map(({ name, because }) => `Skipped: ${name}: ${because}.`),
+    ...failed.map(({ name, because }) => `Failed: ${name}: ${because}.`),
+  ];
+  return [
+    `## ${scenario.title}`,
+    `\`npm run bench -- --only ${scenario.name}\`: ${about}`,
+    `${medians}`,
+    tableOf(measured, summary),
+    ...(summary.verdicts.length > 0 ? [summary.verdicts.map(verdictText).join('\n')] : []),
+    ...(others.length > 0 ? [others.map((line) => `- ${line}`).join('\n')] : []),
+  ].join('\n\n');
+}
+
+/** A remark, once, with how often it was made. */
+function remarksOf(name: string, samples: readonly Sample[]): string[] {
+  const remarks = samples.map(({ remark }) => remark).filter((remark) => remark !== undefined);
+  const last = remarks.at(-1);
+  return last === undefined ? [] : [`${name}: ${last} (in ${remarks.length} of ${samples.length} rounds).`];
+}
+
+function tableOf({ scenario }: Measured, { rows, comparisons }: Summary): string {
+  const metrics = scenario.metrics.filter(({ key }) => rows.some(({ figures }) => figures[key]));
+  const head = ['', ...metrics.map(({ label }) => label), ...comparisons.map(({ label }) => label)];
+  const body = rows.map(({ name, figures, ratios }) => [
+    name,
+    ...metrics.map((metric) => figureText(metric, figures[metric.key])),
+    ...comparisons.map(({ label, against }) => (name === against ? '1' : ratioText(ratios[label]))),
+  ]);
+  const cells = [head, head.map(() => '---'), ...body];
+  return cells.map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
+function figureText({ digits, unit }: Metric, spread: Spread | undefined): string {
+  if (!spread) return '–';
+  const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => grouped(value, digits));
+  return `${median}${unit === '' ? '' : ` ${unit}`}${min === max ? '' : ` (${min} to ${max})`}`;
+}
+
+function ratioText(ratio: Ratio | undefined): string {
+  if (!ratio) return '–';
+  const [median, min, max] = [ratio.median, ratio.min, ratio.max].map((value) => value.toFixed(2));
+  const range = min === max ? '' : ` (${min} to ${max})`;
+  return `${median}${range}${ratio.isResult ? '' : ', no result'}`;
+}
+
+function verdictText({ target, metric, spread, metRounds, rounds }: Verdict): string {
+  const { contestant, against, atMost } = target;
+  const what = against === undefined ? metric.label : `${metric.label} against ${against}`;
+  const digits = against === undefined ? metric.digits : 2;
+  const is = `${spread.median.toFixed(digits)}, within it in ${metRounds} of ${rounds} rounds`;
+  return `- Target: ${contestant}: ${what} at most ${atMost}: ${is}.`;
+}
+
+function grouped(value: number, digits: number): string {
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}

@@ -1,0 +1,55 @@
+// What contestants told: the lines that tracers printed, and the sums that the readers of the bench's own print at their end.
+
+import { readFileSync } from 'node:fs';
+import { BenchError } from './error.ts';
+
+/** What the lines of a tracer say of the files f0, f1, … of a load. */
+export interface Lines {
+  readonly lines: number;
+  /** Lines that tell of an open, alone or with more. */
+  readonly opens: number;
+  /** Files that at least one line is about. */
+  readonly distinct: number;
+  /** Lines that say that events were lost. */
+  readonly lost: number;
+}
+
+// "comm(pid): RCO path", "directory OPEN,CLOSE name" and "time pid open,close path": a type alone, in a list, or a letter.
+const TELLS_OPEN = /(?:: [RCW+D<>]*O[RCWO+D<>]* )|(?:\b(?:OPEN|open)\b)/;
+const NAME = /[/ ]f(\d+)$/;
+
+/** Counts the lines in a file. */
+export function countLines(file: string): Lines {
+  const files = new Set<number>();
+  let [lines, opens, lost] = [0, 0, 0];
+  for (const line of readFileSync(file, 'latin1').split('\n')) {
+    const name = NAME.exec(line);
+    if (!name) {
+      if (/\b(lost|overflow|Q_OVERFLOW)\b/.test(line)) lost++;
+      continue;
+    }
+    lines++;
+    files.add(Number(name[1]));
+    if (TELLS_OPEN.test(line)) opens++;
+  }
+  return { lines, opens, distinct: files.size, lost };
+}
+
+/** What a reader of the bench's own says on its last line. */
+export interface Sums {
+  readonly events: number;
+  readonly reads: number;
+  readonly overflows: number;
+  readonly largestBatch?: number;
+  readonly distinct?: number;
+}
+
+/**
+ * @throws BenchError when there was an event without a path or a pid: it did less than it was measured for.
+ */
+export function readSums(file: string): Sums {
+  const text = readFileSync(file, 'utf8').trim().split('\n').at(-1) ?? '';
+  const sums = JSON.parse(text) as Sums & { readonly unknownPaths?: number };
+  if (sums.unknownPaths) throw new BenchError(`${sums.unknownPaths} events came without a path or pid`);
+  return sums;
+}
