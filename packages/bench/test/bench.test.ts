@@ -1,0 +1,67 @@
+// Whether the bench runs at all: some scenarios once, with loads so small that the figures mean nothing.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const PACKAGE = join(import.meta.dirname, '..');
+const WORKSPACE = join(PACKAGE, '../..');
+const hasCompiler = spawnSync('cc', ['--version']).status === 0;
+const canMount = process.getuid?.() === 0 && spawnSync('unshare', ['--mount', 'true']).status === 0;
+
+interface Report {
+  readonly machine: { readonly kernel: string };
+  readonly scenarios: readonly {
+    readonly name: string;
+    readonly contestants: readonly { readonly name: string; readonly samples: readonly unknown[] }[];
+    readonly skipped: readonly { readonly because: string }[];
+    readonly failed: readonly unknown[];
+  }[];
+}
+
+describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
+  let built: string;
+
+  // Somewhere else, since the checkout may belong to another user.
+  beforeAll(() => {
+    built = mkdtempSync(join(tmpdir(), 'bench-test-'));
+    symlinkSync(join(WORKSPACE, 'node_modules'), join(built, 'node_modules'));
+    symlinkSync(join(PACKAGE, 'c'), join(built, 'c'));
+    symlinkSync(join(PACKAGE, 'package.json'), join(built, 'package.json'));
+    const tsc = join(WORKSPACE, 'node_modules/typescript/bin/tsc');
+    const places = ['--outDir', join(built, 'dist'), '--tsBuildInfoFile', join(built, 'tsbuildinfo')];
+    const { status, stdout } = spawnSync(process.execPath, [tsc, '--project', PACKAGE, ...places], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
+  });
+
+  afterAll(() => rmSync(built, { recursive: true, force: true }));
+
+  it('prints a table and JSON of what it measured, and leaves nothing behind', { timeout: 60_000 }, () => {
+    const temporary = mkdtempSync(join(built, 'temporary-'));
+    const json = join(built, 'report.json');
+    const only = ['event-cost', 'lines', 'start'];
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [join(built, 'dist/main.js'), '--rounds', '1', '--scale', '0.005', '--only', only.join(), '--json', json],
+      { encoding: 'utf8', env: { ...process.env, TMPDIR: temporary } },
+    );
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    const report = JSON.parse(readFileSync(json, 'utf8')) as Report;
+    expect(report.machine.kernel).toMatch(/^\d+\.\d+/);
+    expect(report.scenarios.map(({ name }) => name)).toEqual(only);
+    for (const { name, contestants, skipped, failed } of report.scenarios) {
+      expect(stdout).toContain(`npm run bench -- --only ${name}`);
+      expect(failed).toEqual([]);
+      expect(contestants.map((contestant) => contestant.name)).toContainEqual(
+        expect.stringMatching(/^(Group|fanotify watch)/),
+      );
+      for (const { samples } of contestants) expect(samples).toHaveLength(1);
+      for (const { because } of skipped) expect(because).not.toBe('');
+    }
+    expect(spawnSync('ls', ['-A', temporary], { encoding: 'utf8' }).stdout).toBe('');
+  });
+});
