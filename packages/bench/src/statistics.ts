@@ -19,7 +19,10 @@ export function ratiosOf(values: readonly number[], baseline: readonly number[])
   return values.map((value, round) => value / (baseline[round] ?? Number.NaN));
 }
 
-/** Whether a ratio tells the two apart: a difference below the spread is no result. */
+/**
+ * Whether a ratio tells the two apart: a difference below the spread is no result. Both as factors, so that a half and twice are
+ * equally far from one, and it is all the same which of the two is the baseline.
+ */
 export function tellsApart({ median, min, max }: Spread): boolean {
-  return Math.abs(median - 1) >= max - min && median !== 1;
+  return median !== 1 && Math.abs(Math.log(median)) >= Math.log(max / min);
 }

@@ -5,6 +5,8 @@ import type { Metric, Sample } from './scenario.ts';
 import type { Spread } from './statistics.ts';
 import { type Ratio, type Summary, summarize, type Verdict } from './summary.ts';
 
+const WIDTH = 128;
+
 /** The section of a scenario. */
 export function sectionOf(measured: Measured): string {
   const { scenario, about, rounds, contestants, skipped, failed } = measured;
@@ -17,8 +19,7 @@ export function sectionOf(measured: Measured): string {
   ];
   return [
     `## ${scenario.title}`,
-    `\`npm run bench -- --only ${scenario.name}\`: ${about}`,
-    `${medians}`,
+    wrapped(`\`npm run bench -- --only ${scenario.name}\`: ${about} ${medians}`),
     tableOf(measured, summary),
     ...(summary.verdicts.length > 0 ? [summary.verdicts.map(verdictText).join('\n')] : []),
     ...(others.length > 0 ? [others.map((line) => `- ${line}`).join('\n')] : []),
@@ -63,6 +64,17 @@ function verdictText({ target, metric, spread, metRounds, rounds }: Verdict): st
   const digits = against === undefined ? metric.digits : 2;
   const is = `${spread.median.toFixed(digits)}, within it in ${metRounds} of ${rounds} rounds`;
   return `- Target: ${contestant}: ${what} at most ${atMost}: ${is}.`;
+}
+
+/** Lines of at most WIDTH characters, as the documents of the workspace have them. */
+function wrapped(text: string): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1) ?? '';
+    if (last.length + 1 + word.length > WIDTH) lines.push(word);
+    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
+  }
+  return lines.join('\n');
 }
 
 function grouped(value: number, digits: number): string {

@@ -14,6 +14,7 @@ it('compares round by round, so that a slow round is slow for both', () => {
 
 it('calls a difference below the spread no result', () => {
   expect(tellsApart({ median: 0.5, min: 0.4, max: 0.7 })).toBe(true);
+  expect(tellsApart({ median: 2, min: 1.5, max: 2.5 })).toBe(true);
   expect(tellsApart({ median: 0.9, min: 0.8, max: 1.1 })).toBe(false);
   expect(tellsApart({ median: 1, min: 1, max: 1 })).toBe(false);
 });

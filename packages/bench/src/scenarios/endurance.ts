@@ -19,9 +19,9 @@ export const endurance: Scenario = {
   title: 'Ten million events',
   isLong: true,
   about: (scale) =>
-    `${FILES} files are made, written, closed and removed, over and over, until ${MILLIONS * Math.round(EVENTS * scale)} events were delivered, or as ` +
-    `many lines printed (to a pipe that is read at once). Resident memory (VmRSS) is read every ${Math.round(EVENTS * scale)} events; descriptors ` +
-    'before the first and after the last. One run.',
+    `${FILES.toLocaleString('en-US')} files are made, written, closed and removed, over and over, until ${(MILLIONS * Math.round(EVENTS * scale)).toLocaleString('en-US')} events were delivered, or as ` +
+    `many lines printed (to a pipe that is read at once). Resident memory (VmRSS) is read every ${Math.round(EVENTS * scale).toLocaleString('en-US')} events; descriptors ` +
+    'before the first and after the last.',
   metrics: [
     { key: 'restMib', label: 'before', unit: 'MiB', digits: 1 },
     { key: 'firstMib', label: 'after the first tenth', unit: 'MiB', digits: 1 },

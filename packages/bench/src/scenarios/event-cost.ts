@@ -19,7 +19,7 @@ export const eventCost: Scenario = {
   name: 'event-cost',
   title: 'What an event costs',
   about: (scale) =>
-    `${Math.round(FILES * scale) * ROUNDS} files are made, written, closed and removed in a hundred directories as fast as one core can, while ` +
+    `${(Math.round(FILES * scale) * ROUNDS).toLocaleString('en-US')} files are made, written, closed and removed in a hundred directories as fast as one core can, while ` +
     'one reader hears create, modify, closeWrite, delete and rename of the file system, with `name` and `targetFid` and a queue ' +
     'without limit. CPU of the whole process, its start and end included, divided by the events that it was given. What waits in ' +
     'the queue is merged by the kernel, so whoever reads less often is given fewer events that say as much: hence CPU per file, too. ' +

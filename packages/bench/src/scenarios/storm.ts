@@ -20,8 +20,8 @@ export const storm: Scenario = {
   name: 'storm',
   title: 'The storm of opens',
   about: (scale) =>
-    `${Math.round(FILES * scale)} files in a hundred directories are opened and closed, ${ROUNDS} times over, as fast as one core can: ` +
-    `${Math.round(FILES * scale) * ROUNDS} opens. The queue is of the default length (fs.fanotify.max_queued_events). Told of loss: overflows ` +
+    `${Math.round(FILES * scale).toLocaleString('en-US')} files in a hundred directories are opened and closed, ${ROUNDS} times over, as fast as one core can: ` +
+    `${(Math.round(FILES * scale) * ROUNDS).toLocaleString('en-US')} opens. The queue is of the default length (fs.fanotify.max_queued_events). Told of loss: overflows ` +
     'that were read, or lines that say "lost"; fatrace and fsnotifywait say nothing of either. `files seen` are the distinct files with an event. ' +
     'The highest backlog is looked for every millisecond: unread events in the queue, after the kernel has merged what it can. ' +
     'Standard output goes to a file on another tmpfs.',
