@@ -116,6 +116,21 @@ export function recordName({ buffer, view }: EventBytes, at: number): Buffer {
   return buffer.subarray(start, end);
 }
 
+/** Whether {@link recordName} is not empty. */
+export function hasRecordName({ view }: EventBytes, at: number): boolean {
+  return isNamed(view.getUint8(at + RECORD.infoType)) && view.getUint8(handleEnd(view, at)) !== 0;
+}
+
+/** {@link recordName} as a string when it is of ASCII alone, as nearly all are: without a Buffer of its own. */
+export function recordAsciiName({ buffer, view }: EventBytes, at: number): string | undefined {
+  const start = handleEnd(view, at);
+  let end = start;
+  if (isNamed(view.getUint8(at + RECORD.infoType))) {
+    for (let byte = view.getUint8(end); byte !== 0; byte = view.getUint8(++end)) if (byte > 0x7f) return undefined;
+  }
+  return buffer.toString('latin1', start, end);
+}
+
 /**
  * The pidfd in a PIDFD record, or FAN_NOPIDFD or FAN_EPIDFD, or since Linux 6.13 with FAN_REPORT_FD_ERROR a negative
  * errno. Since Linux 5.15.

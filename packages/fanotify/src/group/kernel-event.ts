@@ -18,6 +18,7 @@ import {
   recordName,
   recordPidfd,
 } from '../abi/index.ts';
+import { hasRecordName, recordAsciiName } from '../abi/record.ts';
 import { joinPath, type PathAsOf, type ResolvedPath, textOf } from '../identity/path.ts';
 import type { ProcessRecord } from '../identity/process.ts';
 import { type ErrnoName, errnoName, type Kernel } from '../kernel/index.ts';
@@ -224,6 +225,11 @@ export class KernelEvent {
     return this.#oldEntry ? this.#bytesOf(this.#oldEntry) : null;
   }
 
+  /** Whether there is a {@link rawName}, without making it. */
+  get isNamed(): boolean {
+    return this.dfidRecord !== 0 && hasRecordName(this.#batch, this.dfidRecord);
+  }
+
   get rawName(): Buffer | null {
     if (this.dfidRecord === 0) return null;
     const name = this.nameIn(this.dfidRecord);
@@ -317,16 +323,22 @@ export class KernelEvent {
   }
 
   #textOf({ directory, record }: Entry): string | null {
-    const name = this.nameIn(record);
-    if (isDot(name)) return directory.text;
-    const text = directory.prefix === null ? null : textOf(name);
-    return text === null ? null : directory.prefix + text;
+    const ascii = recordAsciiName(this.#batch, record);
+    if (ascii !== undefined) return joined(directory, ascii);
+    const name = textOf(this.nameIn(record));
+    return name === null ? null : joined(directory, name);
   }
 
   #bytesOf({ directory, record }: Entry): Buffer {
     const name = this.nameIn(record);
     return isDot(name) ? directory.raw : joinPath(directory.raw, name);
   }
+}
+
+/** A directory is told of itself by the name '.'. */
+function joined({ prefix, text }: ResolvedPath, name: string): string | null {
+  if (name === '.') return text;
+  return prefix === null ? null : prefix + name;
 }
 
 function isDot(name: Buffer): boolean {

@@ -276,8 +276,8 @@ export class EventQueue implements Lookahead {
     }
     if (event.dfidRecord !== 0) {
       const directory = paths.resolve(event.keyOf(event.dfidRecord), this);
-      if (directory && event.rawName) event.placeIn(directory, event.dfidRecord);
-      else if (!event.rawName && event.fidRecord !== 0)
+      if (directory && event.isNamed) event.placeIn(directory, event.dfidRecord);
+      else if (!event.isNamed && event.fidRecord !== 0)
         event.placeAt(paths.resolveNow(event.keyOf(event.fidRecord)), false);
     } else if (event.kind !== 'rename' && event.fidRecord !== 0 && event.handle) {
       event.placeAt(paths.resolveNow(event.keyOf(event.fidRecord)), false);

@@ -54,6 +54,8 @@ export class Locator {
   #mayOpenHandles = true;
   #mayScan = true;
   #probes = 0;
+  /** By fsid: the mount on which it was last seen, in this round. A mount is of one file system as long as it lives. */
+  readonly #mountSeen = new Map<string, number>();
 
   constructor(kernel: Kernel, mounts: MountTable) {
     this.#kernel = kernel;
@@ -63,6 +65,7 @@ export class Locator {
   /** A file system that is nowhere to be found is looked for again once per round. */
   nextRound(): void {
     this.#mayScan = true;
+    this.#mountSeen.clear();
   }
 
   /** What is at a path, and from now on where its file system is mounted; undefined where there are no handles. */
@@ -116,8 +119,13 @@ export class Locator {
   /** Whether a path leads to an object now. */
   isAt(path: Buffer, key: HandleKey): boolean {
     try {
-      const { handle } = handleAt(this.#kernel, AT_FDCWD, path, 0);
-      return key.endsWith(handle.toString('latin1')) && this.#fsidAt(path) === fsidOf(key);
+      const { handle, mountId } = handleAt(this.#kernel, AT_FDCWD, path, 0);
+      if (!key.endsWith(handle.toString('latin1'))) return false;
+      const fsid = fsidOf(key);
+      if (this.#mountSeen.get(fsid) === mountId) return true;
+      const isSame = this.#fsidAt(path) === fsid;
+      if (isSame) this.#mountSeen.set(fsid, mountId);
+      return isSame;
     } catch (error) {
       return nothing(error) ?? false;
     }
