@@ -1,7 +1,7 @@
 // Events as lines: JSON, plain text, and aligned and coloured text for a terminal.
 
 import { styleText } from 'node:util';
-import type { ProcessDepth } from '../index.ts';
+import type { ProcessDepth, RenameEvent } from '../index.ts';
 import type { Crossing, SubtreeEvent } from '../scope/subtree.ts';
 import { type ProcessText, processText, textOptionsOf } from './process-text.ts';
 import { clock, columnsOf, safeJson, shortened, shown, shownBytes } from './text.ts';
@@ -88,9 +88,9 @@ export interface PlaceStyle {
 /** Where an event happened, in at most so many columns. */
 export function placeText(event: Placed, room: number, { arrow, slash }: PlaceStyle): string {
   const directory = slash && event.directory;
-  const path = named(event.path, event.rawPath, directory, unplaced(event));
+  const path = pathText(event, directory);
   if (event.kind !== 'rename') return room === Number.POSITIVE_INFINITY ? path : shortened(path, room);
-  const from = named(event.from, event.rawFrom, directory, event.fromDirectoryHandle ? '?' : ELSEWHERE);
+  const from = fromText(event, directory);
   const half = Math.max(4, Math.floor((room - arrow.length) / 2));
   if (columnsOf(from) + columnsOf(path) + arrow.length <= room) return from + arrow + path;
   return shortened(from, half) + arrow + shortened(path, half);
@@ -98,17 +98,30 @@ export function placeText(event: Placed, room: number, { arrow, slash }: PlaceSt
 
 const ELSEWHERE = '(elsewhere)';
 
+function pathText(event: Placed, directory: boolean): string {
+  const { path } = event;
+  if (path !== null) return ended(shown(path), directory);
+  const raw = event.rawPath;
+  return raw === null ? unplaced(event, directory) : ended(shownBytes(raw), directory);
+}
+
 /** What to call something whose path is not known. */
-function unplaced(event: SubtreeEvent): string {
+function unplaced(event: Placed, directory: boolean): string {
   const name = 'rawName' in event ? event.rawName : null;
-  if (name) return isDot(name) ? '?' : `?/${shownBytes(name)}`;
-  return event.kind === 'rename' ? ELSEWHERE : '?';
+  if (name) return ended(isDot(name) ? '?' : `?/${shownBytes(name)}`, directory);
+  return event.kind === 'rename' ? ELSEWHERE : ended('?', directory);
+}
+
+function fromText({ from, rawFrom, fromDirectoryHandle }: RenameEvent, directory: boolean): string {
+  if (from !== null) return ended(shown(from), directory);
+  if (rawFrom !== null) return ended(shownBytes(rawFrom), directory);
+  return fromDirectoryHandle ? ended('?', directory) : ELSEWHERE;
 }
 
 /** Whether a name is that of the directory in itself. */
 export const isDot = (name: Buffer): boolean => name.length === 1 && name[0] === 0x2e;
 
-function named(path: string | null, raw: Buffer | null, directory: boolean, otherwise: string): string {
-  const name = path !== null ? shown(path) : raw !== null ? shownBytes(raw) : otherwise;
-  return directory && name !== ELSEWHERE && !name.endsWith('/') ? `${name}/` : name;
+/** Directories have a '/' at their end. */
+function ended(name: string, directory: boolean): string {
+  return directory && !name.endsWith('/') ? `${name}/` : name;
 }

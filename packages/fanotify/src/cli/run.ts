@@ -2,11 +2,8 @@
 
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { doctorCommand } from './doctor.ts';
 import { sentenceOf } from './failure.ts';
 import type { Ending, Surroundings } from './surroundings.ts';
-import { traceCommand } from './trace.ts';
-import { watchCommand } from './watch.ts';
 
 const EXAMPLES = `
 Examples:
@@ -18,6 +15,18 @@ Examples:
   sudo fanotify doctor                        what can be seen here, and what cannot
 
 'fanotify help watch' tells all about a command.`;
+
+// Each is loaded only when it is asked for: modules that nobody needs are a good part of what a start takes.
+const COMMANDS = {
+  watch: async () => (await import('./watch.ts')).watchCommand,
+  trace: async () => (await import('./trace.ts')).traceCommand,
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
+} as const;
+
+/** Those that arguments need: the one that they name, else all. */
+function commandsFor([first = '']: readonly string[]) {
+  return Object.entries(COMMANDS).filter(([name]) => name === first || !Object.hasOwn(COMMANDS, first));
+}
 
 /** Runs the command with these arguments. */
 export async function run(args: readonly string[], surroundings: Surroundings): Promise<Ending> {
@@ -37,7 +46,8 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
   const ended = (how: Ending) => {
     ending = how;
   };
-  for (const makeCommand of [watchCommand, traceCommand, doctorCommand]) {
+  for (const [, load] of commandsFor(args)) {
+    const makeCommand = await load();
     const command = makeCommand(surroundings, ended);
     // Settings are inherited only by commands that the program makes itself.
     command.copyInheritedSettings(program).showHelpAfterError(`Try 'fanotify help ${command.name()}'.`);

@@ -3,6 +3,7 @@
 
 import {
   EventCursor,
+  FAN_EVENT_METADATA_LEN,
   FAN_FS_ERROR,
   FAN_MNT_ATTACH,
   FAN_MNT_DETACH,
@@ -139,9 +140,23 @@ export class EventQueue implements Lookahead {
     this.#aheadBytes = 0;
   }
 
+  /** Reads what is queued now. More may come meanwhile, faster than it can be read: that is not waited for. */
   drain(): boolean {
+    const { kernel, fd, aheadBytes } = this.#options;
+    if (this.#failure) return false;
+    try {
+      let waiting = kernel.waitingBytes(fd) / FAN_EVENT_METADATA_LEN;
+      while (waiting > 0) {
+        if (this.#aheadBytes >= aheadBytes) return false;
+        if (this.#read() === 0) break;
+        waiting -= this.#ahead.at(-1)?.events.length ?? 0;
+      }
+    } catch (error) {
+      this.#failLater(error);
+      return false;
+    }
     // What an overflow swallowed may have been a rename.
-    return this.#readAll() && !this.#changes.hasLossAhead;
+    return !this.#changes.hasLossAhead;
   }
 
   /** Runs `then` when everything that is queued now has been delivered: at once, if nothing is. */
@@ -162,10 +177,14 @@ export class EventQueue implements Lookahead {
     try {
       while (this.#aheadBytes < this.#options.aheadBytes) if (this.#read() === 0) return true;
     } catch (error) {
-      // Told in its place: behind the events that were read before it.
-      this.#failure = { error };
+      this.#failLater(error);
     }
     return false;
+  }
+
+  /** Told in its place: behind the events that were read before it. */
+  #failLater(error: unknown): void {
+    this.#failure = { error };
   }
 
   /** Grows whenever the kernel's queue was read empty: what is read in a later round was queued later. */

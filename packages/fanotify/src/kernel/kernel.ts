@@ -113,6 +113,11 @@ export interface Kernel {
   read(fd: number, buffer: Uint8Array): number;
   /** write(2) of all of `bytes`; returns the number of bytes taken. */
   write(fd: number, bytes: Uint8Array): number;
+  /**
+   * ioctl(2) FIONREAD: the bytes that wait to be read. Of a group: sizeof(struct fanotify_event_metadata) for each event, however
+   * many records it has.
+   */
+  waitingBytes(fd: number): number;
   /** poll(2). `timeoutMs` -1 waits without end. Returns how many entries have `revents`. */
   poll(entries: PollEntry[], timeoutMs: number): number;
   /** close(2). */

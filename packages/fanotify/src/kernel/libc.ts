@@ -17,6 +17,7 @@ export interface Libc {
   fanotifyMark(fd: number, flags: number, mask: bigint, dirfd: number, path: CPath): number;
   read(fd: number, buffer: Bytes, bytes: number): number;
   write(fd: number, buffer: Bytes, bytes: number): number;
+  ioctl(fd: number, request: number, argument: Bytes): number;
   poll(entries: Bytes, count: number, timeoutMs: number): number;
   close(fd: number): number;
   openat(dirfd: number, path: CPath, flags: number, mode: number): number;
@@ -92,6 +93,7 @@ function declare(koffi: Koffi): Libc {
     fanotifyMark: library.func('int fanotify_mark(int fd, uint32_t flags, uint64_t mask, int dirfd, const char *path)'),
     read: library.func('intptr_t read(int fd, void *buffer, size_t bytes)'),
     write: library.func('intptr_t write(int fd, void *buffer, size_t bytes)'),
+    ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     poll: library.func('int poll(void *entries, size_t count, int timeout)'),
     close: library.func('int close(int fd)'),
     openat: library.func('int openat(int dirfd, const char *path, int flags, uint32_t mode)'),

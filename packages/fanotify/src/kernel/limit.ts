@@ -164,6 +164,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     fanotifyMark,
     write,
     read: (fd, buffer) => kernel.read(fd, buffer),
+    waitingBytes: (fd) => kernel.waitingBytes(fd),
     poll: (entries, timeoutMs) => kernel.poll(entries, timeoutMs),
     close: (fd) => {
       groups.delete(fd);

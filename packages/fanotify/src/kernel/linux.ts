@@ -45,6 +45,8 @@ const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
 const CLOCK_BOOTTIME = 7;
+// asm-generic/ioctls.h: the same on every architecture that libc.ts admits.
+const FIONREAD = 0x541b;
 
 /**
  * {@link Kernel} over the system calls of the running Linux. Prefer {@link linuxKernel}, which shares one.
@@ -67,6 +69,7 @@ export class LinuxKernel implements Kernel {
   readonly #linkBuffer: Buffer = Buffer.alloc(PATH_MAX);
   readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
   readonly #timeBuffer: Buffer = Buffer.alloc(16);
+  readonly #countBuffer: Buffer = Buffer.alloc(4);
   // Every emptied queue ends in this error, which says nothing but itself: one for all, since making a stack trace costs
   // ten times the system call.
   readonly #nothingToRead: KernelError = new KernelError('read', ERRNO.EAGAIN);
@@ -96,6 +99,11 @@ export class LinuxKernel implements Kernel {
       if (taken !== -1) return taken;
       this.#failUnlessInterrupted('write');
     }
+  }
+
+  waitingBytes(fd: number): number {
+    if (this.#libc.ioctl(fd, FIONREAD, this.#countBuffer) === -1) this.#fail('ioctl');
+    return this.#countBuffer.readInt32LE(0);
   }
 
   poll(entries: PollEntry[], timeoutMs: number): number {

@@ -65,6 +65,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
       asked.push(['write', fd, bytes.byteLength]);
       return bytes.byteLength;
     },
+    waitingBytes: unused,
     poll: answer('poll', 0),
     close: answer('close', undefined),
     bootTimeMs: unused,

@@ -33,6 +33,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
       return bytes.length;
     },
     write: refuse('write'),
+    waitingBytes: () => left.reduce((bytes, next) => bytes + 24 * (typeof next === 'string' ? 0 : next.length), 0),
     poll: () => 0,
     close: (fd) => {
       closed.push(fd);
