@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -25,6 +26,7 @@ import {
   FAN_CLASS_NOTIF,
   FAN_CLOEXEC,
   FAN_CREATE,
+  FAN_EVENT_METADATA_LEN,
   FAN_MARK_ADD,
   FAN_MARK_REMOVE,
   FAN_NONBLOCK,
@@ -381,5 +383,36 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
       clearTimeout(guard);
       kernel.close(fd);
     });
+  });
+});
+
+describe('what waits, when it is, and who is there', () => {
+  test('a group tells how many events wait to be read', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'fanotify-waiting-'));
+    const kernel = linuxKernel();
+    const fd = kernel.fanotifyInit(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME, 0);
+    kernel.fanotifyMark(fd, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, directory);
+    expect(kernel.waitingBytes(fd)).toBe(0);
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(directory, name), '');
+    expect(kernel.waitingBytes(fd)).toBe(3 * FAN_EVENT_METADATA_LEN);
+    kernel.read(fd, Buffer.alloc(4096));
+    expect(kernel.waitingBytes(fd)).toBe(0);
+    kernel.close(fd);
+    expectFailure(() => kernel.waitingBytes(fd), 'ioctl', 'EBADF');
+    rmSync(directory, { recursive: true });
+  });
+
+  test('the boot time is that of /proc, and of the start times there', () => {
+    const before = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
+    const now = linuxKernel().bootTimeMs();
+    const after = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
+    expect(now).toBeGreaterThanOrEqual(before);
+    expect(now).toBeLessThan(after + 10);
+  });
+
+  test('a pidfd that is none is refused', () => {
+    const fd = openSync('/', 'r');
+    expectFailure(() => linuxKernel().pidfdSendSignal(fd, 0), 'pidfd_send_signal', 'EBADF');
+    closeSync(fd);
   });
 });
