@@ -30,7 +30,19 @@ export class Busiest<Detail> {
     if (counted) {
       counted.count++;
       counted.detail = detail;
-    } else if (this.#names.size < MOST_NAMES) this.#names.set(name, { detail, count: 1, perSecond: 0 });
+    } else {
+      if (this.#names.size >= MOST_NAMES) this.#makeRoom();
+      this.#names.set(name, { detail, count: 1, perSecond: 0 });
+    }
+  }
+
+  /** Forgets what was seldom: if need be, all but what was often. */
+  #makeRoom(): void {
+    for (let seldom = 1; this.#names.size > MOST_NAMES / 2; seldom *= 4) {
+      for (const [name, { count, perSecond }] of this.#names) {
+        if (count <= seldom && perSecond <= seldom) this.#names.delete(name);
+      }
+    }
   }
 
   /** Turns what was counted in the time since the last tick into rates. */

@@ -17,32 +17,32 @@ export class Calm {
   #leftOut = 0;
 
   /** Whether an event of a process is shown. What it does again to the same file is not. */
-  shows({
-    pid,
-    path,
-    timeMs: nowMs,
-  }: {
-    readonly pid: number;
-    readonly path: string | null;
-    readonly timeMs: number;
-  }): boolean {
-    this.#left = Math.min(BURST, this.#left + ((nowMs - this.#lastMs) * LINES_PER_SECOND) / 1000);
-    this.#lastMs = nowMs;
-    if (nowMs - this.#periodMs >= PERIOD_MS) {
-      this.#periodMs = nowMs;
-      this.#byProcess.clear();
-    }
+  shows(event: { readonly pid: number; readonly path: string | null; readonly timeMs: number }): boolean {
+    const { pid, timeMs } = event;
+    if (timeMs !== this.#lastMs) this.#startTime(timeMs);
     const shown = this.#byProcess.get(pid) ?? 0;
-    // Processes that have shown nothing yet may take what is there, others only what is plenty.
-    const isSame = path !== null && this.#last?.pid === pid && this.#last.path === path;
-    if (isSame || this.#left < 1 || (shown >= LINES_PER_PROCESS && this.#left < BURST / 2)) {
+    // Processes that have shown nothing yet may take what is there, others only what is plenty. The path is put together last.
+    if (this.#left < 1 || (shown >= LINES_PER_PROCESS && this.#left < BURST / 2) || this.#isLast(pid, event.path)) {
       this.#leftOut++;
       return false;
     }
     this.#left--;
-    this.#last = { pid, path };
     this.#byProcess.set(pid, shown + 1);
     return true;
+  }
+
+  #startTime(nowMs: number): void {
+    this.#left = Math.min(BURST, this.#left + ((nowMs - this.#lastMs) * LINES_PER_SECOND) / 1000);
+    this.#lastMs = nowMs;
+    if (nowMs - this.#periodMs < PERIOD_MS) return;
+    this.#periodMs = nowMs;
+    this.#byProcess.clear();
+  }
+
+  #isLast(pid: number, path: string | null): boolean {
+    if (path !== null && this.#last?.pid === pid && this.#last.path === path) return true;
+    this.#last = { pid, path };
+    return false;
   }
 
   /** How many were left out since this was last asked. */

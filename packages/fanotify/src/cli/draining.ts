@@ -3,13 +3,15 @@
 import { type GroupInternals, internalsOf } from '../group/group.ts';
 import type { Group } from '../index.ts';
 
-const POLLIN = 1;
+/** How often it is looked whether all is told: what nobody wants to see is passed over without a word. */
+const LOOK_MS = 10;
 
-/** Closes a group when all that is queued has been told. */
+/** Closes a group when all that was queued at one moment has been told. */
 export class Draining {
   readonly #group: Group<'handle'>;
   readonly #inside: GroupInternals;
-  #isEnding = false;
+  #until: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(group: Group<'handle'>) {
     this.#group = group;
@@ -18,17 +20,21 @@ export class Draining {
 
   /** From now on the group is to end. */
   start(): void {
-    this.#isEnding = true;
+    const { queue } = this.#inside;
+    this.#until = queue.handled + queue.waiting;
+    this.#timer = setInterval(() => this.afterBatch(), LOOK_MS);
     this.afterBatch();
   }
 
   /** To be called when a batch has been told. */
   afterBatch(): void {
-    if (this.#isEnding && !this.#hasMore()) void this.#group.close();
+    if (this.#until === undefined || this.#inside.queue.handled < this.#until) return;
+    clearInterval(this.#timer);
+    void this.#group.close();
   }
 
-  #hasMore(): boolean {
-    const { kernel, queue } = this.#inside;
-    return queue.hasMore || kernel.poll([{ fd: this.#group.fd, events: POLLIN, revents: 0 }], 0) > 0;
+  /** No more looking. */
+  end(): void {
+    clearInterval(this.#timer);
   }
 }

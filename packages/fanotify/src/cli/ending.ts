@@ -16,9 +16,7 @@ export interface Written {
 /** Ends well when the reader of the output has gone. @throws UserError for any other failure to write. */
 export function outputFailure(error: OutputError, count: Written): Ending {
   if (error.code === 'EPIPE') return { status: 0 };
-  throw new UserError(
-    `standard output cannot be written: ${reasonOf(error.cause)}; ${count.written} events are in it${missing(count)}`,
-  );
+  throw new UserError(`${error.message}: ${reasonOf(error.cause)}; ${count.written} events are in it${missing(count)}`);
 }
 
 /** The ending of a command that was not ended by an error. */

@@ -1,6 +1,7 @@
 // What a person sees of a trace on a terminal: how much happens, and who and where is busiest.
 
 import type { KernelEvent } from '../group/kernel-event.ts';
+import type { ProcessInfo } from '../index.ts';
 import { Busiest } from './busiest.ts';
 import { Calm } from './calm.ts';
 import { nameOf } from './process-text.ts';
@@ -17,11 +18,8 @@ const RATE_COLUMNS = 8;
 
 /** Processes of one name: the last one, and about how many there were lately. */
 interface Named {
-  readonly pid: number;
-  readonly processes: Processes;
-}
-
-interface Processes {
+  readonly name: string;
+  pid: number;
   readonly pids: Set<number>;
   lately: number;
 }
@@ -35,7 +33,7 @@ export class Live {
   readonly #directories = new Busiest<null>();
   readonly #calm = new Calm();
   readonly #timer: NodeJS.Timeout;
-  readonly #byName = new Map<string, Processes>();
+  readonly #byName = new Map<string, Named>();
   #events = 0;
   #leftOutMs = Date.now();
   #tickMs = performance.now();
@@ -64,18 +62,30 @@ export class Live {
     for (const { name, bits } of RATES) if ((event.maskLow & bits) !== 0) this.#kinds.add(name, null);
     const { process, place } = event;
     if (process) {
-      const name = nameOf(process);
-      let processes = this.#byName.get(name);
-      if (!processes) {
-        processes = { pids: new Set(), lately: 0 };
-        this.#byName.set(name, processes);
-      }
-      processes.pids.add(process.pid);
-      this.#processes.add(name, { pid: process.pid, processes });
+      const named = this.#named(process);
+      this.#processes.add(named.name, named);
     }
     const directory = event.isWhole ? undefined : place?.text;
     if (directory) this.#directories.add(directory, null);
     return this.#calm.shows(event);
+  }
+
+  #last: { readonly process: ProcessInfo; readonly named: Named } | undefined;
+
+  /** The processes that have the name of this one. */
+  #named(process: ProcessInfo): Named {
+    // Most events are of the same process as the one before.
+    if (this.#last?.process === process) return this.#last.named;
+    const name = nameOf(process);
+    let named = this.#byName.get(name);
+    if (!named) {
+      named = { name, pid: 0, pids: new Set(), lately: 0 };
+      this.#byName.set(name, named);
+    }
+    named.pid = process.pid;
+    named.pids.add(process.pid);
+    this.#last = { process, named };
+    return named;
   }
 
   /** Adds a line about what was not shown, now and then. */
@@ -92,10 +102,11 @@ export class Live {
     const elapsedMs = now - this.#tickMs;
     this.#tickMs = now;
     for (const counts of [this.#all, this.#kinds, this.#processes, this.#directories]) counts.tick(elapsedMs);
-    for (const [name, processes] of this.#byName) {
-      processes.lately = Math.max(processes.pids.size, Math.floor(processes.lately * 0.8));
-      processes.pids.clear();
-      if (processes.lately === 0) this.#byName.delete(name);
+    this.#last = undefined;
+    for (const [name, named] of this.#byName) {
+      named.lately = Math.max(named.pids.size, Math.floor(named.lately * 0.8));
+      named.pids.clear();
+      if (named.lately === 0) this.#byName.delete(name);
     }
   }
 
@@ -112,7 +123,7 @@ export class Live {
     for (let row = 0; row < names; row++) {
       const process = processes[row];
       const directory = directories[row];
-      const who = process ? cell(titleOf(process), process.perSecond, left) : ' '.repeat(left);
+      const who = process ? cell(titleOf(process.detail), process.perSecond, left) : ' '.repeat(left);
       const where = directory ? cell(shown(directory.name), directory.perSecond, right) : '';
       lines.push({ text: `${who}  ${where}`, style: 'plain' });
     }
@@ -132,8 +143,8 @@ export class Live {
   }
 }
 
-function titleOf({ name, detail: { pid, processes } }: { name: string; detail: Named }): string {
-  const many = Math.max(processes.lately, processes.pids.size);
+function titleOf({ name, pid, pids, lately }: Named): string {
+  const many = Math.max(lately, pids.size);
   return many <= 1 ? `${name}(${pid})` : `${name} ×${many}`;
 }
 

@@ -6,6 +6,9 @@ import { tryInChild } from './doctor/elsewhere.ts';
 import { Output } from './output.ts';
 import { run } from './run.ts';
 
+// What nobody reads any more is no reason to end: the output says that by itself.
+process.stderr.on('error', () => undefined);
+
 const { status, signal } = await run(process.argv.slice(2), {
   kernel: linuxKernel,
   openOutput: () => Output.standard(),

@@ -1,6 +1,6 @@
 // Standard output: writes in order, waits while the reader is slow, and knows what was not written.
 
-import { fstatSync, openSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { WriteStream } from 'node:tty';
 import { UserError } from './failure.ts';
@@ -13,14 +13,14 @@ export interface Terminal {
   onResize(listener: () => void): void;
 }
 
-/** Standard output could not be written. `cause` is why; EPIPE when the reader is gone. */
+/** The output could not be written. `cause` is why; EPIPE when the reader is gone. */
 export class OutputError extends Error {
   static {
     OutputError.prototype.name = 'OutputError';
   }
   readonly code: string | undefined;
-  constructor(cause: unknown) {
-    super('standard output cannot be written', { cause });
+  constructor(name: string, cause: unknown) {
+    super(`${name} cannot be written`, { cause });
     this.code = (cause as NodeJS.ErrnoException).code;
   }
 }
@@ -29,11 +29,14 @@ export class OutputError extends Error {
 export class Output {
   /** What is known of the terminal; undefined when it is none. */
   readonly terminal: Terminal | undefined;
+  /** What it is called. */
+  readonly name: string;
   readonly #write: (data: string | Uint8Array) => Promise<void>;
 
-  constructor(write: (data: string | Uint8Array) => Promise<void>, terminal?: Terminal) {
+  constructor(write: (data: string | Uint8Array) => Promise<void>, terminal?: Terminal, name = 'standard output') {
     this.#write = write;
     this.terminal = terminal;
+    this.name = name;
   }
 
   /** Standard output of this process. */
@@ -49,19 +52,30 @@ export class Output {
     // process.stdout would block on a full pipe, and with it Ctrl-C and the time-out; a file it would write without telling
     // how much of a text fitted.
     return new Output(
-      isStream ? callback(new Socket({ fd: 1, readable: false, writable: true })) : (data) => writeAll(1, data),
+      isStream
+        ? callback(new Socket({ fd: 1, readable: false, writable: true }))
+        : async (data) => void (await writeAll(1, data)),
     );
   }
 
   /**
-   * A new file.
+   * A new file. What does not fit into it as a whole is not in it at all: no line is cut.
    *
    * @throws UserError
    */
   static file(path: string): Output {
     try {
       const fd = openSync(path, 'wx');
-      return new Output((data) => writeAll(fd, data));
+      let whole = 0;
+      const write = async (data: string | Uint8Array) => {
+        try {
+          whole += await writeAll(fd, data);
+        } catch (error) {
+          ftruncateSync(fd, whole);
+          throw error;
+        }
+      };
+      return new Output(write, undefined, JSON.stringify(path));
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const shown = JSON.stringify(path);
@@ -82,7 +96,7 @@ export class Output {
     try {
       await this.#write(data);
     } catch (error) {
-      throw new OutputError(error);
+      throw new OutputError(this.name, error);
     }
   }
 }
@@ -98,9 +112,10 @@ function callback(stream: NodeJS.WritableStream): (data: string | Uint8Array) =>
     });
 }
 
-async function writeAll(fd: number, data: string | Uint8Array): Promise<void> {
+async function writeAll(fd: number, data: string | Uint8Array): Promise<number> {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+  return bytes.length;
 }
 
 function terminalOf(stream: WriteStream): Terminal {

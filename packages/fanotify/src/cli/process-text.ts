@@ -54,10 +54,10 @@ function userOf({ uid, gid }: ProcessInfo): string {
   return uid === null ? '' : ` [${uid}:${gid}]`;
 }
 
-function exeOf({ exe, rawExe }: ProcessInfo): string {
-  return exe === null && rawExe === null
-    ? ''
-    : ` exe=${exe === null ? shownBytes(rawExe ?? Buffer.alloc(0)) : shown(exe)}`;
+function exeOf({ exe, rawExe, exeForeign }: ProcessInfo): string {
+  if (!rawExe) return '';
+  // A path of somebody else's mount namespace, who may call anything what he likes.
+  return ` exe=${exeForeign ? '(foreign)' : ''}${exe === null ? shownBytes(rawExe) : shown(exe)}`;
 }
 
 function tailOf(process: ProcessInfo, { exe, parents, origin }: ProcessTextOptions): string {

@@ -3,9 +3,11 @@
 
 import { joined, type Line } from './lines.ts';
 import type { Output } from './output.ts';
-import { shortened } from './text.ts';
+import { columnsOf, shortened } from './text.ts';
 
 const REDRAW_MS = 500;
+/** A terminal that was stopped (Ctrl-S) does not hold up the end. */
+const LONGEST_CLOSE_MS = 300;
 /** Lines are written in pieces of about this many characters: what a failure leaves unwritten is known to a piece. */
 const PIECE = 16_384;
 
@@ -24,7 +26,8 @@ export class Screen {
   readonly #output: Output;
   readonly #say: (text: string) => void;
   readonly #lineEnd: string;
-  readonly #hasStatus: boolean;
+  /** Whether there is a status below the lines. */
+  readonly hasStatus: boolean;
   readonly #timer: NodeJS.Timeout | undefined;
   #lines = 0;
   #overflows = 0;
@@ -34,17 +37,20 @@ export class Screen {
   #progress: string | undefined;
   /** What the status tells; undefined for one line of counts. */
   #status: ((columns: number, rows: number) => readonly StatusLine[]) | undefined;
-  /** The status as it stands on the terminal. */
-  #drawn = '';
+  /** The lines of the status as it stands on the terminal. */
+  #drawn: readonly string[] = [];
+  #closed = false;
+  /** Everything is written in turn, so that nothing comes between a status and what takes it away. */
   #writing: Promise<void> = Promise.resolve();
+  #isRedrawQueued = false;
 
-  /** Where lines do not end in a line feed there is no status line: nothing can stand below what may still go on. */
+  /** Where lines do not end in a line feed there is no status: nothing can stand below what may still go on. */
   constructor(output: Output, say: (text: string) => void, lineEnd: '\n' | '' = '\n') {
     this.#output = output;
     this.#say = say;
     this.#lineEnd = lineEnd;
-    this.#hasStatus = output.terminal !== undefined && process.env.TERM !== 'dumb' && lineEnd !== '';
-    if (!this.#hasStatus) return;
+    this.hasStatus = output.terminal !== undefined && process.env.TERM !== 'dumb' && lineEnd !== '';
+    if (!this.hasStatus) return;
     this.#timer = setInterval(() => this.#tick(), REDRAW_MS);
     this.#timer.unref();
     output.terminal?.onResize(() => this.#redraw());
@@ -55,16 +61,17 @@ export class Screen {
    *
    * @throws OutputError
    */
-  async print(lines: readonly Line[], overflows: number, taken: (lines: number) => void): Promise<void> {
+  print(lines: readonly Line[], overflows: number, taken: (lines: number) => void): Promise<void> {
     this.#overflows = overflows;
-    await this.#writing;
-    for (let start = 0; start < lines.length; ) {
-      const { piece, count } = this.#pieceFrom(lines, start);
-      this.#lines += count;
-      await this.#output.write(this.#hasStatus ? joined([this.#clear(), piece, this.#draw()]) : piece);
-      taken(count);
-      start += count;
-    }
+    return this.#inTurn(async () => {
+      for (let start = 0; start < lines.length; ) {
+        const { piece, count } = this.#pieceFrom(lines, start);
+        this.#lines += count;
+        await this.#output.write(this.hasStatus ? joined([this.#clear(), piece, this.#draw()]) : piece);
+        taken(count);
+        start += count;
+      }
+    });
   }
 
   /** What is written at once: text, or a line that is bytes alone. */
@@ -81,10 +88,18 @@ export class Screen {
     return { piece, count: end - start };
   }
 
-  /** Says something on standard error, with the status line out of the way. */
+  /** Says something on standard error, with the status out of the way. */
   say(text: string): void {
-    if (this.#drawn !== '') this.#enqueue(this.#clear());
-    this.#say(text);
+    if (!this.hasStatus || this.#closed) {
+      this.#say(text);
+      return;
+    }
+    this.#quietly(async () => {
+      const wasDrawn = this.#drawn.length > 0;
+      if (wasDrawn) await this.#output.write(this.#clear()).catch(() => undefined);
+      this.#say(text);
+      if (wasDrawn) await this.#output.write(this.#draw());
+    });
   }
 
   /** Lets the status be told by somebody else, who is asked each time that it is drawn. */
@@ -99,14 +114,19 @@ export class Screen {
 
   /** Takes the status away, until it is drawn again. */
   async clear(): Promise<void> {
+    this.#quietly(async () => {
+      if (this.#drawn.length > 0) await this.#output.write(this.#clear());
+    });
     await this.#writing;
-    if (this.#drawn !== '') await this.#output.write(this.#clear()).catch(() => undefined);
   }
 
-  /** Leaves the terminal as it was found. */
+  /** Leaves the terminal as it was found, if it takes anything at all. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.clear();
+    this.#closed = true;
+    if (!this.hasStatus) return;
+    const late = new Promise<void>((resolve) => setTimeout(resolve, LONGEST_CLOSE_MS).unref());
+    await Promise.race([this.clear(), late]);
   }
 
   #tick(): void {
@@ -114,42 +134,54 @@ export class Screen {
     this.#perSecond = ((this.#lines - this.#linesBefore) * 1000) / (now - this.#since);
     this.#linesBefore = this.#lines;
     this.#since = now;
-    const before = this.#drawn;
-    const next = this.#draw();
-    if (next !== before) this.#enqueue(clearing(before) + next);
+    this.#redraw();
   }
 
   #redraw(): void {
-    if (this.#drawn !== '') this.#enqueue(clearing(this.#drawn) + this.#draw());
+    // A terminal that takes nothing (Ctrl-S) is not given the same again and again.
+    if (this.#isRedrawQueued) return;
+    this.#isRedrawQueued = true;
+    this.#quietly(async () => {
+      this.#isRedrawQueued = false;
+      const before = this.#drawn;
+      const clear = clearing(before, this.#columns);
+      const next = this.#draw();
+      if (this.#drawn.join('\n') !== before.join('\n')) await this.#output.write(clear + next);
+    });
   }
 
-  #enqueue(text: string): void {
-    // A terminal that is gone is noticed, and told, when the next lines are printed.
-    this.#writing = this.#writing.then(() => this.#output.write(text)).catch(() => undefined);
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const turn = this.#writing.then(write);
+    this.#writing = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** A terminal that is gone is noticed, and told, when the next lines are printed. */
+  #quietly(write: () => Promise<void>): void {
+    this.#inTurn(write).catch(() => undefined);
+  }
+
+  get #columns(): number {
+    return this.#output.terminal?.columns ?? 80;
   }
 
   #clear(): string {
     const drawn = this.#drawn;
-    this.#drawn = '';
-    return drawn === '' ? '' : clearing(drawn);
+    this.#drawn = [];
+    return drawn.length === 0 ? '' : clearing(drawn, this.#columns);
   }
 
   #draw(): string {
-    const { columns = 80, rows = 24 } = this.#output.terminal ?? {};
-    const lines: readonly StatusLine[] =
-      this.#progress === undefined && this.#status
-        ? this.#status(columns, rows)
-        : [
-            {
-              text: this.#progress === undefined ? this.#counts() : ` ${this.#progress} · Ctrl-C ends `,
-              style: 'inverse',
-            },
-          ];
+    if (this.#closed) return '';
+    const progress = this.#progress;
+    const text = progress === undefined ? this.#counts() : ` ${progress} · Ctrl-C ends `;
+    const lines =
+      (progress === undefined && this.#status?.(this.#columns, this.#output.terminal?.rows ?? 24)) ||
+      ([{ text, style: 'inverse' }] as const);
     // One column stays free: writing into the last one would wrap on some terminals.
-    this.#drawn = lines
-      .map(({ text, style }) => STYLES[style] + shortened(text, Math.max(1, columns - 1)) + PLAIN_AGAIN)
-      .join('\n');
-    return this.#drawn;
+    const room = Math.max(1, this.#columns - 1);
+    this.#drawn = lines.map((line) => STYLES[line.style] + shortened(line.text, room) + PLAIN_AGAIN);
+    return this.#drawn.join('\n');
   }
 
   #counts(): string {
@@ -158,8 +190,13 @@ export class Screen {
   }
 }
 
-/** What takes a status away again: up to its first line, and everything from there on. */
-function clearing(drawn: string): string {
-  const above = drawn.split('\n').length - 1;
-  return above === 0 ? '\r\x1b[2K' : `\r\x1b[${above}A\x1b[J`;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences of STYLES
+const SEQUENCES = /\u001b\[\d*m/g;
+
+/** What takes a status away again: up to its first row, and everything from there on. On a terminal that has become narrower since, its lines have wrapped. */
+function clearing(drawn: readonly string[], columns: number): string {
+  const rows = drawn.reduce((sum, line) => {
+    return sum + Math.max(1, Math.ceil(columnsOf(line.replace(SEQUENCES, '')) / columns));
+  }, 0);
+  return rows <= 1 ? '\r\x1b[2K' : `\r\x1b[${rows - 1}A\x1b[J`;
 }

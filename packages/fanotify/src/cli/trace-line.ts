@@ -16,7 +16,7 @@ import type { FileEventName, GroupEvent } from '../index.ts';
 import { UserError } from './failure.ts';
 import { type PlaceStyle, placeText } from './lines.ts';
 import { type ProcessTextOptions, processText, unknownProcess } from './process-text.ts';
-import { clock, shown } from './text.ts';
+import { clock, columnsOf, shown } from './text.ts';
 
 /** fatrace's letters in the order that it prints them, the events that each stands for, and their bits. */
 const LETTERS: readonly { letter: string; events: readonly FileEventName[]; bits: number }[] = [
@@ -103,7 +103,8 @@ export function traceFormat(options: TraceLineOptions): (event: TracedEvent, roo
     if (event.kind === 'filesystemError') return `${time}! ${event.code} ${shown(event.path ?? '?')}`;
     const { head, tail } = event.process ? textOf(event.process) : unknownProcess(event.pid);
     const start = `${time}${head}: ${typesOf(event.maskLow)} `;
-    return start + placeText(event, room - start.length, PLACE_STYLE) + tail;
+    const left = room === Number.POSITIVE_INFINITY ? room : Math.max(8, room - columnsOf(start) - columnsOf(tail));
+    return start + placeText(event, left, PLACE_STYLE) + tail;
   };
 }
 

@@ -1,17 +1,9 @@
 // `fanotify trace`: every file access of the system, in fatrace's format and with its options; on a terminal, what can be read of it.
 
 import { Command, Option } from 'commander';
+import { FAN_OPEN_EXEC } from '../abi/index.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
-import {
-  type FileEventName,
-  Group,
-  GroupClosedError,
-  NotPermittedError,
-  type ProcessDepth,
-  type ProcessInfo,
-  UnsupportedError,
-} from '../index.ts';
-import { hearExecutions, SystemMarks } from '../scope/system.ts';
+import { Group, GroupClosedError, NotPermittedError, type ProcessDepth, type ProcessInfo } from '../index.ts';
 import { seconds, WHO_DEPTHS, wholeNumber } from './arguments.ts';
 import { Draining } from './draining.ts';
 import { endingOf, outputFailure, type Written } from './ending.ts';
@@ -24,8 +16,10 @@ import { textOptionsOf } from './process-text.ts';
 import { Screen } from './screen.ts';
 import { Stopping } from './stopping.ts';
 import type { Ending, Surroundings } from './surroundings.ts';
-import { shown } from './text.ts';
 import { parseTypes, type TracedEvent, type TracedTypes, traceFormat } from './trace-line.ts';
+import { sayShortcomings, TraceMarks } from './trace-marks.ts';
+
+const OPEN_EXEC = Number(FAN_OPEN_EXEC);
 
 interface TraceOptions {
   readonly currentMount?: true;
@@ -49,7 +43,7 @@ const HELP = `
 Lines:
   comm(pid): TYPES path      as of fatrace; a rename has both paths: 'old -> new'
   R read  W write  O open  C close  + create  D delete  < > rename
-  'unknown' is a process that ended before anything of it could be read.
+  'unknown' is a process of which nothing could be read before it ended.
   A line that begins with '!' tells of a loss.
 
 --who:
@@ -117,29 +111,33 @@ async function trace(dirs: readonly string[], options: TraceOptions, surrounding
   const draining = new Draining(group);
   const stopping = new Stopping(() => draining.start(), options.seconds, surroundings.abort);
   const live =
-    output.terminal && !options.all && !options.json ? new Live(screen, () => group.counters.overflows) : undefined;
+    screen.hasStatus && !options.all && !options.json ? new Live(screen, () => group.counters.overflows) : undefined;
   const keys =
     live && surroundings.keyboard
       ? new Keys(surroundings.keyboard, {
           quit: () => stopping.quit(),
           interrupt: () => stopping.interrupt(),
-          suspend: () => screen.clear(),
+          clear: () => screen.clear(),
         })
       : undefined;
   const written: Written = { written: 0, unwritten: 0 };
-  let watchMounts: NodeJS.Timeout | undefined;
+  const marks = new TraceMarks(group, screen);
   try {
-    watchMounts = await mark(group, dirs, options, types, screen, live !== undefined);
+    const { events } = types;
+    await marks.place({ dirs, currentMount: options.currentMount === true, events }, live ? '; q or Ctrl-C ends' : '');
+    sayShortcomings(kernel, screen);
     await Promise.race([print(group, options, types, live, output, screen, draining, written), stopping.overdue]);
   } catch (error) {
     if (error instanceof OutputError) return outputFailure(error, written);
     if (!(error instanceof GroupClosedError) || stopping.why === undefined) throw error;
   } finally {
-    clearInterval(watchMounts);
-    stopping.end();
+    marks.end();
+    draining.end();
     live?.end();
     await screen.close();
+    // The terminal is whole again before a signal can end the process.
     keys?.end();
+    stopping.end();
     await group.close();
   }
   if (live) written.written = live.events;
@@ -162,87 +160,6 @@ async function open(kernel: ReturnType<Surroundings['kernel']>, who: ProcessDept
   }
 }
 
-/** Marks what is asked for and says so. Tells the timer that looks for new mounts. */
-async function mark(
-  group: Group<'handle'>,
-  dirs: readonly string[],
-  options: TraceOptions,
-  types: TracedTypes,
-  screen: Screen,
-  isLive: boolean,
-): Promise<NodeJS.Timeout | undefined> {
-  const ends = isLive ? '; q or Ctrl-C ends' : '';
-  // Renames keep paths right, and executions tell the names of processes that end at once.
-  const events: FileEventName[] = [...new Set<FileEventName>([...types.events, 'rename', 'openExec'])];
-  if (dirs.length > 0 || options.currentMount) {
-    const scope = options.currentMount ? 'filesystem' : 'inode';
-    for (const dir of options.currentMount ? ['.'] : dirs) {
-      await withHalves(events, (halves) => group.mark(dir, { scope, events: halves, onlyDirectory: true }));
-    }
-    await hearExecutions(group);
-    screen.say(
-      options.currentMount
-        ? `tracing the file system of the current directory${ends}`
-        : `tracing what is directly in ${dirs.map((dir) => shown(dir)).join(', ')}${ends}`,
-    );
-    return undefined;
-  }
-  const system = await withHalves(events, async (halves) => {
-    const marks = new SystemMarks(group, halves);
-    await marks.look();
-    return marks;
-  });
-  announce(system, screen, ends);
-  return setInterval(() => void lookAgain(system, screen), LOOK_MS).unref();
-}
-
-/** How soon a new mount is heard. */
-const LOOK_MS = 250;
-
-async function lookAgain(system: SystemMarks, screen: Screen): Promise<void> {
-  try {
-    const before = system.notHeard.length;
-    const marked = await system.look();
-    for (const mount of marked) screen.say(`tracing also ${shown(mount.mountPoint.toString())} (${mount.type})`);
-    if (system.notHeard.length > before) sayNotHeard(system, screen);
-  } catch (error) {
-    if (!(error instanceof GroupClosedError)) screen.say(`fanotify: ${(error as Error).message}`);
-  }
-}
-
-function announce(system: SystemMarks, screen: Screen, ends: string): void {
-  const { heard, pseudoTypes } = system;
-  if (heard.length === 0) throw new UserError("no file system could be marked: 'fanotify doctor' says why");
-  const names = heard.map(({ mountPoint, type }) => `${shown(mountPoint.toString())} (${type})`);
-  const few = names.length > 6 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
-  screen.say(`tracing ${few}; left out: ${pseudoTypes.join(', ') || 'nothing'}${ends}`);
-  sayNotHeard(system, screen);
-}
-
-function sayNotHeard({ notHeard }: SystemMarks, screen: Screen): void {
-  const remote = notHeard
-    .filter(({ why }) => why === 'remote')
-    .map((place) => `${shown(place.mountPoint)} (${place.type})`);
-  if (remote.length > 0)
-    screen.say(`fanotify: left alone, since they may not answer: ${remote.join(', ')} (there, -c traces one)`);
-  for (const { mountPoint, type, why } of notHeard) {
-    if (why !== 'remote' && why !== 'hidden') screen.say(`fanotify: not seen: ${shown(mountPoint)} (${type}): ${why}`);
-  }
-}
-
-/** Before Linux 5.17 a rename is two events. */
-async function withHalves<T>(
-  events: readonly FileEventName[],
-  mark: (events: readonly FileEventName[]) => Promise<T>,
-): Promise<T> {
-  try {
-    return await mark(events);
-  } catch (error) {
-    if (!(error instanceof UnsupportedError) || error.since !== '5.17') throw error;
-    return await mark([...events.filter((name) => name !== 'rename'), 'movedFrom', 'movedTo']);
-  }
-}
-
 /** Prints until the group is closed, or there are as many as were asked for. */
 async function print(
   group: Group<'handle'>,
@@ -256,6 +173,8 @@ async function print(
 ): Promise<void> {
   const format = options.json ? jsonLine : lineFormat(options);
   const ignored = new Set(options.ignorePid);
+  // An execution is worth knowing where nobody asked for anything else.
+  const wanted = options.filter === undefined ? bits | OPEN_EXEC : bits;
   const isNamed = options.command === undefined ? undefined : isCalled(options.command);
   const isWanted = (event: KernelEvent) =>
     event.kind === 'overflow' ||
@@ -269,6 +188,7 @@ async function print(
     for (const event of batch as unknown as readonly KernelEvent[]) {
       if (!isWanted(event)) continue;
       if (written.written + lines.length >= most) break;
+      if (options.json && event.kind !== 'overflow') event.narrow(wanted);
       const traced = event as unknown as TracedEvent;
       if (!live) lines.push(format(traced));
       else if (live.counts(event)) lines.push(format(traced, (terminal?.columns ?? 80) - 1));
@@ -284,10 +204,13 @@ async function print(
   }
 }
 
-/** Comm has 15 bytes at most. Of a process that ended unread only its program is known. */
+const COMM_BYTES = 15;
+
+/** Comm has so many bytes at most, but that of kernel threads. Of a process that ended unread only its program is known. */
 function isCalled(name: string): (process: ProcessInfo) => boolean {
-  const comm = Buffer.from(name).subarray(0, 15);
-  return ({ rawComm, exe }) => (rawComm ? rawComm.equals(comm) : exe?.endsWith(`/${name}`) === true);
+  const comm = Buffer.from(name).subarray(0, COMM_BYTES);
+  return ({ rawComm, exe }) =>
+    rawComm ? rawComm.subarray(0, COMM_BYTES).equals(comm) : exe?.endsWith(`/${name}`) === true;
 }
 
 function lineFormat(options: TraceOptions): (event: TracedEvent, room?: number) => string {

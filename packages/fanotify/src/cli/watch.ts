@@ -103,9 +103,14 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
   const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
   const count: Written = { written: 0, unwritten: 0 };
   const unseen = new Unseen(screen.say.bind(screen));
+  let mounts: NodeJS.Timeout | undefined;
   try {
     const subtrees = await mark(group, paths, options, screen);
-    if (options.who) await hearExecutions(group);
+    if (options.who) {
+      const executions = await hearExecutions(group);
+      // On file systems that come later, too.
+      mounts = setInterval(() => void executions.look().catch(() => undefined), 1000).unref();
+    }
     announce(subtrees, options, screen);
     unseen.tell(subtrees);
     await Promise.race([print(group, subtrees, options, format, screen, count, unseen), stopping.overdue]);
@@ -117,6 +122,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
     // Closed while directories were being marked.
     if (!(error instanceof GroupClosedError) || stopping.why === undefined) throw error;
   } finally {
+    clearInterval(mounts);
     stopping.end();
     await screen.close();
     await group.close();

@@ -130,6 +130,19 @@ export class EventQueue implements Lookahead {
     return this.#ahead.length > 0 || this.#lastReadWasFull || this.#failure !== undefined;
   }
 
+  /** How many events have been given out or left out. */
+  get handled(): number {
+    const { delivered, own, outside } = this.counters;
+    return delivered + own + outside;
+  }
+
+  /** How many wait, read or not. */
+  get waiting(): number {
+    const { kernel, fd } = this.#options;
+    const read = this.#ahead.reduce((sum, { events }) => sum + events.length, 0);
+    return read + kernel.waitingBytes(fd) / FAN_EVENT_METADATA_LEN;
+  }
+
   /** Lets go of everything that was read and not delivered. */
   discard(): void {
     for (const { events } of this.#ahead) {

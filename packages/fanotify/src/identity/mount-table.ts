@@ -16,6 +16,8 @@ export class MountTable {
   readonly #kernel: Kernel;
   readonly #entry = { fd: -1, events: POLLPRI, revents: 0 };
   #closed = false;
+  /** It has changed, and was not read since. */
+  #isStale = false;
   #generation = 0;
   #mounts: readonly Mount[] = [];
   #byId = new Map<number, Mount>();
@@ -76,23 +78,26 @@ export class MountTable {
 
   #refresh(): void {
     if (this.#closed) return;
-    if (this.#entry.fd < 0) {
-      try {
+    try {
+      if (this.#entry.fd < 0) {
         this.#entry.fd = this.#kernel.openAt(AT_FDCWD, MOUNTINFO, O_CLOEXEC);
-      } catch (error) {
-        // Without /proc there is no table: nothing is known of mounts.
-        if (!(error instanceof KernelError)) throw error;
-        this.#closed = true;
-        return;
+        this.#isStale = true;
+      } else if (this.#kernel.poll([this.#entry], 0) > 0 && (this.#entry.revents & POLLPRI) !== 0) {
+        // Read after the poll that has told of the change: what changes meanwhile is told again.
+        this.#isStale = true;
       }
-    } else if (this.#kernel.poll([this.#entry], 0) === 0 || (this.#entry.revents & POLLPRI) === 0) return;
-    // Read after the poll that has told of the change: what changes meanwhile is told again.
-    this.#read();
+      if (this.#isStale) this.#read();
+      this.#isStale = false;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // Without /proc there is no table. What else fails may work the next time.
+      if (error.code === 'ENOENT') this.#closed = true;
+    }
   }
 
   #read(): void {
-    this.#generation++;
     this.#mounts = parseMountinfo(this.#kernel.readFile(MOUNTINFO));
+    this.#generation++;
     this.#byId = new Map(this.#mounts.map((mount) => [mount.mountId, mount]));
     this.#byDevice = new Map();
     for (const mount of this.#mounts) {

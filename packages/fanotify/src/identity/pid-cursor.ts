@@ -6,8 +6,8 @@ import { type Kernel, KernelError } from '../kernel/index.ts';
 /** After a round the kernel begins here (RESERVED_PIDS of kernel/pid.c). */
 const FIRST_AGAIN = 300;
 const DEFAULT_PID_MAX = 32_768;
-/** More than any machine makes: what can have been passed unseen while nobody looked. */
-const MOST_A_SECOND = 20_000;
+/** More than any machine makes in a millisecond: what can have been passed unseen while nobody looked. */
+const MOST_A_MS = 20;
 
 /** The place in the round of ids, counted on from round to round. */
 export class PidCursor {
@@ -29,12 +29,17 @@ export class PidCursor {
     return this.#range;
   }
 
+  /** How often to look, so that a round is not missed. */
+  get lookEveryMs(): number {
+    return Math.min(1000, Math.max(20, this.#range / MOST_A_MS / 2));
+  }
+
   /** Ids passed since the beginning. Whoever asks rarely is told of rounds that may not have been. */
   look(): number {
     const nowMs = this.#kernel.bootTimeMs();
     const last = this.#lastPid();
     this.#passed += (last - this.#last + this.#range) % this.#range;
-    if (((nowMs - this.#lookedMs) / 1000) * MOST_A_SECOND > this.#range) this.#passed += this.#range;
+    if ((nowMs - this.#lookedMs) * MOST_A_MS > this.#range) this.#passed += this.#range;
     this.#last = last;
     this.#lookedMs = nowMs;
     return this.#passed;

@@ -9,7 +9,7 @@ import type { HandleKey } from './locator.ts';
 import type { MountTable } from './mount-table.ts';
 import type { ResolvedPath } from './path.ts';
 import type { ProcessFacts } from './process.ts';
-import { processIds } from './running.ts';
+import { processIds, procSight } from './running.ts';
 
 /** What /proc/pid/stat tells. */
 export interface ProcessStat {
@@ -40,14 +40,18 @@ export class ProcFiles {
   readonly #mounts: MountTable;
   readonly #resolve: (key: HandleKey) => ResolvedPath | undefined;
   readonly #buffer = Buffer.allocUnsafeSlow(FILE_BYTES);
+  /** Elsewhere the same numbers are other processes. */
+  readonly #isOwn: boolean;
 
   constructor(kernel: Kernel, mounts: MountTable, resolve: (key: HandleKey) => ResolvedPath | undefined) {
     this.#kernel = kernel;
     this.#mounts = mounts;
     this.#resolve = resolve;
+    this.#isOwn = procSight(kernel) === 'own';
   }
 
   stat(pid: number): ProcessStat | undefined {
+    if (!this.#isOwn) return undefined;
     const bytes = this.#read(`/proc/${pid}/stat`);
     return bytes && parseStat(bytes);
   }
@@ -62,21 +66,16 @@ export class ProcFiles {
     }
   }
 
-  /** Executable, arguments, user and group. */
-  command(pid: number): ProcessFacts {
+  /** What an exec changes: executable and arguments. */
+  program(pid: number): ProcessFacts {
     const args = this.#read(`/proc/${pid}/cmdline`);
     const argsCut = args?.length === FILE_BYTES;
     const words = args && args.length > 0 ? args.toString().replace(/\0$/, '').split('\0') : undefined;
-    return { ...this.#user(pid), ...this.#executable(pid), ...(words && { args: words, argsCut }) };
+    return { ...this.executable(pid), ...(words && { args: words, argsCut }) };
   }
 
-  /** Cgroup, container and unit. */
-  origin(pid: number): ProcessFacts {
-    const bytes = this.#read(`/proc/${pid}/cgroup`);
-    return bytes ? parseCgroup(bytes.toString()) : {};
-  }
-
-  #user(pid: number): ProcessFacts {
+  /** What may change at any time: effective user and group. */
+  user(pid: number): ProcessFacts {
     const status = this.#read(`/proc/${pid}/status`)?.toString('latin1') ?? '';
     const effective = (field: string) => new RegExp(`^${field}:\\t\\d+\\t(\\d+)`, 'm').exec(status)?.[1];
     const uid = effective('Uid');
@@ -84,7 +83,15 @@ export class ProcFiles {
     return { ...(uid !== undefined && { uid: Number(uid) }), ...(gid !== undefined && { gid: Number(gid) }) };
   }
 
-  #executable(pid: number): ProcessFacts {
+  /** And cgroup, container and unit. */
+  origin(pid: number): ProcessFacts {
+    const bytes = this.#read(`/proc/${pid}/cgroup`);
+    if (!bytes) return {};
+    // Version 1 has a line for each controller: what does not fit as a whole is left out.
+    return parseCgroup(bytes.toString('utf8', 0, bytes.length < FILE_BYTES ? bytes.length : bytes.lastIndexOf('\n')));
+  }
+
+  executable(pid: number): ProcessFacts {
     const link = `/proc/${pid}/exe`;
     return (
       this.#open(link, O_PATH, (fd) => {

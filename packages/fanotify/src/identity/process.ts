@@ -4,11 +4,11 @@ import type { Container } from './cgroup.ts';
 import { textOf } from './path.ts';
 
 /**
- * How much is read of a process, each with what the one before has. Measured once for each process, not for each event:
+ * How much is read of a process, each with what the one before has. Read once for each process, not for each event:
  *
  * - `name`: pid, comm, parent's pid, start. One file of /proc.
- * - `command`: executable, arguments, uid, gid. Four files more.
- * - `full`: cgroup, container, unit, and all ancestors. Two files more, and the ancestors' own.
+ * - `command`: executable, arguments, and once a read uid and gid. Three files more.
+ * - `full`: all ancestors, and once a read cgroup, container and unit. One file more, and two for each ancestor.
  */
 export type ProcessDepth = 'name' | 'command' | 'full';
 
@@ -38,7 +38,7 @@ export interface ProcessInfo {
    * to execute (`exe` alone); nothing is guessed from whoever has its number now.
    */
   readonly gone: boolean;
-  /** Its name, of at most 15 bytes: proc_pid_comm(5). Null when it is no UTF-8 (see `rawComm`) or nothing of it was seen. */
+  /** Its name, of at most 15 bytes (kernel threads have more): proc_pid_comm(5). Null when it is no UTF-8 (see `rawComm`) or nothing of it was seen. */
   readonly comm: string | null;
   readonly rawComm: Buffer | null;
   /** Its parent, when it was read; null when that is not known. */
@@ -65,7 +65,10 @@ export interface ProcessInfo {
   readonly container: Container | null;
   /** The innermost unit of systemd that it is in, such as 'ssh.service'. */
   readonly unit: string | null;
-  /** Its parent, that one's parent, and so on, as far as they could be read when it was first seen. */
+  /**
+   * Its parent, that one's parent, and so on, as far as they could be read when it was first seen: number, name, parent and
+   * executable of each.
+   */
   readonly ancestors: readonly ProcessInfo[];
   /** What `JSON.stringify` writes. */
   toJSON(): ProcessJson;
@@ -90,8 +93,8 @@ export interface ProcessJson {
   readonly cgroup?: string;
   readonly container?: Container;
   readonly unit?: string;
-  /** The nearest first. */
-  readonly ancestors?: readonly { readonly pid: number; readonly comm: string | null; readonly exe?: string }[];
+  /** The nearest first; `pid`, `comm`, `ppid` and `exe` of each. */
+  readonly ancestors?: readonly ProcessJson[];
 }
 
 /** What is known of a process besides its number. */
@@ -207,15 +210,11 @@ export class ProcessRecord implements ProcessInfo {
       ...(cgroup !== null && { cgroup }),
       ...(container && { container }),
       ...(unit !== null && { unit }),
-      ...(ancestors.length > 0 && { ancestors: ancestors.map(asAncestor) }),
+      ...(ancestors.length > 0 && { ancestors: ancestors.map((ancestor) => ancestor.toJSON()) }),
     };
   }
 }
 
 function isLinker(path: Buffer): boolean {
   return LINKER.test(path.toString('latin1', path.lastIndexOf(0x2f) + 1));
-}
-
-function asAncestor({ pid, comm, exe }: ProcessInfo): { pid: number; comm: string | null; exe?: string } {
-  return { pid, comm, ...(exe !== null && { exe }) };
 }

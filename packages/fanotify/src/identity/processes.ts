@@ -31,7 +31,6 @@ const MOST_PROCESSES = 4096;
 const DEEPEST = 64;
 /** Start times are rounded down to this. */
 const TICK_MS = 10;
-const LOOK_MS = 1000;
 /** Looking who has ended takes at most one part in so many of the time. */
 const SWEEP_SHARE = 100;
 
@@ -50,6 +49,7 @@ export class Processes {
   readonly #files: ProcFiles;
   readonly #cursor: PidCursor;
   readonly #holders = new Map<number, Holder>();
+  readonly #parents = new Map<number, { readonly stat: ProcessStat; readonly record: ProcessRecord }>();
   readonly #timer: NodeJS.Timeout;
   #reading = 0;
   #readingAtSweep = 0;
@@ -62,7 +62,7 @@ export class Processes {
     this.#files = files;
     this.#cursor = new PidCursor(kernel);
     this.#since = this.now();
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => this.#look(), this.#cursor.lookEveryMs);
     this.#timer.unref();
   }
 
@@ -123,8 +123,7 @@ export class Processes {
     if (known?.stat?.startedMs === stat.startedMs) {
       const isSame = known.stat.image === stat.image && known.stat.rawComm.equals(stat.rawComm);
       if (stat.isZombie) known.record = known.record.ended();
-      else if (isSame) known.record.readAgain();
-      else known.record = this.#read(pid, stat);
+      else known.record = isSame ? this.#renewed(known.record) : this.#read(pid, stat);
       known.stat = stat;
       known.told = known.record;
       known.freeAt = this.#freeAt(pid, this.#cursor.passed);
@@ -187,36 +186,64 @@ export class Processes {
   }
 
   #read(pid: number, stat: ProcessStat): ProcessRecord {
-    const facts: ProcessFacts = { rawComm: stat.rawComm, ppid: stat.ppid, startedMs: stat.startedMs };
+    const { rawComm, ppid, startedMs } = stat;
+    const facts: ProcessFacts = { rawComm, ppid, startedMs };
     if (this.#depth === 'name') return new ProcessRecord(pid, facts, false);
-    const command = this.#files.command(pid);
-    const origin = this.#depth === 'full' ? this.#files.origin(pid) : {};
     const ancestors = this.#depth === 'full' ? this.#ancestors(stat) : [];
-    const after = this.#files.stat(pid);
-    // It ended meanwhile, and what was read may be of whoever came after it.
-    if (after?.startedMs !== stat.startedMs) return new ProcessRecord(pid, facts, true);
-    // It executed something meanwhile.
-    if (after.image !== stat.image && !after.isZombie) return this.#read(pid, after);
-    return new ProcessRecord(pid, { ...facts, ...command, ...origin, ancestors }, after.isZombie);
+    for (let before = stat, attempt = 0; attempt < 3; attempt++) {
+      const more = { ...this.#files.program(pid), ...this.#changing(pid) };
+      const after = this.#files.stat(pid);
+      // It ended meanwhile, and what was read may be of whoever came after it.
+      if (after?.startedMs !== startedMs) break;
+      const isSame = after.image === before.image || after.isZombie;
+      before = after;
+      // Else it executed something meanwhile.
+      if (isSame)
+        return new ProcessRecord(pid, { ...facts, rawComm: after.rawComm, ...more, ancestors }, after.isZombie);
+    }
+    return new ProcessRecord(pid, { ...facts, ancestors }, true);
+  }
+
+  /** What may be otherwise each time. */
+  #changing(pid: number): ProcessFacts {
+    if (this.#depth === 'name') return {};
+    const user = this.#files.user(pid);
+    return this.#depth === 'full' ? { ...user, ...this.#files.origin(pid) } : user;
+  }
+
+  /** The same program with what may have changed. */
+  #renewed(record: ProcessRecord): ProcessRecord {
+    record.readAgain();
+    if (this.#depth === 'name') return record;
+    const now = this.#changing(record.pid);
+    const isSame = now.uid === record.uid && now.gid === record.gid && (now.cgroup ?? null) === record.cgroup;
+    // Without a word of the user it is about to end.
+    return isSame || now.uid === undefined
+      ? record
+      : new ProcessRecord(record.pid, withChanges(record, now), record.gone);
   }
 
   #ancestors(child: ProcessStat): ProcessRecord[] {
     const ancestors: ProcessRecord[] = [];
     for (let young = child; young.ppid > 0 && ancestors.length < DEEPEST; ) {
-      const pid = young.ppid;
-      const stat = this.#files.stat(pid);
+      const stat = this.#files.stat(young.ppid);
       // Whoever has the number and is younger than the child is not its parent.
       if (!stat || stat.startedMs > young.startedMs) break;
-      const known = this.#holders.get(pid);
-      const isKnown = known?.stat?.startedMs === stat.startedMs && known.stat.image === stat.image;
-      ancestors.push(isKnown ? known.record : this.#readAncestor(pid, stat));
+      ancestors.push(this.#ancestor(young.ppid, stat));
       young = stat;
     }
     return ancestors;
   }
 
-  #readAncestor(pid: number, { rawComm, ppid, startedMs, isZombie }: ProcessStat): ProcessRecord {
-    return new ProcessRecord(pid, { rawComm, ppid, startedMs, ...this.#files.command(pid) }, isZombie);
+  /** Parents are shared by all their children. */
+  #ancestor(pid: number, stat: ProcessStat): ProcessRecord {
+    const known = this.#parents.get(pid);
+    if (known?.stat.startedMs === stat.startedMs && known.stat.image === stat.image) return known.record;
+    const { rawComm, ppid, startedMs, isZombie } = stat;
+    const record = new ProcessRecord(pid, { rawComm, ppid, startedMs, ...this.#files.executable(pid) }, isZombie);
+    if (this.#parents.size >= MOST_PROCESSES) this.#parents.clear();
+    this.#parents.set(pid, { stat, record });
+    return record;
   }
 
   /**
@@ -232,6 +259,11 @@ export class Processes {
     for (const [pid, holder] of this.#holders) if (pids?.has(pid) === false) holder.endedMs ??= startedMs;
     this.#nextSweepMs = startedMs + (this.#kernel.bootTimeMs() - startedMs) * SWEEP_SHARE;
   }
+}
+
+function withChanges(record: ProcessRecord, now: ProcessFacts): ProcessFacts {
+  const { rawComm, ppid, startedMs, rawExe, exeForeign, args, argsCut, ancestors } = record;
+  return { rawComm, ppid, startedMs, rawExe, exeForeign, args, argsCut, ancestors, ...now };
 }
 
 /** A process of which nothing is known but its number. */

@@ -55,3 +55,16 @@ export function lookAt<T>(look: () => T): T | 'gone' | 'hidden' {
 export function areProcessesHidden(kernel: Reader): boolean {
   return !processIds(kernel).includes(1);
 }
+
+/** Whether /proc is here, and tells of processes by the numbers that events have. */
+export type ProcSight = 'own' | 'another PID namespace' | 'none';
+
+/** Looks at what /proc/self is. */
+export function procSight(kernel: Pick<Kernel, 'readlink' | 'pid'>): ProcSight {
+  try {
+    return Number(kernel.readlink('/proc/self').toString()) === kernel.pid ? 'own' : 'another PID namespace';
+  } catch (error) {
+    if (error instanceof KernelError) return 'none';
+    throw error;
+  }
+}

@@ -52,34 +52,39 @@ export class SystemMarks {
   }
 
   /**
-   * Marks what is not marked yet; costs next to nothing while the mount table does not change. Tells what it marked.
+   * Marks what there is, again where it was marked before: a file system may be another under the same number, and a mark goes with
+   * the old one. Costs next to nothing while the mount table does not change. Tells what is new, heard and not.
    *
-   * @throws What Group.mark throws for a reason that would be the same for every file system.
+   * @throws What Group.mark throws for a reason that would be the same for every file system; then the next look tries again.
    */
-  async look(): Promise<Mount[]> {
+  async look(): Promise<{ heard: Mount[]; notHeard: NotHeard[] }> {
     const { mounts } = this.#inside;
-    if (mounts.generation === this.#generation) return [];
-    this.#generation = mounts.generation;
-    const there = new Set(mounts.mounts.map(({ device }) => device));
-    // A device number may come back for another file system.
-    for (const known of [this.#heard, this.#notHeard]) {
-      for (const device of known.keys()) if (!there.has(device)) known.delete(device);
+    const generation = mounts.generation;
+    if (generation === this.#generation) return { heard: [], notHeard: [] };
+    const heardBefore = new Map(this.#heard);
+    const notHeardBefore = new Map(this.#notHeard);
+    this.#heard.clear();
+    this.#notHeard.clear();
+    for (const device of new Set(mounts.mounts.map((mount) => mount.device))) {
+      await this.#markDevice(mounts.byDevice(device));
     }
-    const marked: Mount[] = [];
-    for (const device of there) {
-      if (this.#heard.has(device) || this.#notHeard.has(device)) continue;
-      const mount = await this.#markDevice(mounts.byDevice(device));
-      if (mount) marked.push(mount);
-    }
-    return marked;
+    this.#generation = generation;
+    return {
+      heard: this.heard.filter(({ device, mountPoint }) => {
+        return heardBefore.get(device)?.mountPoint.equals(mountPoint) !== true;
+      }),
+      notHeard: [...this.#notHeard]
+        .filter(([device, { mountPoint }]) => notHeardBefore.get(device)?.mountPoint !== mountPoint)
+        .map(([, place]) => place),
+    };
   }
 
-  async #markDevice(mounts: readonly Mount[]): Promise<Mount | undefined> {
+  async #markDevice(mounts: readonly Mount[]): Promise<void> {
     const [first] = mounts;
-    if (!first) return undefined;
+    if (!first) return;
     if (kindOf(first.type) === 'pseudo') {
       this.#pseudo.add(first.type);
-      return undefined;
+      return;
     }
     const reachable = mounts.filter((mount) => !this.#inside.mounts.mayHang(mount));
     let why: NotHeard['why'] = reachable.length === 0 ? 'remote' : 'hidden';
@@ -87,14 +92,13 @@ export class SystemMarks {
       try {
         if (!(await this.#markMount(mount))) continue;
         this.#heard.set(mount.device, mount);
-        return mount;
+        return;
       } catch (error) {
         if (error instanceof LimitError || error instanceof UnsupportedError || !(error instanceof Error)) throw error;
         why = error.message;
       }
     }
     this.#notHeard.set(first.device, { mountPoint: first.mountPoint.toString(), type: first.type, why });
-    return undefined;
   }
 
   /** False when the mount cannot be reached, since another is mounted over it. */
@@ -121,6 +125,8 @@ export class SystemMarks {
  * Hears all executions, for the names of processes that end before they can be read. Whoever reads the group leaves these events
  * out where nobody asked for them.
  */
-export async function hearExecutions(group: Group<'handle'>): Promise<void> {
-  await new SystemMarks(group, ['openExec']).look();
+export async function hearExecutions(group: Group<'handle'>): Promise<SystemMarks> {
+  const marks = new SystemMarks(group, ['openExec']);
+  await marks.look();
+  return marks;
 }

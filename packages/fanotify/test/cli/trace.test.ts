@@ -188,6 +188,67 @@ describe.skipIf(!canMount)('fanotify trace', () => {
     later.unmount();
   });
 
+  it('hears what is mounted in place of something else, though it has the same device number', async () => {
+    const command = await tracing(['-f', '+']);
+    for (let round = 0; round < 3; round++) {
+      const remounted = spawnSync('sh', ['-ec', `umount '${root}'; mount -t tmpfs none '${root}'`]);
+      expect(remounted.status).toBe(0);
+      // Nothing tells when it is marked: what is made is heard from then on.
+      let made = 0;
+      await command.until(({ stdout }) => {
+        writeFileSync(join(root, `round-${round}-${made++}`), '');
+        return stdout.includes(`${root}/round-${round}-`);
+      });
+    }
+  });
+
+  it('hears what comes to light when what was mounted over it goes', async () => {
+    writeFileSync(join(root, 'beneath'), '');
+    expect(spawnSync('mount', ['-t', 'tmpfs', 'none', root]).status).toBe(0);
+    const command = await tracing(['-f', '+']);
+    await command.until(({ stderr }) =>
+      new RegExp(`not seen, since others are mounted over them: .*${root} `).test(stderr),
+    );
+    expect(spawnSync('umount', [root]).status).toBe(0);
+    await command.until(({ stderr }) => stderr.includes(`tracing also ${root} (tmpfs)`));
+    writeFileSync(join(root, 'new'), '');
+    await command.until(({ stdout }) => stdout.includes(`${root}/new`));
+  });
+
+  it('says of an executable in another mount namespace that its path is none of ours', async () => {
+    const command = await here(['-e', '-f', '+']);
+    const script = `mount -t tmpfs none /mnt && cp /bin/sh /mnt/sshd && exec /mnt/sshd -c 'echo > ${root}/new; read wait'`;
+    const stranger = start('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script]);
+    await command.until(({ stdout }) => stdout.includes(`${root}/new`));
+    expect(command.stdout).toMatch(/^sshd\(\d+\): .*\/new exe=\(foreign\)\/mnt\/sshd$/m);
+    stranger.type('\n');
+    await stranger.ended;
+  });
+
+  it('names nobody by the /proc of another PID namespace, and says why', async () => {
+    const args = ['--pid', '--fork', process.execPath, COMMAND, 'trace', '-c', '-f', '+', '--count', '1'];
+    const command = start('unshare', args, { cwd: root });
+    await command.until(({ stderr }) => /not named, since the \/proc here is of another PID namespace/.test(stderr));
+    writeFileSync(join(root, 'new'), '');
+    await command.ended;
+    expect(command.stdout).toMatch(new RegExp(`^unknown\\(0\\): .*${root}/new$`, 'm'));
+  });
+
+  it('cuts no line when the disk that it writes to is full, and names the file', async () => {
+    const small = mountTmpfs(64 * 1024);
+    const command = await here(['-o', join(small.path, 'log'), '-f', '+']);
+    sh('i=0; while [ $i -lt 3000 ]; do : > file-$i; i=$((i+1)); done');
+    const { code, stderr } = await command.ended;
+    expect(code).toBe(1);
+    const log = readFileSync(join(small.path, 'log'), 'utf8');
+    const written = log.split('\n').length - 1;
+    expect(log.endsWith('\n')).toBe(true);
+    expect(stderr).toContain(
+      `log" cannot be written: no space is left on the device (ENOSPC); ${written} events are in it`,
+    );
+    small.unmount();
+  });
+
   it('follows a directory that is renamed while it is traced', async () => {
     mkdirSync(join(root, 'dir/sub'), { recursive: true });
     const command = await here(['-f', '+<']);

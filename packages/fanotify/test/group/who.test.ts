@@ -80,9 +80,23 @@ describe.skipIf(!canMount)('who did it', () => {
     const child = spawn('sh', ['-c', script, 'outer'], { cwd: mount.path, stdio: ['pipe', 'pipe', 'inherit'] });
     const { process: who } = await eventOf('new');
     expect(who?.args?.at(-1)).toBe('echo > new; read wait; true');
-    expect(who?.ancestors[0]).toMatchObject({ pid: child.pid, comm: 'sh', args: ['sh', '-c', script, 'outer'] });
+    expect(who?.ancestors[0]).toMatchObject({ pid: child.pid, comm: 'sh', exe: who?.exe, args: null });
     expect(who?.ancestors.map(({ pid }) => pid)).toContain(process.pid);
     expect(JSON.parse(JSON.stringify(who))).toMatchObject({ pid: who?.pid, ancestors: expect.any(Array) });
+    await end(child);
+  });
+
+  it('is told with the user that it has become', async () => {
+    await listen({ who: 'command' });
+    const program = `
+      const { openSync, closeSync } = require('node:fs');
+      closeSync(openSync('before', 'w'));
+      process.stdin.once('data', () => { process.setgid(4711); process.setuid(4712); closeSync(openSync('after', 'w')); });`;
+    const child = spawn(process.execPath, ['-e', program], { cwd: mount.path, stdio: ['pipe', 'inherit', 'inherit'] });
+    await once(spawn('chmod', ['777', mount.path]), 'exit');
+    expect((await eventOf('before')).process).toMatchObject({ uid: 0, gid: 0 });
+    child.stdin?.write('go\n');
+    expect((await eventOf('after')).process).toMatchObject({ uid: 4712, gid: 4711 });
     await end(child);
   });
 

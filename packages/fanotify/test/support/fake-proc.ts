@@ -45,6 +45,7 @@ export class FakeProc {
         return bytes.copy(buffer);
       },
       close: (fd) => void this.#open.delete(fd),
+      readlink: (path) => (path === '/proc/self' ? Buffer.from('4711') : fail('readlink', ERRNO.ENOENT)),
       readFile: (path) => this.#file(String(path)) ?? fail('open', ERRNO.ENOENT),
       readDirectory: () =>
         [...this.#processes.keys()].map((pid) => ({ name: Buffer.from(String(pid)), type: 'directory' as const })),
