@@ -62,8 +62,26 @@ export class Processes {
     this.#files = files;
     this.#cursor = new PidCursor(kernel);
     this.#since = this.now();
+    this.#learnAll();
     this.#timer = setInterval(() => this.#look(), this.#cursor.lookEveryMs);
     this.#timer.unref();
+  }
+
+  /**
+   * Notes who is there already, by name: of processes that end before they are heard of again, the end itself may be all that is
+   * heard; and who is known is not taken for whoever has his number next.
+   */
+  #learnAll(): void {
+    for (const pid of [...(this.#files.pids() ?? [])].slice(-MOST_PROCESSES)) {
+      const stat = this.#files.stat(pid);
+      if (!stat) continue;
+      const { rawComm, ppid, startedMs } = stat;
+      const record = new ProcessRecord(pid, { rawComm, ppid, startedMs }, false);
+      const freeAt = this.#freeAt(pid, this.#cursor.passed);
+      // Without an image it is read whole when it is next looked at.
+      const partly = this.#depth === 'name' ? stat : { ...stat, image: '' };
+      this.#holders.set(pid, { record, stat: partly, endedMs: undefined, told: record, freeAt, checkedIn: -1 });
+    }
   }
 
   /** How many numbers are held. */

@@ -10,9 +10,10 @@ import { FakeProc } from '../support/fake-proc.ts';
 let proc: FakeProc;
 let processes: Processes;
 
-function open(depth: ProcessDepth = 'name', pidMax?: number): void {
+function open(depth: ProcessDepth = 'name', pidMax?: number, before?: (proc: FakeProc) => void): void {
   processes?.close();
   proc = new FakeProc(pidMax);
+  before?.(proc);
   processes = new Processes(
     proc.kernel,
     depth,
@@ -74,6 +75,27 @@ describe('the process of a number', () => {
     told(1001);
     whileQueued(() => proc.end(1001));
     expect(told(1001)).toBe('cat gone');
+  });
+
+  it('is known when it was there before anybody listened, though its end is all that is heard', () => {
+    open('command', undefined, (before) => before.start(1001, 'early'));
+    whileQueued(() => proc.end(1001));
+    expect(told(1001)).toBe('early gone');
+  });
+
+  it('that was there before anybody listened is read whole when it is heard of', () => {
+    open('command', undefined, (before) => before.start(1001, 'early'));
+    whileQueued(() => {});
+    expect(processes.of(1001)).toMatchObject({ comm: 'early', args: ['early', '--flag'], uid: 2, gone: false });
+  });
+
+  it('that was there before anybody listened is not taken for its successor', () => {
+    open('name', undefined, (before) => before.start(1001, 'early'));
+    whileQueued(() => {
+      proc.end(1001);
+      proc.start(1001, 'late');
+    });
+    expect(told(1001)).toBe('? gone');
   });
 
   it('is unknown when nothing was seen of it', () => {
