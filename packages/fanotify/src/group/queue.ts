@@ -159,11 +159,12 @@ export class EventQueue implements Lookahead {
     if (this.#failure) return false;
     try {
       let waiting = kernel.waitingBytes(fd) / FAN_EVENT_METADATA_LEN;
-      while (waiting > 0) {
+      // Reads once where nothing waits, too: that starts a round.
+      do {
         if (this.#aheadBytes >= aheadBytes) return false;
         if (this.#read() === 0) break;
         waiting -= this.#ahead.at(-1)?.events.length ?? 0;
-      }
+      } while (waiting > 0);
     } catch (error) {
       this.#failLater(error);
       return false;
