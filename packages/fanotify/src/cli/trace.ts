@@ -50,7 +50,7 @@ Lines:
   name       comm and pid
   command    and executable, arguments, user (as --exe --user)
   full       and container, unit and all parents (as --exe --user --parents)
-  With --json all of it is in "process"; otherwise lines are those of 'watch --json'.
+  --json prints the lines of 'watch --json', with all of it in "process".
 
 On a terminal, a few lines a second are shown, and below them how much happens, and who
 and where is busiest; q ends it. --all prints every line there too. Into a pipe or a file
@@ -67,7 +67,7 @@ export function traceCommand(surroundings: Surroundings, ended: (ending: Ending)
   };
   return new Command('trace')
     .summary('print who accesses which file, on the whole system (root)')
-    .description('Print every access to files: on all file systems but virtual ones, on one, or in directories.')
+    .description('Print every access to files: on all file systems but the kernel's own, on one, or in directories.')
     .argument('[dir...]', 'only what is directly in these directories')
     .option('-c, --current-mount', 'only the file system of the current directory')
     .option('-o, --output <file>', 'write to this new file')
