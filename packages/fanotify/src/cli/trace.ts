@@ -67,7 +67,7 @@ export function traceCommand(surroundings: Surroundings, ended: (ending: Ending)
   };
   return new Command('trace')
     .summary('print who accesses which file, on the whole system (root)')
-    .description('Print every access to files: on all file systems but the kernel's own, on one, or in directories.')
+    .description("Print every access to files: on all file systems but the kernel's own, on one, or in directories.")
     .argument('[dir...]', 'only what is directly in these directories')
     .option('-c, --current-mount', 'only the file system of the current directory')
     .option('-o, --output <file>', 'write to this new file')
