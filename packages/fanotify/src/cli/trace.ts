@@ -1,5 +1,6 @@
 // `fanotify trace`: every file access of the system, in fatrace's format and with its options; on a terminal, what can be read of it.
 
+import { unlinkSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { FAN_OPEN_EXEC } from '../abi/index.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
@@ -121,13 +122,17 @@ async function trace(dirs: readonly string[], options: TraceOptions, surrounding
         })
       : undefined;
   const written: Written = { written: 0, unwritten: 0 };
+  let isTracing = false;
   const marks = new TraceMarks(group, screen);
   try {
     const { events } = types;
     await marks.place({ dirs, currentMount: options.currentMount === true, events }, live ? '; q or Ctrl-C ends' : '');
+    isTracing = true;
     sayShortcomings(kernel, screen);
     await Promise.race([print(group, options, types, live, output, screen, draining, written), stopping.overdue]);
   } catch (error) {
+    // Else the next attempt would be told that its file exists.
+    if (!isTracing && options.output !== undefined) unlinkSync(options.output);
     if (error instanceof OutputError) return outputFailure(error, written);
     if (!(error instanceof GroupClosedError) || stopping.why === undefined) throw error;
   } finally {

@@ -301,6 +301,9 @@ describe('fanotify trace says what is wrong with', () => {
     async () => {
       expect(await failing(['/no/where'])).toMatch(/"\/no\/where" does not exist/);
       expect(await failing([COMMAND])).toMatch(/is not a directory/);
+      const log = join(mkdtempSync(join(tmpdir(), 'fanotify-trace-')), 'log');
+      expect(await failing(['-o', log, '/no/where'])).toMatch(/does not exist/);
+      expect(existsSync(log)).toBe(false);
       expect(await failing(['-o', '/no/where/log'])).toMatch(/cannot be written: its directory does not exist/);
     },
   );
