@@ -30,6 +30,8 @@ export interface FileStatus {
   readonly uid: number;
   readonly gid: number;
   readonly sizeBytes: bigint;
+  /** When content or metadata last changed (st_ctime), in nanoseconds since 1970: nobody but the kernel can set it. */
+  readonly ctimeNs: bigint;
 }
 
 /** What statfs(2) tells of a file system: its magic number (`f_type`) and its id as fanotify reports it. */
@@ -144,6 +146,15 @@ export interface Kernel {
   statfs(target: KernelPath | number): FilesystemStatus;
   /** clock_gettime(2) of CLOCK_BOOTTIME, in milliseconds: what the start times in /proc/pid/stat are counted in. */
   bootTimeMs(): number;
+  /** fcntl(2) with a whole number as its argument: F_SETFL, F_SETLEASE and the like. Returns what it answers. */
+  fcntl(fd: number, command: number, argument: number): number;
+  /** pidfd_open(2): a descriptor of a process, readable once it has ended. Since Linux 5.3. */
+  pidfdOpen(pid: number): number;
+  /**
+   * pidfd_getfd(2): a duplicate of another process's descriptor; the file is not opened again. Since Linux 5.6. Privilege: to
+   * trace that process.
+   */
+  pidfdGetfd(pidfd: number, targetFd: number): number;
   /** pidfd_send_signal(2). Signal 0 sends none: ESRCH when the process has ended and been waited for. Since Linux 5.1. */
   pidfdSendSignal(pidfd: number, signal: number): void;
   /** The whole of a small file: what is read of /proc and /sys. */

@@ -29,6 +29,9 @@ export interface Libc {
   fstatfs(fd: number, buffer: Bytes): number;
   clockGettime(clock: number, time: Bytes): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  pidfdOpen(pid: number): number;
+  pidfdGetfd(pidfd: number, targetFd: number): number;
   epollCreate(flags: number): number;
   epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
   localtime(seconds: Bytes, tm: Bytes): unknown;
@@ -43,8 +46,10 @@ const ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 // By number, since musl has no statx() before 1.2.5. asm/unistd_64.h; every architecture here but x86_64 has the generic one.
 const STATX_NUMBER = process.arch === 'x64' ? 332 : 291;
 
-// By number too: glibc has pidfd_send_signal() since 2.36, musl has none. The same number on every architecture.
+// By number too: glibc has these since 2.36, musl has none. The same numbers on every architecture.
 const PIDFD_SEND_SIGNAL_NUMBER = 424;
+const PIDFD_OPEN_NUMBER = 434;
+const PIDFD_GETFD_NUMBER = 438;
 
 let loaded: Libc | undefined;
 
@@ -87,6 +92,7 @@ function declare(koffi: Koffi): Libc {
   const signalCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t pidfd, intptr_t signal, const void *info, uintptr_t flags)',
   );
+  const pidfdCall = library.func('intptr_t syscall(intptr_t number, intptr_t process, intptr_t argument, uintptr_t flags)');
   return {
     errno: () => koffi.errno(),
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
@@ -107,6 +113,9 @@ function declare(koffi: Koffi): Libc {
     fstatfs: library.func('int fstatfs(int fd, void *buffer)'),
     clockGettime: library.func('int clock_gettime(int clock, void *time)'),
     pidfdSendSignal: (pidfd, signal) => signalCall(PIDFD_SEND_SIGNAL_NUMBER, pidfd, signal, null, 0),
+    fcntl: library.func('int fcntl(int fd, int command, intptr_t argument)'),
+    pidfdOpen: (pid) => pidfdCall(PIDFD_OPEN_NUMBER, pid, 0, 0),
+    pidfdGetfd: (pidfd, targetFd) => pidfdCall(PIDFD_GETFD_NUMBER, pidfd, targetFd, 0),
     epollCreate: library.func('int epoll_create1(int flags)'),
     epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
     localtime: library.func('void *localtime_r(void *seconds, void *tm)'),

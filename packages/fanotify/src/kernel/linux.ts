@@ -63,7 +63,8 @@ export class LinuxKernel implements Kernel {
   readonly pid: number = process.pid;
 
   readonly #libc: Libc = libc();
-  #pollBuffer: Buffer = Buffer.alloc(4 * POLLFD_BYTES);
+  #pollView: DataView = new DataView(new ArrayBuffer(4 * POLLFD_BYTES));
+  #pollBuffer: Uint8Array = new Uint8Array(this.#pollView.buffer);
   // Written by one call and read before the next: every operation is synchronous.
   readonly #statBuffer: Buffer = Buffer.alloc(STATX_BYTES);
   readonly #linkBuffer: Buffer = Buffer.alloc(PATH_MAX);
@@ -108,23 +109,25 @@ export class LinuxKernel implements Kernel {
 
   poll(entries: PollEntry[], timeoutMs: number): number {
     const bytes = entries.length * POLLFD_BYTES;
-    if (bytes > this.#pollBuffer.byteLength) this.#pollBuffer = Buffer.alloc(bytes);
-    const buffer = this.#pollBuffer;
+    if (bytes > this.#pollView.byteLength) {
+      this.#pollView = new DataView(new ArrayBuffer(bytes));
+      this.#pollBuffer = new Uint8Array(this.#pollView.buffer);
+    }
+    const view = this.#pollView;
     let offset = 0;
     for (const entry of entries) {
-      buffer.writeInt32LE(entry.fd, offset);
-      buffer.writeInt16LE(entry.events, offset + 4);
-      buffer.writeInt16LE(0, offset + POLLFD_REVENTS);
+      view.setInt32(offset, entry.fd, true);
+      view.setInt16(offset + 4, entry.events, true);
       offset += POLLFD_BYTES;
     }
     const started = timeoutMs > 0 ? performance.now() : 0;
     let remainingMs = timeoutMs;
     for (;;) {
-      const ready = this.#libc.poll(buffer, entries.length, remainingMs);
+      const ready = this.#libc.poll(this.#pollBuffer, entries.length, remainingMs);
       if (ready !== -1) {
         offset = POLLFD_REVENTS;
         for (const entry of entries) {
-          entry.revents = buffer.readInt16LE(offset);
+          entry.revents = view.getInt16(offset, true);
           offset += POLLFD_BYTES;
         }
         return ready;
@@ -195,6 +198,7 @@ export class LinuxKernel implements Kernel {
       uid: buffer.readUInt32LE(20),
       gid: buffer.readUInt32LE(24),
       sizeBytes: buffer.readBigUInt64LE(40),
+      ctimeNs: buffer.readBigInt64LE(96) * 1_000_000_000n + BigInt(buffer.readUInt32LE(104)),
     };
   }
 
@@ -217,6 +221,21 @@ export class LinuxKernel implements Kernel {
     // struct timespec: two 64-bit numbers. Seconds since boot fit into 32 bits.
     const seconds = this.#timeBuffer.readUInt32LE(0);
     return seconds * 1000 + this.#timeBuffer.readUInt32LE(8) / 1e6;
+  }
+
+  fcntl(fd: number, command: number, argument: number): number {
+    const answer = this.#libc.fcntl(fd, command, argument);
+    return answer === -1 ? this.#fail('fcntl') : answer;
+  }
+
+  pidfdOpen(pid: number): number {
+    const pidfd = this.#libc.pidfdOpen(pid);
+    return pidfd === -1 ? this.#fail('pidfd_open') : pidfd;
+  }
+
+  pidfdGetfd(pidfd: number, targetFd: number): number {
+    const fd = this.#libc.pidfdGetfd(pidfd, targetFd);
+    return fd === -1 ? this.#fail('pidfd_getfd') : fd;
   }
 
   pidfdSendSignal(pidfd: number, signal: number): void {

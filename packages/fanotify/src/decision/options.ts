@@ -1,0 +1,194 @@
+// What a guard can be asked for, and what it answers with.
+
+import type { ProcessInfo } from '../identity/process.ts';
+import type { MarkTarget } from '../group/source.ts';
+
+/**
+ * Permission events by their names here: FAN_OPEN_PERM, FAN_OPEN_EXEC_PERM (since Linux 5.0), FAN_ACCESS_PERM and FAN_PRE_ACCESS
+ * (since Linux 6.14, on ext4, xfs, btrfs and others with content on disk; not on tmpfs) in fanotify_mark(2).
+ */
+export type PermissionEventName = 'open' | 'openExec' | 'access' | 'preAccess';
+
+/** What becomes of an access. */
+export type Verdict = 'allow' | 'deny';
+
+/** The errors that a pre-content group can make an access fail with, since Linux 6.14: FAN_DENY_ERRNO in <linux/fanotify.h>. */
+export type DenyErrno = 'EPERM' | 'EIO' | 'EBUSY' | 'ETXTBSY' | 'EAGAIN' | 'ENOSPC' | 'EDQUOT';
+
+/** What goes with a verdict. */
+export interface VerdictOptions {
+  /**
+   * Write it to the kernel's audit log (FAN_AUDIT). The guard must be opened with `audit: true`. Default false.
+   */
+  readonly audit?: boolean | undefined;
+  /**
+   * The verdict holds for whoever does the same to the file as long as its content is the same: it was read from the content alone,
+   * and not from who asked. Then nobody is asked again while the file is unchanged (see `trust` in {@link GuardOptions}). Default
+   * false.
+   *
+   * `'always'`, for `preAccess` allowed: the file is filled, and is not asked about again even when it changes. (The kernel may
+   * forget that when it needs memory, or when the file system is unmounted.)
+   */
+  readonly cache?: boolean | 'always' | undefined;
+}
+
+/** What goes with a denial. */
+export interface DenyOptions extends VerdictOptions {
+  readonly cache?: boolean | undefined;
+  /** What the access fails with. Default EPERM. Others only in guards of class `preContent`, since Linux 6.14. */
+  readonly errno?: DenyErrno | undefined;
+}
+
+/** A verdict, with or without what goes with it. */
+export type Decision =
+  | Verdict
+  | ({ readonly verdict: 'allow' } & VerdictOptions)
+  | ({ readonly verdict: 'deny' } & DenyOptions);
+
+/**
+ * An access that the kernel holds until there is a verdict. Everything is read when it is first asked for, and exact while the
+ * access is held, since so is its process: ask before you answer.
+ */
+export interface PermissionEvent {
+  readonly kind: PermissionEventName;
+  /** The process that is held. 0 when it is in a PID namespace that this process cannot see into. */
+  readonly pid: number;
+  /** Where the file is; null when it has no name here (`foreign`, `deleted`, memfd), or one that is no UTF-8 (see `rawPath`). */
+  readonly path: string | null;
+  /** The same as bytes. */
+  readonly rawPath: Buffer | null;
+  /** Whether the file's name is gone. `path` is then what it was. */
+  readonly deleted: boolean;
+  /**
+   * Whether it was reached through a mount that is not in this process's mount table, such as one that a user made in a namespace
+   * of his own. What it is called there means nothing here, so it has no path.
+   */
+  readonly foreign: boolean;
+  /** Who is held: executable, arguments, user, ancestors, container. Null when the kernel does not tell (pid 0). */
+  readonly process: ProcessInfo | null;
+  /**
+   * A descriptor of the file, open for reading; what is read through it raises no events. It is the guard's: do not close it. To
+   * write, open `/proc/self/fd/N` again.
+   */
+  readonly fd: number;
+  /** `preAccess` only: the bytes that are about to be accessed. `bytes` is 0 where the kernel does not tell. */
+  readonly range: { readonly offset: number; readonly bytes: number } | null;
+}
+
+/** A {@link PermissionEvent} that the function given to {@link guard} decides on. */
+export interface PermissionRequest extends PermissionEvent {
+  /** Milliseconds until `onTimeout` decides. 0 when there is a verdict. */
+  readonly remainingMs: number;
+  /** Whether there is a verdict: given here, or by `onTimeout`. */
+  readonly settled: boolean;
+  /** Aborts when there is a verdict that was not given here: the deadline has passed, or the guard is closed. */
+  readonly signal: AbortSignal;
+  /**
+   * Lets the access go on, at once.
+   *
+   * @throws AlreadyAnsweredError when this request was answered before. After the deadline it has no effect.
+   */
+  allow(options?: VerdictOptions): void;
+  /**
+   * Makes the access fail, at once: with EPERM, or `errno`.
+   *
+   * @throws AlreadyAnsweredError when this request was answered before. After the deadline it has no effect.
+   */
+  deny(options?: DenyOptions): void;
+}
+
+/** Decides: returns or resolves to a decision, or calls `allow` or `deny` of the request. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a function that has answered by request.allow() returns nothing
+export type Decide = (request: PermissionRequest) => Decision | void | Promise<Decision | void>;
+
+/**
+ * What the function `decide` exported by a decide module is: it runs in the responder process, and must answer at once.
+ *
+ * @example
+ * // decide.mjs, given to guard() as { decide: new URL('./decide.mjs', import.meta.url) }
+ * // @type {import('fanotify').DecideNow}
+ * const decide = ({ path }) => (path?.endsWith('.exe') ? 'deny' : { verdict: 'allow', cache: true });
+ * console.log(decide({ path: '/srv/setup.exe' })); // deny
+ */
+export type DecideNow = (event: PermissionEvent) => Decision;
+
+/**
+ * Whose accesses are allowed without asking: everything that is said must be the case.
+ *
+ * - `tree`: the process of that number and its descendants. (One that leaves the tree before it is first seen, as daemons do by
+ *   forking twice, is no longer in it.)
+ * - `uid`: processes whose effective user this is.
+ * - `executable`: processes that run this program. Whoever may run it can make it do what he likes (LD_PRELOAD), so it takes a
+ *   `uid` beside it, or `'any'` if that is meant.
+ */
+export type Exemption =
+  | { readonly tree: number; readonly uid?: number | undefined; readonly executable?: undefined }
+  | { readonly uid: number; readonly tree?: undefined; readonly executable?: undefined }
+  | { readonly executable: string; readonly uid: number | 'any'; readonly tree?: number | undefined };
+
+/** What {@link guard} is asked for. */
+export interface GuardOptions {
+  /**
+   * Who decides.
+   *
+   * - A function is called in this process for each access, many at a time.
+   * - A path or file URL names a module that exports {@link DecideNow} as `decide`: it runs in the responder process, costs no
+   *   second round trip, and decides also while this process is stopped. It must not wait for anything, nor open what is guarded
+   *   (read `fd` instead): a call that takes longer than the deadline ends the responder, with all that is held getting `onTimeout`.
+   */
+  readonly decide: Decide | string | URL;
+  /** Which accesses to hold. Default `['open']`. */
+  readonly on?: readonly PermissionEventName[] | undefined;
+  /** How long an access waits at most, in milliseconds: a whole number from 1 to 3,600,000. Default 5,000. */
+  readonly deadlineMs?: number | undefined;
+  /** What an access gets that nobody has decided on in time. Default `allow`. */
+  readonly onTimeout?: Verdict | undefined;
+  /** What an access gets when `decide` throws, or gives no decision. Default `allow`. */
+  readonly onError?: Verdict | undefined;
+  /**
+   * What is guarded. Default: of a file `inode`; of a directory that is the root of a mounted file system, `filesystem`; else it has
+   * to be said.
+   *
+   * - `inode`: a file; the entries of a directory, but nothing below.
+   * - `mount`: everything reached through the mount that the path is on. Whoever mounts it again elsewhere, as any user can in
+   *   a namespace of his own, goes by unseen.
+   * - `filesystem`: everything on the file system that the path is on, whichever way it is reached.
+   */
+  readonly scope?: 'inode' | 'mount' | 'filesystem' | undefined;
+  /** Hold opens of directories, too. Default false. */
+  readonly directories?: boolean | undefined;
+  /**
+   * Which guards are asked first: `preContent` before `content`, and with the privilege to deny with another errno. Default
+   * `preContent` with `on: ['preAccess']`, else `content`.
+   */
+  readonly class?: 'content' | 'preContent' | undefined;
+  /** Whose accesses are allowed without asking. This process's own always are. */
+  readonly exempt?: readonly Exemption[] | undefined;
+  /**
+   * Who is trusted not to slip a change past cached verdicts. Default `root`: files that nobody but root can change are not even
+   * held again once allowed with `cache` (the kernel is told to ignore them until they are written to); root can slip past that, by
+   * mmap or AIO. `nobody`: everything is held each time, and cached verdicts given by the responder.
+   */
+  readonly trust?: 'root' | 'nobody' | undefined;
+  /** How many cached verdicts the responder holds at most. Default 65,536. */
+  readonly maxCached?: number | undefined;
+  /**
+   * How many accesses are undecided at most: each takes a descriptor of the responder (of `ulimit -n`). More wait in the kernel,
+   * and get `onTimeout` one deadline later. Default 4,096, or less where the limit of descriptors is lower.
+   */
+  readonly maxPending?: number | undefined;
+  /** Let verdicts be written to the audit log. Needs CAP_AUDIT_WRITE. Default false. */
+  readonly audit?: boolean | undefined;
+  /** Start another responder when it dies. Between the two everything is allowed, by the kernel. Default false. */
+  readonly restart?: boolean | undefined;
+  /**
+   * How long the responder keeps looking for an answer of this process before it sleeps, in microseconds: a process that is
+   * awake answers 10 µs sooner. 0 saves that CPU time. Default 30 where there is more than one processor, else 0.
+   */
+  readonly busyPollUs?: number | undefined;
+  /** Closes the guard. What is held then gets `onTimeout`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What to guard: as for {@link Group.mark}, several at once if need be. */
+export type GuardTarget = MarkTarget | readonly MarkTarget[];

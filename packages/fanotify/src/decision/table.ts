@@ -1,0 +1,204 @@
+// The pending table: every access that was read from the kernel is in it, or has left it with a ruling, exactly once. Pure: it knows
+// neither kernel nor processes.
+
+import { ALLOW, DENY, type Ruling } from './permission.ts';
+
+/** Decides on accesses, at once or later. What it does not do in time its policy does. */
+export interface Decider<Access> {
+  readonly deadlineMs: number;
+  readonly onTimeout: Ruling;
+  readonly onError: Ruling;
+  /**
+   * A ruling; or undefined, when {@link PendingTable.settle} will bring it.
+   *
+   * @param id Names the access to `settle`.
+   * @param dueMs When `onTimeout` decides.
+   */
+  decide(access: Access, id: number, dueMs: number): Ruling | undefined;
+  /** `decide` has thrown. */
+  failed?(access: Access, error: unknown): void;
+  /** The access was decided without an answer of this decider. */
+  timedOut?(access: Access, id: number): void;
+}
+
+/** An access that somebody is to decide on. */
+interface Entry<Access> {
+  readonly id: number;
+  readonly access: Access;
+  readonly deciders: readonly Decider<Access>[];
+  /** Whose turn it is. */
+  turn: number;
+  dueMs: number;
+  ruling: Ruling;
+  /** Neighbours in the order of `dueMs`. */
+  before: Entry<Access> | undefined;
+  after: Entry<Access> | undefined;
+}
+
+/**
+ * Holds accesses while their deciders decide: one after the other, in their order. The first that denies ends it; when all have
+ * allowed, the access is allowed. Each has its own deadline, so a slow one delays no more than that.
+ */
+export class PendingTable<Access> {
+  readonly #leave: (access: Access, ruling: Ruling) => void;
+  readonly #entries = new Map<number, Entry<Access>>();
+  #first: Entry<Access> | undefined;
+  #last: Entry<Access> | undefined;
+  #lastId = 0;
+
+  /** @param leave Is called for each access exactly once. */
+  constructor(leave: (access: Access, ruling: Ruling) => void) {
+    this.#leave = leave;
+  }
+
+  /** How many accesses are undecided. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** When the next access is due; Infinity when there is none. */
+  get nextDueMs(): number {
+    return this.#first?.dueMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The accesses that are held, those that are due first in front. */
+  *pending(): IterableIterator<{ readonly id: number; readonly access: Access; readonly dueMs: number }> {
+    for (let entry = this.#first; entry; entry = entry.after) yield entry;
+  }
+
+  /**
+   * Takes an access in and asks its first decider.
+   *
+   * @param sinceMs Since when it may have been waiting.
+   */
+  hold(access: Access, deciders: readonly Decider<Access>[], sinceMs: number): void {
+    this.#lastId = (this.#lastId + 1) >>> 0;
+    const entry: Entry<Access> = {
+      id: this.#lastId,
+      access,
+      deciders,
+      turn: 0,
+      dueMs: 0,
+      ruling: ALLOW,
+      before: undefined,
+      after: undefined,
+    };
+    this.#ask(entry, sinceMs);
+  }
+
+  /**
+   * What a decider has decided later.
+   *
+   * @returns Whether it counts: false when the access has left the table, or is another decider's by now.
+   */
+  settle(id: number, decider: Decider<Access>, ruling: Ruling, nowMs: number): boolean {
+    const entry = this.#entries.get(id);
+    if (entry?.deciders[entry.turn] !== decider) return false;
+    this.#unlink(entry);
+    this.#ruled(entry, ruling, nowMs);
+    return true;
+  }
+
+  /** Whether an access is still to be decided on by a decider. */
+  isWaitingFor(id: number, decider: Decider<Access>): boolean {
+    const entry = this.#entries.get(id);
+    return entry?.deciders[entry.turn] === decider;
+  }
+
+  /** Gives what is due its policy; returns how many. */
+  expire(nowMs: number): number {
+    let expired = 0;
+    for (let entry = this.#first; entry && entry.dueMs <= nowMs; entry = this.#first) {
+      expired++;
+      this.#giveUp(entry, nowMs);
+    }
+    return expired;
+  }
+
+  /** Gives everything, or what one decider is asked for, its policy now. The decider asks nobody any more. */
+  abandon(nowMs: number, decider?: Decider<Access>): number {
+    let abandoned = 0;
+    for (let entry = this.#first; entry; ) {
+      const next: Entry<Access> | undefined = entry.after;
+      if (!decider || entry.deciders[entry.turn] === decider) {
+        abandoned++;
+        if (decider) this.#giveUp(entry, nowMs);
+        else this.#end(entry);
+      }
+      entry = next;
+    }
+    return abandoned;
+  }
+
+  #ask(entry: Entry<Access>, sinceMs: number): void {
+    const decider = entry.deciders[entry.turn];
+    if (!decider) {
+      this.#leave(entry.access, entry.ruling);
+      return;
+    }
+    entry.dueMs = sinceMs + decider.deadlineMs;
+    let ruling: Ruling | undefined;
+    try {
+      ruling = decider.decide(entry.access, entry.id, entry.dueMs);
+    } catch (error) {
+      ruling = decider.onError;
+      decider.failed?.(entry.access, error);
+    }
+    if (ruling) this.#ruled(entry, ruling, sinceMs);
+    else this.#link(entry);
+  }
+
+  /** One decider has decided on an entry that is not in the list. */
+  #ruled(entry: Entry<Access>, ruling: Ruling, nowMs: number): void {
+    const isFirst = entry.turn === 0;
+    entry.ruling = isFirst ? ruling : combined(entry.ruling, ruling);
+    entry.turn = ruling.allowed ? entry.turn + 1 : entry.deciders.length;
+    this.#ask(entry, nowMs);
+  }
+
+  #giveUp(entry: Entry<Access>, nowMs: number): void {
+    const decider = entry.deciders[entry.turn];
+    this.#unlink(entry);
+    decider?.timedOut?.(entry.access, entry.id);
+    this.#ruled(entry, decider?.onTimeout ?? DENY, nowMs);
+  }
+
+  /** As {@link #giveUp} for all deciders that are left. */
+  #end(entry: Entry<Access>): void {
+    this.#unlink(entry);
+    const rest = entry.deciders.slice(entry.turn);
+    entry.deciders[entry.turn]?.timedOut?.(entry.access, entry.id);
+    const denial = rest.find(({ onTimeout }) => !onTimeout.allowed)?.onTimeout;
+    this.#leave(entry.access, denial ?? rest[0]?.onTimeout ?? ALLOW);
+  }
+
+  /** In the order of `dueMs`: mostly at the end. */
+  #link(entry: Entry<Access>): void {
+    this.#entries.set(entry.id, entry);
+    let before = this.#last;
+    while (before && before.dueMs > entry.dueMs) before = before.before;
+    entry.before = before;
+    entry.after = before ? before.after : this.#first;
+    if (entry.before) entry.before.after = entry;
+    else this.#first = entry;
+    if (entry.after) entry.after.before = entry;
+    else this.#last = entry;
+  }
+
+  #unlink(entry: Entry<Access>): void {
+    this.#entries.delete(entry.id);
+    if (entry.before) entry.before.after = entry.after;
+    else this.#first = entry.after;
+    if (entry.after) entry.after.before = entry.before;
+    else this.#last = entry.before;
+    entry.before = undefined;
+    entry.after = undefined;
+  }
+}
+
+/** Two deciders allowed, or the second denied: what holds of both. */
+function combined(first: Ruling, second: Ruling): Ruling {
+  const audit = first.audit || second.audit;
+  if (!second.allowed) return { ...second, audit };
+  return { ...second, audit, cache: first.cache && second.cache, always: first.always && second.always };
+}

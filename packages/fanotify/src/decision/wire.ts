@@ -1,0 +1,169 @@
+// What responder and owner say to each other over their socket: frames of a type, a length and a body. What is said for each access
+// has a fixed layout; the rest is JSON. Both ends are of one version and one machine, so numbers are in its byte order.
+
+import { HOST_IS_LITTLE_ENDIAN as LE } from '../abi/index.ts';
+import { KINDS, type Ruling } from './permission.ts';
+import type { PermissionEventName } from './options.ts';
+
+/** Types of frames. Owner → responder: config, answer, close, forget, status. Responder → owner: the others. */
+export const FRAME = {
+  /** {@link ResponderConfig}: the first thing that is said. */
+  config: 1,
+  answer: 2,
+  /** Answer what is held by policy, and go. */
+  close: 3,
+  /** Empty the caches. Answered by `forgot`. */
+  forget: 4,
+  /** Answered by `status`. */
+  askStatus: 5,
+  /** Marks are placed: from now on accesses are held. */
+  ready: 10,
+  /** It could not begin: {@link Failure}. */
+  failed: 11,
+  ask: 12,
+  forgot: 13,
+  status: 14,
+  /** Something to know: {@link Notice}. */
+  notice: 15,
+} as const;
+
+const HEADER_BYTES = 8;
+const ASK_BYTES = 40;
+const ANSWER_BYTES = 8;
+/** Longer than any frame of this protocol. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/** What the owner is asked. */
+export interface Ask {
+  readonly id: number;
+  /** The event's descriptor in the responder. */
+  readonly fd: number;
+  readonly pid: number;
+  readonly kind: PermissionEventName;
+  /** When `onTimeout` decides: clock.ts. */
+  readonly dueMs: number;
+  readonly range: { readonly offset: number; readonly bytes: number } | null;
+}
+
+/** What the responder has to tell that no access is about. */
+export type Notice =
+  /** The kernel denied accesses for which it could give no descriptor. */
+  | { readonly notice: 'kernelDenied'; readonly errno: number; readonly count: number }
+  /** A decide module threw, or gave no decision. */
+  | { readonly notice: 'decideFailed'; readonly message: string; readonly stack: string | undefined; readonly count: number }
+  /** Something went wrong in the responder that nobody else is told of. */
+  | { readonly notice: 'trouble'; readonly message: string }
+  /** A call of the decide module took too long: the responder gave everything its policy and ends. */
+  | { readonly notice: 'stalled'; readonly ms: number };
+
+/** Collects what a stream brings into frames. */
+export class FrameReader {
+  readonly #onFrame: (type: number, body: DataView) => void;
+  #rest: Uint8Array | undefined;
+
+  constructor(onFrame: (type: number, body: DataView) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  /** `chunk` may be written to again afterwards. */
+  push(chunk: Uint8Array): void {
+    const bytes = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = 0;
+    while (bytes.byteLength - at >= HEADER_BYTES) {
+      const length = view.getUint32(at + 4, LE);
+      if (length > MOST_BYTES) throw new RangeError(`a frame of ${length} bytes`);
+      const end = at + HEADER_BYTES + length;
+      if (end > bytes.byteLength) break;
+      const type = view.getUint32(at, LE);
+      this.#onFrame(type, new DataView(bytes.buffer, bytes.byteOffset + at + HEADER_BYTES, length));
+      at = end;
+    }
+    this.#rest = at < bytes.byteLength ? Uint8Array.prototype.slice.call(bytes, at) : undefined;
+  }
+}
+
+/** A frame whose body is JSON. */
+export function jsonFrame(type: number, body: unknown): Buffer {
+  const json = Buffer.from(JSON.stringify(body ?? null));
+  const frame = Buffer.alloc(HEADER_BYTES + json.byteLength);
+  header(new DataView(frame.buffer, frame.byteOffset), 0, type, json.byteLength);
+  frame.set(json, HEADER_BYTES);
+  return frame;
+}
+
+/** What a frame of {@link jsonFrame} says. */
+export function jsonBody(body: DataView): unknown {
+  return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
+}
+
+/** Size of a frame that {@link writeAsk} writes, in bytes. */
+export const ASK_FRAME_BYTES: number = HEADER_BYTES + ASK_BYTES;
+
+export function writeAsk(view: DataView, at: number, ask: Ask): void {
+  header(view, at, FRAME.ask, ASK_BYTES);
+  const body = at + HEADER_BYTES;
+  view.setUint32(body, ask.id, LE);
+  view.setInt32(body + 4, ask.fd, LE);
+  view.setInt32(body + 8, ask.pid, LE);
+  view.setInt32(body + 12, KINDS.indexOf(ask.kind) | (ask.range ? 0x100 : 0), LE);
+  view.setFloat64(body + 16, ask.dueMs, LE);
+  view.setFloat64(body + 24, ask.range?.offset ?? 0, LE);
+  view.setFloat64(body + 32, ask.range?.bytes ?? 0, LE);
+}
+
+export function readAsk(body: DataView): Ask {
+  const kind = body.getInt32(12, LE);
+  const hasRange = (kind & 0x100) !== 0;
+  return {
+    id: body.getUint32(0, LE),
+    fd: body.getInt32(4, LE),
+    pid: body.getInt32(8, LE),
+    kind: KINDS[kind & 0xff] ?? 'open',
+    dueMs: body.getFloat64(16, LE),
+    range: hasRange ? { offset: body.getFloat64(24, LE), bytes: body.getFloat64(32, LE) } : null,
+  };
+}
+
+const ALLOWED = 1;
+const AUDIT = 2;
+const CACHE = 4;
+const ALWAYS = 8;
+const FAILED = 16;
+
+/** @param failed Whether the decider failed, and its policy is to decide. */
+export function answerFrame(id: number, ruling: Ruling, failed: boolean): Buffer {
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + ANSWER_BYTES);
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  header(view, 0, FRAME.answer, ANSWER_BYTES);
+  view.setUint32(HEADER_BYTES, id, LE);
+  const flags =
+    (ruling.allowed ? ALLOWED : 0) |
+    (ruling.audit ? AUDIT : 0) |
+    (ruling.cache ? CACHE : 0) |
+    (ruling.always ? ALWAYS : 0) |
+    (failed ? FAILED : 0);
+  view.setUint16(HEADER_BYTES + 4, flags, LE);
+  view.setUint16(HEADER_BYTES + 6, ruling.errno, LE);
+  return frame;
+}
+
+export function readAnswer(body: DataView): { readonly id: number; readonly ruling: Ruling; readonly failed: boolean } {
+  const flags = body.getUint16(4, LE);
+  return {
+    id: body.getUint32(0, LE),
+    failed: (flags & FAILED) !== 0,
+    ruling: {
+      allowed: (flags & ALLOWED) !== 0,
+      errno: body.getUint16(6, LE),
+      audit: (flags & AUDIT) !== 0,
+      cache: (flags & CACHE) !== 0,
+      always: (flags & ALWAYS) !== 0,
+    },
+  };
+}
+
+function header(view: DataView, at: number, type: number, length: number): void {
+  view.setUint32(at, type, LE);
+  view.setUint32(at + 4, length, LE);
+}
