@@ -7,6 +7,32 @@
  */
 
 export {
+  AlreadyAnsweredError,
+  DecideError,
+  DecideModuleError,
+  GuardClosedError,
+  RequestSettledError,
+  ResponderDiedError,
+} from './decision/errors.ts';
+export { type Guard, type GuardEvents, guard, type KernelDenied, type TimeoutNotice } from './decision/guard.ts';
+export type { LatencyQuantiles } from './decision/latencies.ts';
+export type {
+  Decide,
+  DecideNow,
+  Decision,
+  DenyErrno,
+  DenyOptions,
+  Exemption,
+  GuardOptions,
+  GuardTarget,
+  PermissionEvent,
+  PermissionEventName,
+  PermissionRequest,
+  Verdict,
+  VerdictOptions,
+} from './decision/options.ts';
+export type { GuardStatus } from './decision/status.ts';
+export {
   GroupClosedError,
   InvalidOptionsError,
   LimitError,

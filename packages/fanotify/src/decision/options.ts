@@ -1,7 +1,7 @@
 // What a guard can be asked for, and what it answers with.
 
-import type { ProcessInfo } from '../identity/process.ts';
 import type { MarkTarget } from '../group/source.ts';
+import type { ProcessInfo } from '../identity/process.ts';
 
 /**
  * Permission events by their names here: FAN_OPEN_PERM, FAN_OPEN_EXEC_PERM (since Linux 5.0), FAN_ACCESS_PERM and FAN_PRE_ACCESS

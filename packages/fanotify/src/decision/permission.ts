@@ -76,7 +76,8 @@ export function rulingOf(decision: unknown, kind: PermissionEventName, abilities
   if (typeof audit !== 'boolean') return `audit: ${shown(audit)} is neither true nor false`;
   if (audit && !abilities.audit) return 'audit: the guard must be opened with audit: true';
   if (cache === 'always') {
-    if (kind !== 'preAccess' || verdict !== 'allow') return "cache: 'always' goes with allowed 'preAccess' events alone";
+    if (kind !== 'preAccess' || verdict !== 'allow')
+      return "cache: 'always' goes with allowed 'preAccess' events alone";
     return { allowed: true, errno: 0, audit, cache: false, always: true };
   }
   if (typeof cache !== 'boolean') return `cache: ${shown(cache)} is none of true, false, 'always'`;

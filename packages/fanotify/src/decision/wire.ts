@@ -2,8 +2,9 @@
 // has a fixed layout; the rest is JSON. Both ends are of one version and one machine, so numbers are in its byte order.
 
 import { HOST_IS_LITTLE_ENDIAN as LE } from '../abi/index.ts';
-import { KINDS, type Ruling } from './permission.ts';
 import type { PermissionEventName } from './options.ts';
+import type { Asked } from './owner-decider.ts';
+import { KINDS, type Ruling } from './permission.ts';
 
 /** Types of frames. Owner → responder: config, answer, close, forget, status. Responder → owner: the others. */
 export const FRAME = {
@@ -30,6 +31,7 @@ export const FRAME = {
 const HEADER_BYTES = 8;
 const ASK_BYTES = 40;
 const ANSWER_BYTES = 8;
+const HAS_RANGE = 0x100;
 /** Longer than any frame of this protocol. */
 const MOST_BYTES = 16 * 1024 * 1024;
 
@@ -50,7 +52,12 @@ export type Notice =
   /** The kernel denied accesses for which it could give no descriptor. */
   | { readonly notice: 'kernelDenied'; readonly errno: number; readonly count: number }
   /** A decide module threw, or gave no decision. */
-  | { readonly notice: 'decideFailed'; readonly message: string; readonly stack: string | undefined; readonly count: number }
+  | {
+      readonly notice: 'decideFailed';
+      readonly message: string;
+      readonly stack: string | undefined;
+      readonly count: number;
+    }
   /** Something went wrong in the responder that nobody else is told of. */
   | { readonly notice: 'trouble'; readonly message: string }
   /** A call of the decide module took too long: the responder gave everything its policy and ends. */
@@ -100,21 +107,22 @@ export function jsonBody(body: DataView): unknown {
 /** Size of a frame that {@link writeAsk} writes, in bytes. */
 export const ASK_FRAME_BYTES: number = HEADER_BYTES + ASK_BYTES;
 
-export function writeAsk(view: DataView, at: number, ask: Ask): void {
+export function writeAsk(view: DataView, at: number, { id, access, dueMs }: Asked): void {
   header(view, at, FRAME.ask, ASK_BYTES);
   const body = at + HEADER_BYTES;
-  view.setUint32(body, ask.id, LE);
-  view.setInt32(body + 4, ask.fd, LE);
-  view.setInt32(body + 8, ask.pid, LE);
-  view.setInt32(body + 12, KINDS.indexOf(ask.kind) | (ask.range ? 0x100 : 0), LE);
-  view.setFloat64(body + 16, ask.dueMs, LE);
-  view.setFloat64(body + 24, ask.range?.offset ?? 0, LE);
-  view.setFloat64(body + 32, ask.range?.bytes ?? 0, LE);
+  const { range } = access;
+  view.setUint32(body, id, LE);
+  view.setInt32(body + 4, access.fd, LE);
+  view.setInt32(body + 8, access.pid, LE);
+  view.setInt32(body + 12, access.kindNumber | (range ? HAS_RANGE : 0), LE);
+  view.setFloat64(body + 16, dueMs, LE);
+  view.setFloat64(body + 24, range?.offset ?? 0, LE);
+  view.setFloat64(body + 32, range?.bytes ?? 0, LE);
 }
 
 export function readAsk(body: DataView): Ask {
   const kind = body.getInt32(12, LE);
-  const hasRange = (kind & 0x100) !== 0;
+  const hasRange = (kind & HAS_RANGE) !== 0;
   return {
     id: body.getUint32(0, LE),
     fd: body.getInt32(4, LE),

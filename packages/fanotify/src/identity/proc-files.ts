@@ -18,6 +18,8 @@ export interface ProcessStat {
   readonly startedMs: number;
   /** It has ended and was not waited for yet: it has a name, and neither executable nor arguments. */
   readonly isZombie: boolean;
+  /** It has executed a program since it was forked: until then it is its parent still, in another process. */
+  readonly hasExecuted: boolean;
   /** Where its program lies in memory: another after an exec. Zeros without the privilege to trace it. */
   readonly image: string;
 }
@@ -30,9 +32,12 @@ const OPEN_BRACKET = 0x28;
 // Fields of proc_pid_stat(5), counted from the state, which is the third.
 const STATE = 0;
 const PPID = 1;
+const FLAGS = 6;
 const START_TIME = 19;
 const START_CODE = 23;
 const START_STACK = 25;
+/** PF_FORKNOEXEC of linux/sched.h. */
+const FORKED_NOT_EXECUTED = 0x40;
 
 /** Reads files of /proc/pid. Undefined is: the process is gone, or may not be looked at. */
 export class ProcFiles {
@@ -137,6 +142,7 @@ export function parseStat(bytes: Buffer): ProcessStat | undefined {
     rawComm: Buffer.from(bytes.subarray(open + 1, close)),
     ppid: Number(fields[PPID]),
     startedMs: started * TICK_MS,
+    hasExecuted: (Number(fields[FLAGS]) & FORKED_NOT_EXECUTED) === 0,
     isZombie: fields[STATE] === 'Z' || fields[STATE] === 'X',
     image: fields.slice(START_CODE, START_STACK + 1).join(' '),
   };

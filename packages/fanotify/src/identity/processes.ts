@@ -4,6 +4,7 @@ import { type Kernel, KernelError } from '../kernel/index.ts';
 import { PidCursor } from './pid-cursor.ts';
 import type { ProcessStat, ProcFiles } from './proc-files.ts';
 import { type ProcessDepth, type ProcessFacts, ProcessRecord } from './process.ts';
+import { ProcessReader } from './process-reader.ts';
 
 /** A moment at which a group's queue was empty: what is read later happened later. */
 export interface Moment {
@@ -28,7 +29,6 @@ interface Holder {
 }
 
 const MOST_PROCESSES = 4096;
-const DEEPEST = 64;
 /** Start times are rounded down to this. */
 const TICK_MS = 10;
 /** Looking who has ended takes at most one part in so many of the time. */
@@ -47,9 +47,9 @@ export class Processes {
   readonly #kernel: Kernel;
   readonly #depth: ProcessDepth;
   readonly #files: ProcFiles;
+  readonly #reader: ProcessReader;
   readonly #cursor: PidCursor;
   readonly #holders = new Map<number, Holder>();
-  readonly #parents = new Map<number, { readonly stat: ProcessStat; readonly record: ProcessRecord }>();
   readonly #timer: NodeJS.Timeout;
   #reading = 0;
   #readingAtSweep = 0;
@@ -60,6 +60,7 @@ export class Processes {
     this.#kernel = kernel;
     this.#depth = depth;
     this.#files = files;
+    this.#reader = new ProcessReader(files, depth);
     this.#cursor = new PidCursor(kernel);
     this.#since = this.now();
     this.#learnAll();
@@ -141,14 +142,14 @@ export class Processes {
     if (known?.stat?.startedMs === stat.startedMs) {
       const isSame = known.stat.image === stat.image && known.stat.rawComm.equals(stat.rawComm);
       if (stat.isZombie) known.record = known.record.ended();
-      else known.record = isSame ? this.#renewed(known.record) : this.#read(pid, stat);
+      else known.record = isSame ? this.#renewed(known.record) : this.#reader.read(pid, stat);
       known.stat = stat;
       known.told = known.record;
       known.freeAt = this.#freeAt(pid, this.#cursor.passed);
       return known;
     }
     const passed = this.#cursor.look();
-    const record = this.#read(pid, stat);
+    const record = this.#reader.read(pid, stat);
     const isCertain = isProven || stat.startedMs + TICK_MS <= this.#since.bootMs || this.#isOnlyHolder(known, passed);
     const told = isCertain ? record : nobody(pid);
     return { record, stat, endedMs: undefined, told, freeAt: this.#freeAt(pid, passed), checkedIn: 0 };
@@ -203,65 +204,16 @@ export class Processes {
     }
   }
 
-  #read(pid: number, stat: ProcessStat): ProcessRecord {
-    const { rawComm, ppid, startedMs } = stat;
-    const facts: ProcessFacts = { rawComm, ppid, startedMs };
-    if (this.#depth === 'name') return new ProcessRecord(pid, facts, false);
-    const ancestors = this.#depth === 'full' ? this.#ancestors(stat) : [];
-    for (let before = stat, attempt = 0; attempt < 3; attempt++) {
-      const more = { ...this.#files.program(pid), ...this.#changing(pid) };
-      const after = this.#files.stat(pid);
-      // It ended meanwhile, and what was read may be of whoever came after it.
-      if (after?.startedMs !== startedMs) break;
-      const isSame = after.image === before.image || after.isZombie;
-      before = after;
-      // Else it executed something meanwhile.
-      if (isSame)
-        return new ProcessRecord(pid, { ...facts, rawComm: after.rawComm, ...more, ancestors }, after.isZombie);
-    }
-    return new ProcessRecord(pid, { ...facts, ancestors }, true);
-  }
-
-  /** What may be otherwise each time. */
-  #changing(pid: number): ProcessFacts {
-    if (this.#depth === 'name') return {};
-    const user = this.#files.user(pid);
-    return this.#depth === 'full' ? { ...user, ...this.#files.origin(pid) } : user;
-  }
-
   /** The same program with what may have changed. */
   #renewed(record: ProcessRecord): ProcessRecord {
     record.readAgain();
     if (this.#depth === 'name') return record;
-    const now = this.#changing(record.pid);
+    const now = this.#reader.changing(record.pid);
     const isSame = now.uid === record.uid && now.gid === record.gid && (now.cgroup ?? null) === record.cgroup;
     // Without a word of the user it is about to end.
     return isSame || now.uid === undefined
       ? record
       : new ProcessRecord(record.pid, withChanges(record, now), record.gone);
-  }
-
-  #ancestors(child: ProcessStat): ProcessRecord[] {
-    const ancestors: ProcessRecord[] = [];
-    for (let young = child; young.ppid > 0 && ancestors.length < DEEPEST; ) {
-      const stat = this.#files.stat(young.ppid);
-      // Whoever has the number and is younger than the child is not its parent.
-      if (!stat || stat.startedMs > young.startedMs) break;
-      ancestors.push(this.#ancestor(young.ppid, stat));
-      young = stat;
-    }
-    return ancestors;
-  }
-
-  /** Parents are shared by all their children. */
-  #ancestor(pid: number, stat: ProcessStat): ProcessRecord {
-    const known = this.#parents.get(pid);
-    if (known?.stat.startedMs === stat.startedMs && known.stat.image === stat.image) return known.record;
-    const { rawComm, ppid, startedMs, isZombie } = stat;
-    const record = new ProcessRecord(pid, { rawComm, ppid, startedMs, ...this.#files.executable(pid) }, isZombie);
-    if (this.#parents.size >= MOST_PROCESSES) this.#parents.clear();
-    this.#parents.set(pid, { stat, record });
-    return record;
   }
 
   /**

@@ -1,0 +1,40 @@
+// An access that the responder has read and not answered yet.
+
+import type { PermissionEventName } from './options.ts';
+import { KINDS } from './permission.ts';
+import type { Stamp } from './verdict-cache.ts';
+
+export class Access {
+  /** The event's descriptor, which also names it to the kernel. */
+  readonly fd: number;
+  readonly pid: number;
+  /** Index in KINDS. */
+  readonly kindNumber: number;
+  readonly range: { readonly offset: number; readonly bytes: number } | null;
+  /** What the file was like when it was looked at for the cache. */
+  stamp: Stamp | undefined = undefined;
+
+  /** When it was read from the kernel, in milliseconds since 1970. */
+  readonly takenMs: number = Date.now();
+
+  /** The same by clock.ts. */
+  readonly readMs: number;
+
+  constructor(
+    fd: number,
+    pid: number,
+    kindNumber: number,
+    range: { offset: number; bytes: number } | null,
+    readMs: number,
+  ) {
+    this.fd = fd;
+    this.pid = pid;
+    this.kindNumber = kindNumber;
+    this.range = range;
+    this.readMs = readMs;
+  }
+
+  get kind(): PermissionEventName {
+    return KINDS[this.kindNumber] ?? 'open';
+  }
+}

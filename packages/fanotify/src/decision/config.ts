@@ -1,0 +1,204 @@
+// What an owner tells its responder to do: the options of a guard, checked and spelt out.
+
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { AT_FDCWD } from '../abi/index.ts';
+import { InvalidOptionsError } from '../group/errors.ts';
+import { nearest } from '../group/nearest.ts';
+import type { MarkTarget } from '../group/source.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
+import type { ExemptionRule } from './exemptions.ts';
+import type { GuardOptions, GuardTarget, PermissionEventName, Verdict } from './options.ts';
+import { KINDS } from './permission.ts';
+
+/** Over the wire as JSON. */
+export interface ResponderConfig {
+  readonly ownerPid: number;
+  /** Absolute paths, as latin1 of their bytes, and what to call them. */
+  readonly targets: readonly { readonly path: string; readonly shown: string }[];
+  readonly on: readonly PermissionEventName[];
+  readonly isPreContent: boolean;
+  readonly scope: 'inode' | 'mount' | 'filesystem' | 'byTarget';
+  readonly directories: boolean;
+  readonly deadlineMs: number;
+  readonly onTimeout: Verdict;
+  readonly onError: Verdict;
+  readonly exempt: readonly ExemptionRule[];
+  readonly trustsRoot: boolean;
+  readonly maxCached: number;
+  /** 0: as many as the limit of descriptors allows, up to the default. */
+  readonly maxPending: number;
+  readonly audit: boolean;
+  readonly busyPollUs: number;
+  /** The URL of a decide module; null where the owner decides. */
+  readonly module: string | null;
+}
+
+const OPTIONS: readonly (keyof GuardOptions)[] = [
+  'decide',
+  'on',
+  'deadlineMs',
+  'onTimeout',
+  'onError',
+  'scope',
+  'directories',
+  'class',
+  'exempt',
+  'trust',
+  'maxCached',
+  'maxPending',
+  'audit',
+  'restart',
+  'busyPollUs',
+  'signal',
+];
+const LONGEST_DEADLINE_MS = 3_600_000;
+const DEFAULT_DEADLINE_MS = 5_000;
+const DEFAULT_BUSY_POLL_US = 30;
+
+/**
+ * Checks what was asked for, before anything is started or marked.
+ *
+ * @throws InvalidOptionsError with a sentence that says what to say instead.
+ */
+export function configOf(
+  kernel: Kernel,
+  target: GuardTarget,
+  options: GuardOptions,
+  processors: number,
+): ResponderConfig {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionsError(
+      'guard() takes a path and an object of options with decide, as in { decide: () => "allow" }',
+    );
+  }
+  const unknown = Object.keys(options).find((name) => !(OPTIONS as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    const meant = nearest(unknown, OPTIONS);
+    throw new InvalidOptionsError(
+      `guard() has no option ${JSON.stringify(unknown)}: ${meant === undefined ? `it has ${OPTIONS.join(', ')}` : `did you mean ${JSON.stringify(meant)}?`}`,
+    );
+  }
+  const { decide } = options;
+  if (typeof decide !== 'function' && typeof decide !== 'string' && !(decide instanceof URL)) {
+    throw new InvalidOptionsError(
+      'guard() needs decide: a function, or the path or file URL of a module that exports one',
+    );
+  }
+  const on = options.on ?? ['open'];
+  if (!Array.isArray(on) || on.length === 0) {
+    throw new InvalidOptionsError("on: name the accesses to hold, as in ['open', 'openExec']");
+  }
+  for (const kind of on) oneOf('on', kind, KINDS);
+  const isPreContent =
+    oneOf('class', options.class ?? (on.includes('preAccess') ? 'preContent' : 'content'), [
+      'content',
+      'preContent',
+    ] as const) === 'preContent';
+  if (on.includes('preAccess') && !isPreContent) {
+    throw new InvalidOptionsError("on: 'preAccess' is asked of guards of class 'preContent' alone: leave class out");
+  }
+  return {
+    ownerPid: process.pid,
+    targets: targetsOf(kernel, target),
+    on: [...new Set(on)],
+    isPreContent,
+    scope:
+      options.scope === undefined
+        ? 'byTarget'
+        : oneOf('scope', options.scope, ['inode', 'mount', 'filesystem'] as const),
+    directories: aBoolean('directories', options.directories ?? false),
+    deadlineMs: wholeNumber('deadlineMs', options.deadlineMs ?? DEFAULT_DEADLINE_MS, 1, LONGEST_DEADLINE_MS),
+    onTimeout: oneOf('onTimeout', options.onTimeout ?? 'allow', ['allow', 'deny'] as const),
+    onError: oneOf('onError', options.onError ?? 'allow', ['allow', 'deny'] as const),
+    exempt: (options.exempt ?? []).map(exemptionOf),
+    trustsRoot: oneOf('trust', options.trust ?? 'root', ['root', 'nobody'] as const) === 'root',
+    maxCached: wholeNumber('maxCached', options.maxCached ?? 65_536, 0, 16_777_216),
+    maxPending: options.maxPending === undefined ? 0 : wholeNumber('maxPending', options.maxPending, 1, 1_048_576),
+    audit: aBoolean('audit', options.audit ?? false),
+    busyPollUs: wholeNumber('busyPollUs', options.busyPollUs ?? (processors > 1 ? DEFAULT_BUSY_POLL_US : 0), 0, 1000),
+    module: typeof decide === 'function' ? null : moduleUrl(decide),
+  };
+}
+
+function moduleUrl(decide: string | URL): string {
+  if (decide instanceof URL || /^(file|data):/.test(decide)) {
+    const url = new URL(decide);
+    if (url.protocol === 'file:') fileURLToPath(url);
+    return url.href;
+  }
+  return pathToFileURL(resolve(decide)).href;
+}
+
+function targetsOf(kernel: Kernel, target: GuardTarget): { path: string; shown: string }[] {
+  const targets = (Array.isArray(target) ? target : [target]) as readonly MarkTarget[];
+  if (targets.length === 0) throw new InvalidOptionsError('guard() needs a path to guard');
+  return targets.map((one) => {
+    if (typeof one === 'string') {
+      if (one === '') throw new InvalidOptionsError('guard() needs a path to guard, and "" is none');
+      return { path: Buffer.from(isAbsolute(one) ? one : resolve(one)).toString('latin1'), shown: one };
+    }
+    if (one instanceof Uint8Array) {
+      const path = Buffer.from(one).toString('latin1');
+      const start = path.startsWith('/') ? '' : `${kernel.readlink('/proc/self/cwd').toString('latin1')}/`;
+      return { path: start + path, shown: Buffer.from(one).toString() };
+    }
+    if (typeof one === 'object' && one !== null && Number.isInteger(one.fd)) {
+      const path = `/proc/${process.pid}/fd/${one.fd}`;
+      try {
+        kernel.statAt(AT_FDCWD, path, 0);
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+        throw new InvalidOptionsError(`descriptor ${one.fd} is not open in this process`, { cause: error });
+      }
+      return { path, shown: `descriptor ${one.fd}` };
+    }
+    throw new InvalidOptionsError('guard() takes a path (a string or its bytes), { fd }, or several of these');
+  });
+}
+
+function exemptionOf(exemption: unknown): ExemptionRule {
+  const { tree, uid, executable, ...rest } = (exemption ?? {}) as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (typeof exemption !== 'object' || unknown !== undefined || (tree ?? uid ?? executable) === undefined) {
+    throw new InvalidOptionsError(
+      'exempt: each one has a tree (the pid of its first process), a uid, or an executable with a uid',
+    );
+  }
+  if (executable !== undefined) {
+    if (typeof executable !== 'string' || !isAbsolute(executable)) {
+      throw new InvalidOptionsError(`exempt: executable ${JSON.stringify(executable)} is not an absolute path`);
+    }
+    if (uid === undefined) {
+      throw new InvalidOptionsError(
+        `exempt: { executable: ${JSON.stringify(executable)} } needs a uid beside it, since whoever runs a program can make it do what he likes (LD_PRELOAD): say whose, or uid: 'any' if anybody's is meant`,
+      );
+    }
+  }
+  return {
+    tree: tree === undefined ? undefined : wholeNumber('exempt: tree', tree, 1, 0x7fff_ffff),
+    uid:
+      uid === undefined || (uid === 'any' && executable !== undefined)
+        ? undefined
+        : wholeNumber('exempt: uid', uid, 0, 0xffff_fffe),
+    executable: executable as string | undefined,
+  };
+}
+
+function wholeNumber(option: string, value: unknown, least: number, most: number): number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
+  throw new InvalidOptionsError(`${option}: ${String(value)} is not a whole number from ${least} to ${most}`);
+}
+
+function aBoolean(option: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new InvalidOptionsError(`${option}: ${String(value)} is neither true nor false`);
+}
+
+function oneOf<Word extends string>(option: string, value: unknown, words: readonly Word[]): Word {
+  if (words.includes(value as Word)) return value as Word;
+  const meant = typeof value === 'string' ? nearest(value, words) : undefined;
+  throw new InvalidOptionsError(
+    `${option}: ${typeof value === 'string' ? JSON.stringify(value) : String(value)} is none of ${words.join(', ')}${meant === undefined ? '' : `: did you mean ${JSON.stringify(meant)}?`}`,
+  );
+}

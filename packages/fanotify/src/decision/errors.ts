@@ -1,0 +1,160 @@
+// What can go wrong with guards: the errors of their own, and how errors of the responder come back to its owner.
+
+import {
+  InvalidOptionsError,
+  LimitError,
+  NoSuchPathError,
+  NotDirectoryError,
+  NotPermittedError,
+  UnsupportedError,
+  UnsupportedFilesystemError,
+} from '../group/errors.ts';
+import { KernelError } from '../kernel/index.ts';
+
+/**
+ * A decide module cannot be loaded, or exports no function `decide`. `module` is its URL.
+ *
+ * @example
+ * import { guard } from 'fanotify';
+ * try {
+ *   await guard('/srv', { decide: '/no/such/module.mjs', scope: 'inode' });
+ * } catch (error) {
+ *   console.log(error.code); // DECIDE_MODULE
+ * }
+ */
+export class DecideModuleError extends Error {
+  static {
+    DecideModuleError.prototype.name = 'DecideModuleError';
+  }
+  readonly code = 'DECIDE_MODULE';
+  readonly module: string;
+  constructor(message: string, module: string, details: { readonly cause?: unknown } = {}) {
+    super(message, { cause: details.cause });
+    this.module = module;
+  }
+}
+
+/**
+ * `decide` threw, rejected, or gave no decision: the access got `onError`. What it threw is the `cause`. `count` is how often that
+ * happened since it was last told.
+ */
+export class DecideError extends Error {
+  static {
+    DecideError.prototype.name = 'DecideError';
+  }
+  readonly code = 'DECIDE';
+  readonly count: number;
+  constructor(message: string, details: { readonly cause?: unknown; readonly count?: number } = {}) {
+    super(message, { cause: details.cause });
+    this.count = details.count ?? 1;
+  }
+}
+
+/**
+ * A request was answered a second time: the first answer holds.
+ */
+export class AlreadyAnsweredError extends Error {
+  static {
+    AlreadyAnsweredError.prototype.name = 'AlreadyAnsweredError';
+  }
+  readonly code = 'ALREADY_ANSWERED';
+  constructor() {
+    super('this request is answered already: answer once, by what decide returns or by allow() or deny()');
+  }
+}
+
+/**
+ * A held file was asked for when there was a verdict already, so that nothing is held any more.
+ */
+export class RequestSettledError extends Error {
+  static {
+    RequestSettledError.prototype.name = 'RequestSettledError';
+  }
+  readonly code = 'REQUEST_SETTLED';
+  constructor() {
+    super('there is a verdict on this access already: ask for fd before you answer, and before the deadline');
+  }
+}
+
+/**
+ * The responder process ended: what it held was allowed by the kernel, or with a stalled decide module got `onTimeout`. Nothing
+ * is guarded any more, unless it is started again (`restart`). `signal` is what ended it.
+ */
+export class ResponderDiedError extends Error {
+  static {
+    ResponderDiedError.prototype.name = 'ResponderDiedError';
+  }
+  readonly code = 'RESPONDER_DIED';
+  readonly signal: string | undefined;
+  constructor(message: string, details: { readonly cause?: unknown; readonly signal?: string | undefined } = {}) {
+    super(message, { cause: details.cause });
+    this.signal = details.signal;
+  }
+}
+
+/** The guard is closed: by `close()`, its signal, or the end of an `await using` block; or its responder died. */
+export class GuardClosedError extends Error {
+  static {
+    GuardClosedError.prototype.name = 'GuardClosedError';
+  }
+  readonly code = 'GUARD_CLOSED';
+  constructor() {
+    super('the guard is closed: open another with guard()');
+  }
+}
+
+/** An error as JSON. */
+export interface ErrorJson {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string | undefined;
+  readonly path?: string | undefined;
+  readonly since?: string | undefined;
+  readonly setting?: string | undefined;
+  readonly current?: number | undefined;
+  readonly module?: string | undefined;
+  readonly kernel?: { readonly syscall: string; readonly errno: number; readonly path: string | undefined } | undefined;
+}
+
+export function errorToJson(error: unknown): ErrorJson {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+  const { name, message, stack, cause, path, since, setting, current, module } = error as Error & Partial<ErrorJson>;
+  const kernelError = error instanceof KernelError ? error : cause instanceof KernelError ? cause : undefined;
+  const kernel = kernelError && { syscall: kernelError.syscall, errno: kernelError.errno, path: kernelError.path };
+  return { name, message, stack, path, since, setting, current, module, kernel };
+}
+
+export function errorFromJson(json: ErrorJson): Error {
+  const { name, message, path, kernel } = json;
+  const cause = kernel && new KernelError(kernel.syscall, kernel.errno, kernel.path);
+  const details = { cause, path };
+  switch (name) {
+    case 'KernelError':
+      return cause ?? new Error(message);
+    case 'InvalidOptionsError':
+      return new InvalidOptionsError(message, details);
+    case 'NotPermittedError':
+      return new NotPermittedError(message, details);
+    case 'NoSuchPathError':
+      return new NoSuchPathError(message, details);
+    case 'NotDirectoryError':
+      return new NotDirectoryError(message, details);
+    case 'UnsupportedFilesystemError':
+      return new UnsupportedFilesystemError(message, details);
+    case 'UnsupportedError':
+      return new UnsupportedError(message, { ...details, ...(json.since !== undefined && { since: json.since }) });
+    case 'LimitError':
+      return new LimitError(message, json.setting ?? '', json.current, details);
+    case 'DecideModuleError':
+      return new DecideModuleError(message, json.module ?? '', { cause: withStack(json) });
+    default:
+      return withStack(json);
+  }
+}
+
+function withStack({ name, message, stack }: ErrorJson): Error {
+  const error = new Error(message);
+  error.name = name;
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

@@ -1,0 +1,375 @@
+// guard(): holds accesses until there is a verdict. The responder process answers the kernel; this is its owner's side.
+
+import { EventEmitter } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { MountTable } from '../identity/mount-table.ts';
+import { ProcFiles } from '../identity/proc-files.ts';
+import { ProcessReader } from '../identity/process-reader.ts';
+import type { Kernel } from '../kernel/index.ts';
+import { linuxKernel } from '../kernel/index.ts';
+import { nowMs } from './clock.ts';
+import { configOf, type ResponderConfig } from './config.ts';
+import { DecideError, GuardClosedError, ResponderDiedError } from './errors.ts';
+import type { Decide, GuardOptions, GuardTarget } from './options.ts';
+import { DENY, type Ruling, rulingOf } from './permission.ts';
+import { HeldRequest } from './request.ts';
+import { ResponderProcess } from './responder-process.ts';
+import type { GuardStatus } from './status.ts';
+import type { Ask, Notice } from './wire.ts';
+
+/** An access that got `onTimeout`, as this process saw it: `count` of them, of which the first is told. */
+export interface TimeoutNotice {
+  readonly count: number;
+  readonly pid: number;
+  readonly path: string | null;
+}
+
+/** Accesses that the kernel denied, having no descriptor to give. `errno` as in errno(3), positive. */
+export interface KernelDenied {
+  readonly errno: number;
+  readonly count: number;
+}
+
+/** What a guard tells by {@link Guard.on}. */
+export interface GuardEvents {
+  /** `decide` failed, or the responder died. Without a listener it becomes a warning of the process. */
+  error: [error: Error];
+  timeout: [notice: TimeoutNotice];
+  kernelDenied: [notice: KernelDenied];
+  /** Another responder is at work, after one died. */
+  restart: [];
+  /** Nothing is guarded any more. */
+  close: [];
+}
+
+const MOST_STARTS = 5;
+const STARTS_WITHIN_MS = 60_000;
+
+/**
+ * Accesses that are held until there is a verdict: what {@link guard} opens.
+ *
+ * Privilege: root (CAP_SYS_ADMIN).
+ */
+export class Guard {
+  readonly #kernel: Kernel;
+  readonly #config: ResponderConfig;
+  readonly #options: GuardOptions;
+  readonly #decide: Decide | undefined;
+  readonly #events = new EventEmitter<GuardEvents>();
+  readonly #mounts: MountTable;
+  readonly #reader: ProcessReader;
+  readonly #files: ProcFiles;
+  /** Undecided, in the order of their deadlines. */
+  readonly #requests = new Map<number, HeldRequest>();
+  #responder: ResponderProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #starts: number[] = [];
+  #closing: Promise<void> | undefined;
+  #isReferenced = true;
+
+  private constructor(kernel: Kernel, config: ResponderConfig, options: GuardOptions) {
+    this.#kernel = kernel;
+    this.#config = config;
+    this.#options = options;
+    this.#decide = typeof options.decide === 'function' ? options.decide : undefined;
+    this.#mounts = new MountTable(kernel);
+    this.#files = new ProcFiles(kernel, this.#mounts, () => undefined);
+    this.#reader = new ProcessReader(this.#files, 'full');
+  }
+
+  /** As {@link guard}. */
+  static async open(target: GuardTarget, options: GuardOptions): Promise<Guard> {
+    const kernel = linuxKernel();
+    const config = configOf(kernel, target, options, availableParallelism());
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const guard = new Guard(kernel, config, options);
+    try {
+      await guard.#start();
+    } catch (error) {
+      guard.#mounts.close();
+      throw error;
+    }
+    if (signal?.aborted) {
+      await guard.close();
+      signal.throwIfAborted();
+    }
+    signal?.addEventListener('abort', guard.#abort, { once: true });
+    return guard;
+  }
+
+  /** The responder process; undefined when the guard is closed. */
+  get responderPid(): number | undefined {
+    return this.#responder?.pid;
+  }
+
+  /** Calls a listener for each of an event: {@link GuardEvents}. */
+  on<Name extends keyof GuardEvents>(name: Name, listener: (...told: GuardEvents[Name]) => void): this {
+    this.#events.on(name, listener as never);
+    return this;
+  }
+
+  /** Takes {@link on} back. */
+  off<Name extends keyof GuardEvents>(name: Name, listener: (...told: GuardEvents[Name]) => void): this {
+    this.#events.off(name, listener as never);
+    return this;
+  }
+
+  /**
+   * How it is doing, by the responder's account.
+   *
+   * @throws GuardClosedError.
+   */
+  async status(): Promise<GuardStatus> {
+    return this.#running.status();
+  }
+
+  /**
+   * Forgets all cached verdicts, in the responder and in the kernel: what was decided by rules that have changed, say. Verdicts on
+   * requests that are held now are not cached.
+   *
+   * @throws GuardClosedError.
+   */
+  async forget(): Promise<void> {
+    await this.#running.forget();
+  }
+
+  /** Lets the process end while the guard is open. */
+  unref(): void {
+    this.#isReferenced = false;
+    this.#responder?.unref();
+  }
+
+  /** Takes {@link unref} back: an open guard keeps the process alive. */
+  ref(): void {
+    this.#isReferenced = true;
+    this.#responder?.ref();
+  }
+
+  /** Ends it: what is held gets `onTimeout`, and resolves when nothing is held any more. Safe to call twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** {@link close}, for `await using gate = await guard(…)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #running(): ResponderProcess {
+    if (!this.#responder || this.#closing) throw new GuardClosedError();
+    return this.#responder;
+  }
+
+  async #start(): Promise<void> {
+    const responder: ResponderProcess = await ResponderProcess.start(this.#kernel, this.#config, {
+      ask: (ask) => this.#ask(ask),
+      notice: (notice) => this.#hear(notice),
+      ended: (error) => this.#ended(responder, error),
+    });
+    this.#responder = responder;
+    this.#starts.push(nowMs());
+    if (!this.#isReferenced) responder.unref();
+  }
+
+  async #close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    const responder = this.#responder;
+    await responder?.close(this.#config.deadlineMs);
+    this.#gone();
+  }
+
+  /** Nothing is guarded any more. */
+  #gone(): void {
+    this.#responder = undefined;
+    this.#endRequests();
+    this.#mounts.close();
+    this.#events.emit('close');
+  }
+
+  readonly #abort = (): void => {
+    void this.close();
+  };
+
+  #ask(ask: Ask): void {
+    const responder = this.#responder;
+    const decide = this.#decide;
+    if (!responder || !decide) return;
+    const request = new HeldRequest(
+      {
+        sight: { kernel: this.#kernel, mounts: this.#mounts, files: this.#files, reader: this.#reader },
+        abilities: responder.abilities,
+        responderPidfd: responder.pidfd,
+        answer: (answered, ruling) => this.#answer(answered, ruling, false),
+      },
+      ask,
+    );
+    if (request.settled) {
+      request.done();
+      this.#timedOut(1, request);
+      return;
+    }
+    this.#requests.set(request.id, request);
+    this.#timer ??= this.#timerFor(request);
+    let decision: unknown;
+    try {
+      decision = decide(request);
+    } catch (error) {
+      this.#failed(request, error);
+      return;
+    }
+    if (isThenable(decision)) {
+      decision.then(
+        (value) => this.#decided(request, value),
+        (error: unknown) => this.#failed(request, error),
+      );
+    } else if (decision !== undefined) this.#decided(request, decision);
+    // Else it will call allow() or deny(), or has done so.
+    else request.done();
+  }
+
+  #decided(request: HeldRequest, decision: unknown): void {
+    if (decision === undefined) {
+      request.done();
+      return;
+    }
+    if (request.isAnswered) {
+      request.done();
+      this.#tell(
+        new DecideError('decide called allow() or deny(), and returned a decision as well: the first answer holds'),
+      );
+      return;
+    }
+    const ruling = rulingOf(decision, request.kind, this.#responder?.abilities ?? { audit: false, errno: false });
+    if (typeof ruling === 'string') {
+      this.#failed(request, new TypeError(`decide gave no decision: ${ruling}`));
+      return;
+    }
+    this.#answer(request, ruling, false);
+    request.done();
+  }
+
+  #failed(request: HeldRequest, cause: unknown): void {
+    // The responder knows what its policy is.
+    this.#answer(request, DENY, true);
+    request.done();
+    const message = cause instanceof Error ? cause.message : String(cause);
+    this.#tell(new DecideError(`decide failed: ${message}`, { cause }));
+  }
+
+  #answer(request: HeldRequest, ruling: Ruling, failed: boolean): void {
+    if (!request.settle()) return;
+    this.#requests.delete(request.id);
+    this.#responder?.answer(request.id, ruling, failed);
+  }
+
+  #timerFor(request: HeldRequest): NodeJS.Timeout {
+    const timer = setTimeout(() => this.#expire(), Math.max(1, request.dueMs - nowMs()));
+    timer.unref();
+    return timer;
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    let count = 0;
+    let first: HeldRequest | undefined;
+    for (const request of this.#requests.values()) {
+      if (!request.settled) {
+        this.#timer = this.#timerFor(request);
+        break;
+      }
+      first ??= request;
+      count++;
+      this.#requests.delete(request.id);
+      request.end();
+    }
+    if (first) this.#timedOut(count, first);
+  }
+
+  #timedOut(count: number, { pid, path }: HeldRequest): void {
+    this.#events.emit('timeout', { count, pid, path });
+  }
+
+  #endRequests(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const request of this.#requests.values()) request.end();
+    this.#requests.clear();
+  }
+
+  #hear(notice: Notice): void {
+    switch (notice.notice) {
+      case 'kernelDenied':
+        this.#events.emit('kernelDenied', { errno: notice.errno, count: notice.count });
+        break;
+      case 'decideFailed': {
+        const cause = new Error(notice.message);
+        if (notice.stack !== undefined) cause.stack = notice.stack;
+        this.#tell(new DecideError(`the decide module failed: ${notice.message}`, { cause, count: notice.count }));
+        break;
+      }
+      case 'stalled':
+        this.#tell(
+          new ResponderDiedError(
+            `the decide module did not come back within ${notice.ms} ms: everything that was held got onTimeout, and the responder was ended`,
+          ),
+        );
+        break;
+      case 'trouble':
+        this.#tell(new ResponderDiedError(`the responder failed: ${notice.message}`));
+    }
+  }
+
+  /** The responder has ended, and nobody asked it to. */
+  #ended(responder: ResponderProcess, error: Error): void {
+    if (this.#closing || this.#responder !== responder) return;
+    this.#responder = undefined;
+    this.#endRequests();
+    this.#tell(error);
+    if (this.#options.restart) void this.#restart();
+    else this.#closing = Promise.resolve(this.#gone());
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      const now = nowMs();
+      this.#starts = this.#starts.filter((start) => now - start < STARTS_WITHIN_MS);
+      if (this.#starts.length >= MOST_STARTS) {
+        throw new ResponderDiedError(
+          `the responder died ${MOST_STARTS} times within a minute: it is not started again`,
+        );
+      }
+      await this.#start();
+      if (this.#closing) await this.#responder?.close(this.#config.deadlineMs);
+      else this.#events.emit('restart');
+    } catch (error) {
+      this.#tell(error instanceof Error ? error : new Error(String(error)));
+      this.#closing ??= Promise.resolve(this.#gone());
+    }
+  }
+
+  #tell(error: Error): void {
+    if (this.#events.listenerCount('error') > 0) this.#events.emit('error', error);
+    else process.emitWarning(error);
+  }
+}
+
+/**
+ * Holds accesses to files until `decide` has a verdict: fanotify's permission events, answered by a process of their own, so that
+ * nothing that becomes of this one leaves anybody waiting for longer than `deadlineMs`.
+ *
+ * Since Linux 5.1; `preAccess` since 6.14. Privilege: root (CAP_SYS_ADMIN). docs/deciding.md has more.
+ *
+ * @param target What to guard: a file, or the root of a mounted file system; with `scope` anything.
+ * @param options See {@link GuardOptions}.
+ * @throws InvalidOptionsError, NotPermittedError, NoSuchPathError, UnsupportedError, UnsupportedFilesystemError, LimitError,
+ * DecideModuleError, KernelUnavailableError, ResponderDiedError; the signal's reason when it has aborted. Nothing is held then.
+ */
+export async function guard(target: GuardTarget, options: GuardOptions): Promise<Guard> {
+  return Guard.open(target, options);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}

@@ -1,0 +1,164 @@
+// The cheapest verdict: files that nobody but root can change are ignored by the kernel itself once they were allowed, until they are
+// written to. What an ignore mask does not end with, a change of owner or mode, is heard by a second group.
+
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  FAN_ATTRIB,
+  FAN_CLASS_NOTIF,
+  FAN_CLOEXEC,
+  FAN_MARK_ADD,
+  FAN_MARK_EVICTABLE,
+  FAN_MARK_FLUSH,
+  FAN_MARK_IGNORED_MASK,
+  FAN_MARK_IGNORED_SURV_MODIFY,
+  FAN_MARK_INODE,
+  FAN_MARK_REMOVE,
+  FAN_MOVE_SELF,
+  FAN_NONBLOCK,
+  FAN_PRE_ACCESS,
+  FAN_REPORT_FID,
+  FAN_UNLIMITED_MARKS,
+} from '../abi/index.ts';
+import { descriptorPath } from '../identity/descriptor.ts';
+import { mountIdOf } from '../identity/handle-at.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import { parentOf } from '../identity/path.ts';
+import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
+import type { Access } from './access.ts';
+import { PERMISSION_BITS } from './permission.ts';
+
+const OTHERS_MAY_WRITE = 0o022;
+
+export class KernelIgnores {
+  readonly #kernel: Kernel;
+  readonly #group: number;
+  readonly #mounts: MountTable;
+  readonly #most: number;
+  /** Marks of inodes are the guard's own where that is its scope: they cannot be removed all at once then. */
+  readonly #isOfInodes: boolean;
+  /** Hears of owners and modes; -1 where ignore masks are no use. */
+  #watch = -1;
+  #count = 0;
+
+  constructor(kernel: Kernel, group: number, mounts: MountTable, most: number, isOfInodes: boolean, trusts: boolean) {
+    this.#kernel = kernel;
+    this.#group = group;
+    this.#mounts = mounts;
+    this.#most = most;
+    this.#isOfInodes = isOfInodes;
+    if (trusts && !isOfInodes) this.#watch = this.#openWatch();
+  }
+
+  /** A descriptor that is readable when {@link attend} has to be called; -1 when there is none. */
+  get fd(): number {
+    return this.#watch;
+  }
+
+  /** How many files the kernel was told to ignore since it was told to ignore none. It may have forgotten some. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Lets the kernel ignore a file that was allowed, if nobody but root can change it.
+   *
+   * @param isUnchanged Whether the file is the one that was decided on: asked once changes are noticed.
+   */
+  add(access: Access, status: FileStatus, isUnchanged: () => boolean): void {
+    if (this.#watch < 0 || !this.#isRootsAlone(access.fd, status)) return;
+    if (this.#count >= this.#most) this.forget();
+    const mask = PERMISSION_BITS[access.kind];
+    const flags = FAN_MARK_INODE | FAN_MARK_IGNORED_MASK;
+    try {
+      this.#kernel.fanotifyMark(
+        this.#watch,
+        FAN_MARK_ADD | FAN_MARK_EVICTABLE,
+        FAN_ATTRIB | FAN_MOVE_SELF,
+        access.fd,
+        null,
+      );
+      this.#kernel.fanotifyMark(this.#group, FAN_MARK_ADD | FAN_MARK_EVICTABLE | flags, mask, access.fd, null);
+      this.#count++;
+      if (isUnchanged() && this.#isRootsAlone(access.fd, status)) return;
+      this.#kernel.fanotifyMark(this.#group, FAN_MARK_REMOVE | flags, mask, access.fd, null);
+      this.#count--;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // Without FAN_MARK_EVICTABLE (before Linux 5.19) marks would fill the memory.
+      if (error.code === 'EINVAL') this.close();
+    }
+  }
+
+  /** Lets the kernel ask no more about the content of a file, also when it changes. */
+  addAlways(access: Access): void {
+    const evictable = this.#isOfInodes ? 0 : FAN_MARK_EVICTABLE;
+    const flags = FAN_MARK_ADD | FAN_MARK_INODE | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY;
+    try {
+      this.#kernel.fanotifyMark(this.#group, flags | evictable, FAN_PRE_ACCESS, access.fd, null);
+      this.#count++;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+
+  /** A file that is ignored has another owner, mode or name: whether others may now change it is asked anew of all. */
+  attend(buffer: Buffer): void {
+    this.forget();
+    for (;;) {
+      try {
+        if (this.#kernel.read(this.#watch, buffer) === 0) return;
+      } catch (error) {
+        if (error instanceof KernelError) return;
+        throw error;
+      }
+    }
+  }
+
+  /** Lets the kernel ignore nothing. */
+  forget(): void {
+    this.#count = 0;
+    if (this.#isOfInodes) return;
+    this.#flush(this.#group);
+    if (this.#watch >= 0) this.#flush(this.#watch);
+  }
+
+  close(): void {
+    if (this.#watch >= 0) this.#kernel.close(this.#watch);
+    this.#watch = -1;
+  }
+
+  #flush(group: number): void {
+    this.#kernel.fanotifyMark(group, FAN_MARK_FLUSH | FAN_MARK_INODE, 0n, AT_FDCWD, null);
+  }
+
+  #openWatch(): number {
+    try {
+      return this.#kernel.fanotifyInit(
+        FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_FID | FAN_UNLIMITED_MARKS,
+        0,
+      );
+    } catch (error) {
+      if (error instanceof KernelError) return -1;
+      throw error;
+    }
+  }
+
+  /** Whether a file, and each directory on the way to its only name, is root's and nobody else may write to it. */
+  #isRootsAlone(fd: number, { uid, mode, nlink }: FileStatus): boolean {
+    if (uid !== 0 || (mode & OTHERS_MAY_WRITE) !== 0 || nlink !== 1) return false;
+    try {
+      const { path, deleted, foreign } = descriptorPath(this.#kernel, fd, this.#mounts, () => undefined);
+      const mount = this.#mounts.byId(mountIdOf(this.#kernel, fd) ?? -1);
+      if (!path || deleted || foreign || !mount || this.#mounts.mayHang(mount)) return false;
+      for (let directory = parentOf(path.raw); ; directory = parentOf(directory)) {
+        const status = this.#kernel.statAt(AT_FDCWD, directory, AT_SYMLINK_NOFOLLOW);
+        if (status.uid !== 0 || (status.mode & OTHERS_MAY_WRITE) !== 0) return false;
+        if (directory.length === 1) return true;
+      }
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,105 @@
+// A decide module: loaded by the responder before anything is marked, and called in its loop.
+
+import type { Access } from './access.ts';
+import { DecideModuleError } from './errors.ts';
+import type { PermissionEvent, PermissionEventName } from './options.ts';
+import { type Abilities, type Ruling, rulingOf } from './permission.ts';
+import { AccessView, type Sight } from './view.ts';
+
+/** @throws DecideModuleError when it cannot be loaded or exports no function `decide`. */
+export async function loadDecide(url: string): Promise<(event: PermissionEvent) => unknown> {
+  let module: { readonly decide?: unknown };
+  try {
+    module = (await import(url)) as { readonly decide?: unknown };
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new DecideModuleError(`the decide module ${url} cannot be loaded: ${message}`, url, { cause });
+  }
+  const { decide } = module;
+  if (typeof decide === 'function') return decide as (event: PermissionEvent) => unknown;
+  throw new DecideModuleError(
+    `the decide module ${url} exports no function 'decide' (it exports ${Object.keys(module).join(', ') || 'nothing'})`,
+    url,
+  );
+}
+
+/** A decider of accesses out of the function of a decide module: a ruling, or a sentence that says why there is none. */
+export function decideBy(
+  decide: (event: PermissionEvent) => unknown,
+  sight: Sight,
+  abilities: Abilities,
+): (access: Access) => Ruling | string {
+  return (access) => {
+    const event = new HeldEvent(access, sight);
+    const decision = decide(event);
+    event.letGo();
+    if (decision instanceof Promise) {
+      decision.catch(() => undefined);
+      return 'it returned a promise: a decide module answers at once (give guard() a function to take time)';
+    }
+    return rulingOf(decision, access.kind, abilities);
+  };
+}
+
+/** What a decide module is given. */
+class HeldEvent implements PermissionEvent {
+  readonly #access: Access;
+  readonly #sight: Sight;
+  #view: AccessView | undefined;
+  #isHeld = true;
+
+  constructor(access: Access, sight: Sight) {
+    this.#access = access;
+    this.#sight = sight;
+  }
+
+  get kind(): PermissionEventName {
+    return this.#access.kind;
+  }
+
+  get pid(): number {
+    return this.#access.pid;
+  }
+
+  get range(): PermissionEvent['range'] {
+    return this.#access.range;
+  }
+
+  get fd(): number {
+    return this.#isHeld ? this.#access.fd : -1;
+  }
+
+  get path(): string | null {
+    return this.#seen.place.path?.text ?? null;
+  }
+
+  get rawPath(): Buffer | null {
+    return this.#seen.place.path?.raw ?? null;
+  }
+
+  get deleted(): boolean {
+    return this.#seen.place.deleted;
+  }
+
+  get foreign(): boolean {
+    return this.#seen.place.foreign;
+  }
+
+  get process(): PermissionEvent['process'] {
+    return this.#seen.process;
+  }
+
+  letGo(): void {
+    this.#isHeld = false;
+  }
+
+  get #seen(): AccessView {
+    this.#view ??= new AccessView(
+      this.#sight,
+      this.#access.pid,
+      () => this.#isHeld,
+      () => this.#access.fd,
+    );
+    return this.#view;
+  }
+}

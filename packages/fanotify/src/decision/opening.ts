@@ -1,0 +1,204 @@
+// Opens the permission group of a guard and places its marks: all of them, or none.
+
+import {
+  AT_FDCWD,
+  BEHAVIOURS,
+  FAN_CLASS_CONTENT,
+  FAN_CLASS_PRE_CONTENT,
+  FAN_CLOEXEC,
+  FAN_CLOSE_WRITE,
+  FAN_ENABLE_AUDIT,
+  FAN_EVENT_ON_CHILD,
+  FAN_MARK_ADD,
+  FAN_MARK_FILESYSTEM,
+  FAN_MARK_INODE,
+  FAN_MARK_MOUNT,
+  FAN_NONBLOCK,
+  FAN_ONDIR,
+  FAN_REPORT_FD_ERROR,
+  FAN_UNLIMITED_MARKS,
+  FAN_UNLIMITED_QUEUE,
+  O_CLOEXEC,
+  O_LARGEFILE,
+  O_PATH,
+} from '../abi/index.ts';
+import { InvalidOptionsError, NotPermittedError, UnsupportedFilesystemError } from '../group/errors.ts';
+import { explainInit, explainMark } from '../group/explain.ts';
+import { mountIdOf } from '../identity/handle-at.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import { isWhole, type Mount } from '../identity/mounts.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
+import { hasSince, parseVersion } from '../kernel/version.ts';
+import type { ResponderConfig } from './config.ts';
+import { type Abilities, PERMISSION_BITS } from './permission.ts';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+
+const SCOPE_FLAGS = { inode: FAN_MARK_INODE, mount: FAN_MARK_MOUNT, filesystem: FAN_MARK_FILESYSTEM } as const;
+type Scope = keyof typeof SCOPE_FLAGS;
+
+/** A permission group whose marks are placed. */
+export interface OpenedGroup {
+  readonly fd: number;
+  readonly abilities: Abilities;
+  /** Whether every open for writing of what is guarded is heard, whichever way it comes. */
+  readonly hearsWriters: boolean;
+  /** Whether there are marks of inodes that are the guard's own. */
+  readonly hasInodeMarks: boolean;
+}
+
+/**
+ * Opens it.
+ *
+ * @throws NotPermittedError, UnsupportedError, UnsupportedFilesystemError, NoSuchPathError, InvalidOptionsError, LimitError. Nothing
+ * is marked then.
+ */
+export function openPermissionGroup(kernel: Kernel, mounts: MountTable, config: ResponderConfig): OpenedGroup {
+  const places = config.targets.map((target) => placeOf(kernel, mounts, target, config));
+  const fd = init(kernel, config);
+  try {
+    for (const place of places) mark(kernel, fd, place, config);
+  } catch (error) {
+    kernel.close(fd);
+    throw error;
+  }
+  return {
+    fd,
+    abilities: {
+      audit: config.audit,
+      errno: config.isPreContent && hasSince(parseVersion(kernel.release), BEHAVIOURS.denyErrno),
+    },
+    hearsWriters: places.every(
+      ({ scope, isDirectory }) => scope === 'filesystem' || (scope === 'inode' && !isDirectory),
+    ),
+    hasInodeMarks: places.some(({ scope }) => scope === 'inode'),
+  };
+}
+
+interface Place {
+  readonly path: Buffer;
+  readonly shown: string;
+  readonly scope: Scope;
+  readonly isDirectory: boolean;
+}
+
+function init(kernel: Kernel, { isPreContent, audit }: ResponderConfig): number {
+  const asked =
+    (isPreContent ? FAN_CLASS_PRE_CONTENT : FAN_CLASS_CONTENT) |
+    FAN_CLOEXEC |
+    FAN_NONBLOCK |
+    FAN_UNLIMITED_QUEUE |
+    FAN_UNLIMITED_MARKS |
+    (audit ? FAN_ENABLE_AUDIT : 0);
+  const eventFlags = O_CLOEXEC | O_LARGEFILE;
+  try {
+    return kernel.fanotifyInit(asked | FAN_REPORT_FD_ERROR, eventFlags);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== 'EINVAL') throw explainGuardInit(kernel, error, asked);
+  }
+  try {
+    return kernel.fanotifyInit(asked, eventFlags);
+  } catch (error) {
+    throw explainGuardInit(kernel, error, asked);
+  }
+}
+
+function explainGuardInit(kernel: Kernel, error: unknown, flags: number): unknown {
+  if (error instanceof KernelError && error.code === 'EPERM') {
+    return new NotPermittedError(
+      flags & FAN_ENABLE_AUDIT
+        ? 'a guard with audit: true needs CAP_SYS_ADMIN and CAP_AUDIT_WRITE: run it as root'
+        : 'a guard needs CAP_SYS_ADMIN (run it as root): nobody else may hold what other processes do',
+      { cause: error },
+    );
+  }
+  return explainInit(kernel, error, flags);
+}
+
+function mark(kernel: Kernel, fd: number, { path, shown, scope, isDirectory }: Place, config: ResponderConfig): void {
+  const flags = FAN_MARK_ADD | SCOPE_FLAGS[scope];
+  const asked = config.on.reduce((mask, kind) => mask | PERMISSION_BITS[kind], 0n);
+  let mask = asked;
+  // Of guards that do not hear writers open, cached verdicts end when writers close.
+  if (!config.on.includes('open') && config.maxCached > 0) mask |= FAN_CLOSE_WRITE;
+  // FAN_PRE_ACCESS is refused with it.
+  if (config.directories && !config.on.includes('preAccess')) mask |= FAN_ONDIR;
+  if (scope === 'inode' && isDirectory) mask |= FAN_EVENT_ON_CHILD;
+  try {
+    kernel.fanotifyMark(fd, flags, mask, AT_FDCWD, path);
+  } catch (error) {
+    throw explainGuardMark(kernel, error, flags, mask, shown, config);
+  }
+}
+
+function explainGuardMark(
+  kernel: Kernel,
+  error: unknown,
+  flags: number,
+  mask: bigint,
+  shown: string,
+  { on }: ResponderConfig,
+): unknown {
+  if (!(error instanceof KernelError)) return error;
+  const details = { cause: error, path: shown };
+  if (error.code === 'EOPNOTSUPP' && on.includes('preAccess')) {
+    return new UnsupportedFilesystemError(
+      `the file system of ${JSON.stringify(shown)} has no 'preAccess' events: ext4, xfs, btrfs and others whose content is on disk have (Linux 6.14 or later), tmpfs has not`,
+      details,
+    );
+  }
+  if (error.code === 'EOPNOTSUPP' || error.code === 'EINVAL') {
+    const explained = explainMark(kernel, error, flags, mask, shown);
+    // What is older than this kernel is told by name.
+    if (!(explained instanceof InvalidOptionsError) && !(explained instanceof UnsupportedFilesystemError))
+      return explained;
+    return new UnsupportedFilesystemError(
+      `accesses to ${JSON.stringify(shown)} cannot be held (${error.code}): its file system is the kernel's own, or this kernel was built without CONFIG_FANOTIFY_ACCESS_PERMISSIONS`,
+      details,
+    );
+  }
+  if (error.code === 'EPERM') {
+    return new NotPermittedError(`a guard of ${JSON.stringify(shown)} needs CAP_SYS_ADMIN: run it as root`, details);
+  }
+  return explainMark(kernel, error, flags, mask, shown);
+}
+
+/** What a target is, and the scope that its guard has. */
+function placeOf(
+  kernel: Kernel,
+  mounts: MountTable,
+  target: ResponderConfig['targets'][number],
+  config: ResponderConfig,
+): Place {
+  const path = Buffer.from(target.path, 'latin1');
+  const { shown } = target;
+  let fd: number;
+  try {
+    fd = kernel.openAt(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+  } catch (error) {
+    throw explainMark(kernel, error, 0, 0n, shown);
+  }
+  try {
+    const isDirectory = (kernel.statAt(fd, '', 0x1000).mode & S_IFMT) === S_IFDIR;
+    if (config.scope !== 'byTarget') return { path, shown, scope: config.scope, isDirectory };
+    if (!isDirectory) return { path, shown, scope: 'inode', isDirectory };
+    const mount = mounts.byId(mountIdOf(kernel, fd) ?? -1);
+    assertRoot(mount, kernel.readlink(`/proc/self/fd/${fd}`), shown);
+    return { path, shown, scope: 'filesystem', isDirectory };
+  } finally {
+    kernel.close(fd);
+  }
+}
+
+/** Without a scope, only a whole file system is meant, and never that of everything. */
+function assertRoot(mount: Mount | undefined, path: Buffer, shown: string): void {
+  const isRoot = mount?.mountPoint.equals(path) === true && isWhole(mount);
+  if (isRoot && path.length > 1) return;
+  const name = JSON.stringify(shown);
+  throw new InvalidOptionsError(
+    isRoot
+      ? `${name} is the root of everything: guarding it holds what every program opens there; say scope: 'filesystem' if that is meant`
+      : `${name} is not the root of a file system: say scope: 'inode' for its direct entries, or 'filesystem' or 'mount' for all that is on its file system or mount`,
+  );
+}

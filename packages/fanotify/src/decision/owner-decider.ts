@@ -1,0 +1,77 @@
+// The owner as a decider: it is asked over the socket, and answers in its time.
+
+import type { Access } from './access.ts';
+import type { Ruling } from './permission.ts';
+import type { Decider } from './table.ts';
+
+/** An ask, and when it was made. */
+export interface Asked {
+  readonly id: number;
+  readonly access: Access;
+  readonly dueMs: number;
+  readonly askedMs: number;
+}
+
+/** First in, first out. */
+class Queue<T> {
+  #items: T[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  peek(): T | undefined {
+    return this.#items[this.#head];
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head];
+    if (item === undefined) return undefined;
+    if (++this.#head > 1024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    if (this.#head === this.#items.length) {
+      this.#items.length = 0;
+      this.#head = 0;
+    }
+    return item;
+  }
+}
+
+export class OwnerDecider implements Decider<Access> {
+  readonly deadlineMs: number;
+  readonly onTimeout: Ruling;
+  readonly onError: Ruling;
+  readonly timedOut: () => void;
+  readonly #ask: (asked: Asked) => void;
+  /** Asked, and not looked at yet whether it is a child of the owner. */
+  readonly unlooked = new Queue<Asked>();
+  /** The socket had no room for these. */
+  readonly unsent = new Queue<Asked>();
+  /** Something was asked since this was last set to false. */
+  isAsked = false;
+
+  constructor(
+    policy: Pick<Decider<Access>, 'deadlineMs' | 'onTimeout' | 'onError'> & { timedOut(): void },
+    ask: (asked: Asked) => void,
+  ) {
+    this.deadlineMs = policy.deadlineMs;
+    this.onTimeout = policy.onTimeout;
+    this.onError = policy.onError;
+    this.timedOut = policy.timedOut;
+    this.#ask = ask;
+  }
+
+  decide(access: Access, id: number, dueMs: number): undefined {
+    this.isAsked = true;
+    const asked = { id, access, dueMs, askedMs: access.readMs };
+    this.unlooked.push(asked);
+    this.#ask(asked);
+  }
+}

@@ -1,0 +1,83 @@
+// The program of the responder process: node responder-main.js, with the socket to its owner on descriptor 3. Not for people.
+
+import { O_NONBLOCK, O_RDWR } from '../abi/index.ts';
+import { MountTable } from '../identity/mount-table.ts';
+import { ProcFiles } from '../identity/proc-files.ts';
+import { ProcessReader } from '../identity/process-reader.ts';
+import { type Kernel, linuxKernel } from '../kernel/index.ts';
+import type { ResponderConfig } from './config.ts';
+import { maxPendingOf } from './descriptor-limit.ts';
+import { errorToJson } from './errors.ts';
+import { decideBy, loadDecide } from './module.ts';
+import { openPermissionGroup } from './opening.ts';
+import { Responder } from './responder.ts';
+import { FRAME, FrameReader, jsonBody, jsonFrame } from './wire.ts';
+
+const SOCKET = 3;
+const F_SETFL = 4;
+
+process.title = 'fanotify-responder';
+// It goes when its owner has gone, and not before: a signal to all of a service's processes must leave nobody held.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const)
+  process.on(signal, () => undefined);
+
+const kernel = linuxKernel();
+const config = readConfig(kernel);
+if (config) process.exit(await respond(kernel, config));
+
+async function respond(kernel: Kernel, config: ResponderConfig): Promise<number> {
+  let responder: Responder;
+  try {
+    const ownerPidfd = kernel.pidfdOpen(config.ownerPid);
+    // It has ended already, and its number may be another's.
+    if (process.ppid !== config.ownerPid) return 0;
+    const mounts = new MountTable(kernel);
+    const files = new ProcFiles(kernel, mounts, () => undefined);
+    const decide = config.module === null ? undefined : await loadDecide(config.module);
+    const maxPending = maxPendingOf(kernel, config.maxPending);
+    const group = openPermissionGroup(kernel, mounts, config);
+    const sight = { kernel, mounts, files, reader: new ProcessReader(files, 'full') };
+    const decideHere = decide && decideBy(decide, sight, group.abilities);
+    kernel.fcntl(SOCKET, F_SETFL, O_RDWR | O_NONBLOCK);
+    responder = new Responder({
+      kernel,
+      config,
+      group,
+      socket: SOCKET,
+      ownerPidfd,
+      mounts,
+      files,
+      maxPending,
+      decideHere,
+    });
+  } catch (error) {
+    kernel.write(SOCKET, jsonFrame(FRAME.failed, errorToJson(error)));
+    return 1;
+  }
+  try {
+    responder.run();
+    return 0;
+  } catch (error) {
+    responder.giveUp();
+    responder.notice({
+      notice: 'trouble',
+      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    return 1;
+  }
+}
+
+/** The first frame; undefined when the owner ended before it was sent. */
+function readConfig(kernel: Kernel): ResponderConfig | undefined {
+  let config: ResponderConfig | undefined;
+  const frames = new FrameReader((type, body) => {
+    if (type === FRAME.config) config = jsonBody(body) as ResponderConfig;
+  });
+  const buffer = Buffer.alloc(64 * 1024);
+  while (!config) {
+    const length = kernel.read(SOCKET, buffer);
+    if (length === 0) return undefined;
+    frames.push(buffer.subarray(0, length));
+  }
+  return config;
+}

@@ -1,0 +1,187 @@
+// The responder as its owner sees it: a child process in a session of its own, with a socket to it.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { debuglog } from 'node:util';
+import { BEHAVIOURS } from '../abi/index.ts';
+import type { Kernel } from '../kernel/index.ts';
+import { hasSince, parseVersion } from '../kernel/version.ts';
+import type { ResponderConfig } from './config.ts';
+import { type ErrorJson, errorFromJson, GuardClosedError, ResponderDiedError } from './errors.ts';
+import type { Abilities, Ruling } from './permission.ts';
+import type { GuardStatus } from './status.ts';
+import { type Ask, answerFrame, FRAME, FrameReader, jsonBody, jsonFrame, type Notice, readAsk } from './wire.ts';
+
+const PROGRAM = fileURLToPath(new URL('./responder-main.js', import.meta.url));
+/** How much longer than its deadline a responder may take to go. */
+const GRACE_MS = 2_000;
+
+/** What a responder tells. */
+export interface ResponderListener {
+  ask(ask: Ask): void;
+  notice(notice: Notice): void;
+  /** It has ended, though nobody asked it to. */
+  ended(error: Error): void;
+}
+
+interface Waiting {
+  resolve(body: unknown): void;
+  reject(error: Error): void;
+}
+
+export class ResponderProcess {
+  readonly abilities: Abilities;
+  readonly #kernel: Kernel;
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  readonly #listener: ResponderListener;
+  /** Who waits for which frame, in order. */
+  readonly #waiting = new Map<number, Waiting[]>();
+  readonly #exited: Promise<void>;
+  #pidfd = -1;
+  #isReady = false;
+  #isClosing = false;
+  #outgoing: Buffer[] = [];
+
+  private constructor(kernel: Kernel, config: ResponderConfig, listener: ResponderListener) {
+    this.#kernel = kernel;
+    this.#listener = listener;
+    this.abilities = {
+      audit: config.audit,
+      errno: config.isPreContent && hasSince(parseVersion(kernel.release), BEHAVIOURS.denyErrno),
+    };
+    const { NODE_OPTIONS: _, NODE_CHANNEL_FD: __, ...env } = process.env;
+    // Its own output could block it. NODE_DEBUG=fanotify shows it all the same.
+    const errors = debuglog('fanotify').enabled ? 'inherit' : 'ignore';
+    this.#child = spawn(process.execPath, [PROGRAM], {
+      detached: true,
+      cwd: '/',
+      env,
+      stdio: ['ignore', errors, errors, 'pipe'],
+    });
+    this.#socket = this.#child.stdio[3] as Socket;
+    this.#exited = new Promise((resolve) => {
+      this.#child.once('exit', (status, signal) => {
+        this.#end(status, signal);
+        resolve();
+      });
+      this.#child.once('error', (cause) => {
+        this.#fail(new ResponderDiedError(`the responder could not be started: ${cause.message}`, { cause }));
+        resolve();
+      });
+    });
+    const frames = new FrameReader((type, body) => this.#hear(type, body));
+    this.#socket.on('data', (chunk: Buffer) => frames.push(chunk));
+    // That it ended is told by its exit.
+    this.#socket.on('error', () => undefined);
+    // The socket alone says whether the process is to live on.
+    this.#child.unref();
+    this.#socket.write(jsonFrame(FRAME.config, config));
+  }
+
+  /** Starts a responder; resolves when its marks are placed. */
+  static async start(kernel: Kernel, config: ResponderConfig, listener: ResponderListener): Promise<ResponderProcess> {
+    const responder = new ResponderProcess(kernel, config, listener);
+    await responder.#next(FRAME.ready);
+    return responder;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get pidfd(): number {
+    return this.#pidfd;
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /** Answers that are given in one turn leave together. */
+  answer(id: number, ruling: Ruling, failed: boolean): void {
+    if (this.#outgoing.push(answerFrame(id, ruling, failed)) > 1) return;
+    queueMicrotask(() => {
+      const frames = this.#outgoing;
+      this.#outgoing = [];
+      if (!this.#socket.destroyed)
+        this.#socket.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
+    });
+  }
+
+  async status(): Promise<GuardStatus> {
+    this.#socket.write(jsonFrame(FRAME.askStatus, null));
+    return (await this.#next(FRAME.status)) as GuardStatus;
+  }
+
+  async forget(): Promise<void> {
+    this.#socket.write(jsonFrame(FRAME.forget, null));
+    await this.#next(FRAME.forgot);
+  }
+
+  /** Resolves when it has ended; one that does not is killed. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isClosing = true;
+    this.ref();
+    if (!this.#socket.destroyed) this.#socket.write(jsonFrame(FRAME.close, null));
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), deadlineMs + GRACE_MS);
+    await this.#exited;
+    clearTimeout(kill);
+  }
+
+  #next(frame: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#waiting.get(frame);
+      if (waiting) waiting.push({ resolve, reject });
+      else this.#waiting.set(frame, [{ resolve, reject }]);
+    });
+  }
+
+  #hear(type: number, body: DataView): void {
+    switch (type) {
+      case FRAME.ask:
+        this.#listener.ask(readAsk(body));
+        break;
+      case FRAME.notice:
+        this.#listener.notice(jsonBody(body) as Notice);
+        break;
+      case FRAME.ready:
+        this.#isReady = true;
+        this.#pidfd = this.#kernel.pidfdOpen(this.#child.pid ?? 0);
+        this.#waiting.get(type)?.shift()?.resolve(undefined);
+        break;
+      case FRAME.failed:
+        this.#fail(errorFromJson(jsonBody(body) as ErrorJson));
+        break;
+      default:
+        this.#waiting.get(type)?.shift()?.resolve(jsonBody(body));
+    }
+  }
+
+  #end(status: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#pidfd >= 0) this.#kernel.close(this.#pidfd);
+    this.#pidfd = -1;
+    this.#socket.destroy();
+    const how = signal ? `was ended by ${signal}` : `ended with status ${status}`;
+    const wasReady = this.#isReady && !this.#isClosing;
+    const error = new ResponderDiedError(
+      wasReady
+        ? `the responder ${how}: the kernel has allowed what it held, and nothing is guarded any more`
+        : `the responder ${how} before it was ready (NODE_DEBUG=fanotify shows what it says)`,
+      { signal: signal ?? undefined },
+    );
+    this.#fail(this.#isClosing ? new GuardClosedError() : error);
+    if (wasReady) this.#listener.ended(error);
+  }
+
+  /** Whoever waits for a frame waits in vain. */
+  #fail(error: Error): void {
+    for (const waiting of this.#waiting.values()) for (const { reject } of waiting) reject(error);
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,483 @@
+// The responder: one synchronous loop over the permission group and the owner's socket. It answers the kernel, and nothing that it
+// does can wait: it opens no file by path but those of /proc, writes no log, and starts no process.
+
+import {
+  EventCursor,
+  FAN_CLOSE_WRITE,
+  HOST_IS_LITTLE_ENDIAN,
+  recordRangeCount,
+  recordRangeOffset,
+} from '../abi/index.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import type { ProcFiles } from '../identity/proc-files.ts';
+import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
+import { Access } from './access.ts';
+import { nowMs } from './clock.ts';
+import type { ResponderConfig } from './config.ts';
+import { Exemptions } from './exemptions.ts';
+import { KernelIgnores } from './kernel-ignores.ts';
+import { Latencies } from './latencies.ts';
+import type { OpenedGroup } from './opening.ts';
+import { Outlet } from './outlet.ts';
+import { type Asked, OwnerDecider } from './owner-decider.ts';
+import { ALLOW, DENY, kindNumber, type Ruling, responseOf } from './permission.ts';
+import type { GuardStatus } from './status.ts';
+import { type Decider, PendingTable } from './table.ts';
+import { VerdictCache } from './verdict-cache.ts';
+import { FRAME, FrameReader, jsonFrame, type Notice, readAnswer, writeAsk } from './wire.ts';
+
+const POLLIN = 1;
+const POLLOUT = 4;
+const EVENT_BYTES = 24;
+/** Of a group that tells ranges: with their record. */
+const RANGED_EVENT_BYTES = 48;
+const READ_EVENTS = 256;
+/** The longest that poll is asked to wait: the clock of its time-out has only so many bits. */
+const LONGEST_WAIT_MS = 60_000;
+/** An ask that waits for so long may be of a child of the owner, which waits for it to execute. */
+const CHILD_LOOK_MS = 1;
+/** Who waits in poll for longer than this was woken by what came then. */
+const WOKEN_MS = 1;
+/** Notices of one kind are gathered for so long. */
+const NOTICE_MS = 100;
+
+/** What the loop works with. */
+export interface ResponderParts {
+  readonly kernel: Kernel;
+  readonly config: ResponderConfig;
+  readonly group: OpenedGroup;
+  /** The socket to the owner: does not block. */
+  readonly socket: number;
+  /** Readable once the owner has ended. */
+  readonly ownerPidfd: number;
+  readonly mounts: MountTable;
+  readonly files: ProcFiles;
+  /** How many accesses are undecided at most. */
+  readonly maxPending: number;
+  /** Who decides in this process; undefined where the owner does. */
+  readonly decideHere: ((access: Access) => Ruling | string) | undefined;
+}
+
+export class Responder {
+  readonly #parts: ResponderParts;
+  readonly #kernel: Kernel;
+  readonly #groupFd: number;
+  readonly #table: PendingTable<Access>;
+  readonly #deciders: readonly Decider<Access>[];
+  readonly #owner: OwnerDecider | undefined;
+  readonly #exemptions: Exemptions;
+  readonly #cache: VerdictCache;
+  readonly #ignores: KernelIgnores;
+  readonly #outlet: Outlet;
+  readonly #frames: FrameReader;
+  readonly #latencies = new Latencies();
+  readonly #eventBytes: number;
+  readonly #buffer: Buffer;
+  readonly #inbox: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  readonly #cursor: EventCursor;
+  readonly #response: Buffer = Buffer.alloc(8);
+  readonly #responseView: DataView;
+  readonly #entries: { group: PollEntry; socket: Mutable; owner: PollEntry; ignores: Mutable };
+  readonly #polled: PollEntry[];
+  readonly #counts = {
+    allowed: 0,
+    denied: 0,
+    byDecision: 0,
+    byCache: 0,
+    byExemption: 0,
+    own: 0,
+    timedOut: 0,
+    failed: 0,
+    late: 0,
+    kernelDenied: 0,
+  };
+  /** When the queue of the group was last known to be empty: whatever is in it came later. */
+  #emptyAtMs = nowMs();
+  #isEnding = false;
+  readonly #kernelDenied = new Map<number, number>();
+  #failures: { message: string; stack: string | undefined; count: number } | undefined;
+  #noticesDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(parts: ResponderParts) {
+    const { kernel, config, group, socket, ownerPidfd, mounts, files, decideHere } = parts;
+    this.#parts = parts;
+    this.#kernel = kernel;
+    this.#groupFd = group.fd;
+    this.#responseView = new DataView(this.#response.buffer, this.#response.byteOffset, 8);
+    this.#eventBytes = config.on.includes('preAccess') ? RANGED_EVENT_BYTES : EVENT_BYTES;
+    this.#buffer = Buffer.allocUnsafeSlow(READ_EVENTS * this.#eventBytes);
+    this.#cursor = new EventCursor(this.#buffer, 0);
+    this.#table = new PendingTable((access, ruling) => this.#answer(access, ruling));
+    this.#outlet = new Outlet(kernel, socket);
+    this.#frames = new FrameReader((type, body) => this.#hear(type, body));
+    this.#exemptions = new Exemptions(kernel, files, config.exempt);
+    this.#cache = new VerdictCache(kernel, config.maxCached, group.hearsWriters);
+    this.#ignores = new KernelIgnores(
+      kernel,
+      group.fd,
+      mounts,
+      config.maxCached,
+      group.hasInodeMarks,
+      config.trustsRoot,
+    );
+    const policy = {
+      deadlineMs: config.deadlineMs,
+      onTimeout: config.onTimeout === 'allow' ? ALLOW : DENY,
+      onError: config.onError === 'allow' ? ALLOW : DENY,
+      timedOut: () => {
+        this.#counts.timedOut++;
+      },
+    };
+    if (decideHere) {
+      this.#owner = undefined;
+      this.#deciders = [
+        {
+          ...policy,
+          decide: (access) => {
+            const ruling = decideHere(access);
+            if (typeof ruling === 'string') throw new TypeError(ruling);
+            this.#counts.byDecision++;
+            return ruling;
+          },
+          failed: (_access, error) => this.#failed(error),
+        },
+      ];
+    } else {
+      this.#owner = new OwnerDecider(policy, (asked) => this.#ask(asked));
+      this.#deciders = [this.#owner];
+    }
+    this.#entries = {
+      group: { fd: group.fd, events: POLLIN, revents: 0 },
+      socket: { fd: socket, events: POLLIN, revents: 0 },
+      owner: { fd: ownerPidfd, events: POLLIN, revents: 0 },
+      ignores: { fd: this.#ignores.fd, events: POLLIN, revents: 0 },
+    };
+    const { group: groupEntry, socket: socketEntry, owner: ownerEntry, ignores } = this.#entries;
+    this.#polled =
+      ignores.fd < 0 ? [groupEntry, socketEntry, ownerEntry] : [groupEntry, socketEntry, ownerEntry, ignores];
+  }
+
+  /** Says that it is ready, and answers until it is told to go or its owner has ended. */
+  run(): void {
+    this.#outlet.say(jsonFrame(FRAME.ready, null));
+    while (!this.#isEnding) this.step(LONGEST_WAIT_MS);
+  }
+
+  /** One turn of the loop; waits at most `longestMs` for something to do. */
+  step(longestMs: number): void {
+    const { group, socket, owner, ignores } = this.#entries;
+    const startedMs = nowMs();
+    const isFull = this.#table.size >= this.#parts.maxPending;
+    (group as Mutable).fd = isFull ? -1 : this.#groupFd;
+    socket.events = this.#outlet.isWaiting ? POLLIN | POLLOUT : POLLIN;
+    const ready = this.#poll(this.#waitMs(startedMs, longestMs, isFull));
+    let now = nowMs();
+    if (ready > 0) {
+      if ((owner.revents & ~POLLOUT) !== 0) {
+        this.#end(now);
+        return;
+      }
+      if ((socket.revents & POLLOUT) !== 0) this.#sendRest();
+      if ((socket.revents & ~POLLOUT) !== 0) {
+        this.#listen();
+        if (this.#isEnding) return;
+        now = nowMs();
+      }
+      if (ignores.fd >= 0 && ignores.revents !== 0) this.#ignores.attend(this.#inbox);
+    }
+    if (!isFull) {
+      const isReadable = group.revents !== 0;
+      if (!isReadable || now - startedMs > WOKEN_MS) this.#emptyAtMs = now;
+      if (isReadable) this.#read(this.#parts.maxPending - this.#table.size, false);
+    }
+    if (this.#table.nextDueMs <= now) this.#table.expire(now);
+    if (isFull && now - this.#emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
+    if (this.#owner) this.#allowChildren(now);
+    if (this.#outlet.isWaiting) this.#outlet.send();
+    if (now >= this.#noticesDueMs) this.#tellNotices();
+  }
+
+  /** Tells the owner of something that no access is about. */
+  notice(notice: Notice): void {
+    this.#outlet.say(jsonFrame(FRAME.notice, notice));
+  }
+
+  /** Gives everything that is held, and everything that is queued, its policy. */
+  giveUp(): void {
+    this.#table.abandon(nowMs());
+    this.#drain();
+  }
+
+  get status(): GuardStatus {
+    const now = nowMs();
+    let oldestMs = 0;
+    for (const { dueMs } of this.#table.pending()) {
+      oldestMs = Math.max(0, this.#parts.config.deadlineMs - (dueMs - now));
+      break;
+    }
+    return {
+      pending: this.#table.size,
+      oldestMs,
+      ...this.#counts,
+      cached: this.#cache.size,
+      ignored: this.#ignores.count,
+      verdictUs: this.#latencies.quantiles(),
+      memoryBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  /** For how long poll may wait. */
+  #waitMs(now: number, longestMs: number, isFull: boolean): number {
+    let due = Math.min(this.#table.nextDueMs, this.#noticesDueMs);
+    if (isFull) due = Math.min(due, this.#emptyAtMs + this.#parts.config.deadlineMs);
+    due = Math.min(due, this.#nextLookMs());
+    return Math.max(0, Math.min(longestMs, Math.ceil(due - now)));
+  }
+
+  /** Looks a while for an answer that is likely to come at once: who sleeps is woken 10 µs late. */
+  #poll(waitMs: number): number {
+    const { busyPollUs } = this.#parts.config;
+    if (busyPollUs > 0 && waitMs > 0 && this.#owner?.isAsked) {
+      this.#owner.isAsked = false;
+      const end = nowMs() + busyPollUs / 1000;
+      do {
+        const ready = this.#kernel.poll(this.#polled, 0);
+        if (ready > 0) return ready;
+      } while (nowMs() < end);
+    }
+    return this.#kernel.poll(this.#polled, waitMs);
+  }
+
+  /**
+   * Reads events once, at most so many as there are descriptors reserved for.
+   *
+   * @param giveUp Give them their policy, rather than to ask anybody.
+   * @returns How many there were.
+   */
+  #read(most: number, giveUp: boolean): number {
+    const startedMs = nowMs();
+    const buffer = most >= READ_EVENTS ? this.#buffer : this.#buffer.subarray(0, most * this.#eventBytes);
+    let length: number;
+    try {
+      length = this.#kernel.read(this.#groupFd, buffer);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      if (error.code === 'EAGAIN') {
+        this.#emptyAtMs = startedMs;
+        return 0;
+      }
+      // Before Linux 6.13 an event without a descriptor is an error, and the kernel denies the access.
+      this.#deniedByKernel(error.errno);
+      return 1;
+    }
+    const sinceMs = this.#emptyAtMs;
+    // The last event may have had a record that the rest of the buffer had no room for.
+    if (length <= buffer.byteLength - this.#eventBytes) this.#emptyAtMs = startedMs;
+    const cursor = this.#cursor;
+    cursor.reset(this.#buffer, length);
+    let events = 0;
+    for (; cursor.next(); events++) this.#take(cursor, sinceMs, startedMs, giveUp);
+    return events;
+  }
+
+  #take(cursor: EventCursor, sinceMs: number, readMs: number, giveUp: boolean): void {
+    const kind = kindNumber(cursor.maskLow);
+    const { fd, pid } = cursor;
+    if (fd < 0) {
+      if (kind >= 0) this.#deniedByKernel(-fd);
+      return;
+    }
+    const range =
+      cursor.range === 0
+        ? null
+        : {
+            offset: Number(recordRangeOffset(cursor, cursor.range)),
+            bytes: Number(recordRangeCount(cursor, cursor.range)),
+          };
+    const access = new Access(fd, pid, kind, range, readMs);
+    if (kind < 0) {
+      // A writer has closed the file: what was cached of it is looked at, and goes if it has changed.
+      if ((cursor.maskLow & Number(FAN_CLOSE_WRITE)) !== 0) this.#cache.written(access);
+      this.#kernel.close(fd);
+      return;
+    }
+    const cached = this.#cache.look(access);
+    if (pid === this.#parts.config.ownerPid) {
+      this.#counts.own++;
+      this.#answer(access, ALLOW);
+    } else if (this.#exemptions.has(pid)) {
+      this.#counts.byExemption++;
+      this.#answer(access, ALLOW);
+    } else if (cached) {
+      this.#counts.byCache++;
+      this.#answer(access, cached);
+    } else if (giveUp) {
+      this.#counts.timedOut++;
+      this.#answer(access, this.#deciders.find(({ onTimeout }) => !onTimeout.allowed)?.onTimeout ?? ALLOW);
+    } else {
+      this.#table.hold(access, this.#deciders, sinceMs);
+    }
+  }
+
+  /** Where each access ends. */
+  #answer(access: Access, ruling: Ruling): void {
+    if (ruling.cache) {
+      if (this.#cache.keep(access, ruling) && ruling.allowed && access.stamp) {
+        this.#ignores.add(access, access.stamp.status, () => this.#cache.isUnchanged(access));
+      }
+    } else if (ruling.always) {
+      this.#ignores.addAlways(access);
+    }
+    if (!this.#respond(access.fd, responseOf(ruling)))
+      this.#respond(access.fd, responseOf(ruling.allowed ? ALLOW : DENY));
+    if (ruling.allowed) this.#counts.allowed++;
+    else this.#counts.denied++;
+    this.#kernel.close(access.fd);
+    this.#latencies.add(nowMs() - access.readMs);
+  }
+
+  /** False when the kernel takes no such answer; one that nobody waits for any more is as good as taken. */
+  #respond(fd: number, response: number): boolean {
+    this.#responseView.setInt32(0, fd, HOST_IS_LITTLE_ENDIAN);
+    this.#responseView.setUint32(4, response, HOST_IS_LITTLE_ENDIAN);
+    try {
+      this.#kernel.write(this.#groupFd, this.#response);
+      return true;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return error.code === 'ENOENT';
+    }
+  }
+
+  /** Gives everything that is in the queue now its policy at once. */
+  #drain(): void {
+    const startedMs = nowMs();
+    for (let left = this.#kernel.waitingBytes(this.#groupFd) / EVENT_BYTES; left > 0; ) {
+      const events = this.#read(READ_EVENTS, true);
+      if (events === 0) break;
+      left -= events;
+      if (this.#table.nextDueMs <= nowMs()) this.#table.expire(nowMs());
+    }
+    this.#emptyAtMs = Math.max(this.#emptyAtMs, startedMs);
+  }
+
+  /** Asks the owner; what does not fit into the socket waits its turn. */
+  #ask(asked: Asked): void {
+    if (!this.#outlet.sayFixed((view, at) => writeAsk(view, at, asked))) this.#owner?.unsent.push(asked);
+  }
+
+  #sendRest(): void {
+    this.#outlet.send();
+    const owner = this.#owner;
+    if (!owner) return;
+    while (owner.unsent.length > 0 && this.#outlet.hasRoom) {
+      const next = owner.unsent.shift();
+      if (next && this.#table.isWaitingFor(next.id, owner)) this.#ask(next);
+    }
+  }
+
+  /** Hears the owner. */
+  #listen(): void {
+    let length = 0;
+    try {
+      length = this.#kernel.read(this.#parts.socket, this.#inbox);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      if (error.code === 'EAGAIN') return;
+    }
+    // Closed by the owner, though it may live on.
+    if (length === 0) this.#end(nowMs());
+    else this.#frames.push(this.#inbox.subarray(0, length));
+  }
+
+  #hear(type: number, body: DataView): void {
+    if (this.#isEnding) return;
+    if (type === FRAME.answer) {
+      const { id, ruling, failed } = readAnswer(body);
+      const owner = this.#owner;
+      if (!owner) return;
+      if (failed) this.#counts.failed++;
+      const isTaken = this.#table.settle(id, owner, failed ? owner.onError : ruling, nowMs());
+      if (!isTaken) this.#counts.late++;
+      else if (!failed) this.#counts.byDecision++;
+    } else if (type === FRAME.forget) {
+      this.#cache.forget();
+      this.#ignores.forget();
+      this.#outlet.say(jsonFrame(FRAME.forgot, null));
+    } else if (type === FRAME.askStatus) {
+      this.#outlet.say(jsonFrame(FRAME.status, this.status));
+    } else if (type === FRAME.close) {
+      this.#end(nowMs());
+    }
+  }
+
+  /** Answers what is held by policy; what comes after that the kernel allows, when the group is closed. */
+  #end(now: number): void {
+    this.#isEnding = true;
+    this.#table.abandon(now);
+    this.#drain();
+    this.#kernel.close(this.#groupFd);
+    this.#ignores.close();
+  }
+
+  /** A child of the owner that has executed nothing yet is the owner, which waits for it. */
+  #allowChildren(now: number): void {
+    const owner = this.#owner;
+    if (!owner) return;
+    const { ownerPid } = this.#parts.config;
+    while (this.#nextLookMs() <= now) {
+      const next = owner.unlooked.shift();
+      if (!next) return;
+      const stat = this.#parts.files.stat(next.access.pid);
+      if (stat?.ppid !== ownerPid || stat.hasExecuted) continue;
+      this.#counts.own++;
+      this.#table.settle(next.id, owner, ALLOW, now);
+    }
+  }
+
+  /** When the next ask is to be looked at; of those that are settled none is. */
+  #nextLookMs(): number {
+    const owner = this.#owner;
+    if (!owner) return Number.POSITIVE_INFINITY;
+    for (let next = owner.unlooked.peek(); next; next = owner.unlooked.peek()) {
+      if (this.#table.isWaitingFor(next.id, owner)) return next.askedMs + CHILD_LOOK_MS;
+      owner.unlooked.shift();
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #failed(error: unknown): void {
+    this.#counts.failed++;
+    const message = error instanceof Error ? error.message : String(error);
+    const stack = error instanceof Error ? error.stack : undefined;
+    if (this.#failures) this.#failures.count++;
+    else this.#failures = { message, stack, count: 1 };
+    this.#noticeSoon();
+  }
+
+  #deniedByKernel(errno: number): void {
+    this.#counts.kernelDenied++;
+    this.#counts.denied++;
+    this.#kernelDenied.set(errno, (this.#kernelDenied.get(errno) ?? 0) + 1);
+    this.#noticeSoon();
+  }
+
+  #noticeSoon(): void {
+    if (this.#noticesDueMs === Number.POSITIVE_INFINITY) this.#noticesDueMs = nowMs() + NOTICE_MS;
+  }
+
+  #tellNotices(): void {
+    // An owner that does not listen is told the sum when it does.
+    if (!this.#outlet.hasRoom) {
+      this.#noticesDueMs = nowMs() + NOTICE_MS;
+      return;
+    }
+    this.#noticesDueMs = Number.POSITIVE_INFINITY;
+    for (const [errno, count] of this.#kernelDenied) this.notice({ notice: 'kernelDenied', errno, count });
+    this.#kernelDenied.clear();
+    if (this.#failures) this.notice({ notice: 'decideFailed', ...this.#failures });
+    this.#failures = undefined;
+  }
+}
+
+type Mutable = { -readonly [Key in keyof PollEntry]: PollEntry[Key] };

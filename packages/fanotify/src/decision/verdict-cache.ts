@@ -1,0 +1,190 @@
+// Verdicts that are given again while a file's content is the one they were given for: by file and ctime, and only while a read lease
+// shows that nobody has it open for writing.
+
+import { AT_EMPTY_PATH } from '../abi/index.ts';
+import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
+import type { Access } from './access.ts';
+import type { Ruling } from './permission.ts';
+
+// linux/fcntl.h, asm-generic/fcntl.h: the same on every architecture here.
+const F_SETLEASE = 1024;
+const F_RDLCK = 0;
+const F_UNLCK = 2;
+
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+
+/** Before Linux 6.13 two changes within one tick (10 ms at most) have the same ctime. */
+const RACY_NS = 20_000_000n;
+const MOST_WRITTEN = 4096;
+
+/** File systems that keep ctime and count writers, by statfs(2): ext2 to 4, xfs, btrfs, tmpfs, f2fs, bcachefs. */
+const TMPFS = 0x0102_1994;
+const CACHEABLE: ReadonlySet<number> = new Set([0xef53, 0x5846_5342, 0x9123_683e, TMPFS, 0xf2f5_2010, 0xca45_1a4e]);
+
+/** What a file was like, and that it had no writer then. */
+export interface Stamp {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly ctimeNs: bigint;
+  readonly status: FileStatus;
+  /** Counts what the cache has noticed: of what it was told of since, the stamp knows nothing. */
+  readonly moment: number;
+}
+
+interface Entry {
+  readonly dev: bigint;
+  readonly ctimeNs: bigint;
+  /** By kind. */
+  readonly rulings: (Ruling | undefined)[];
+}
+
+/** Bounded: who comes when it is full drives out who came first. */
+export class VerdictCache {
+  readonly #kernel: Kernel;
+  readonly #most: number;
+  /** tmpfs does not note writes by mmap in ctime: only where every open for writing is heard does that not matter. */
+  readonly #hearsWriters: boolean;
+  readonly #nowNs: () => bigint;
+  readonly #entries = new Map<bigint, Entry>();
+  /** Whether files of a device can be cached, by device. */
+  readonly #devices = new Map<bigint, boolean>();
+  #moment = 0;
+  /** Nothing that was looked at before is kept. */
+  #validSince = 0;
+  /** Files that somebody was seen to write to, and when. */
+  readonly #written = new Map<bigint, number>();
+  /** Looking costs: it begins with the first verdict that is meant to be kept. */
+  #isUsed = false;
+
+  constructor(
+    kernel: Kernel,
+    most: number,
+    hearsWriters: boolean,
+    nowNs: () => bigint = () => BigInt(Date.now()) * 1_000_000n,
+  ) {
+    this.#kernel = kernel;
+    this.#most = most;
+    this.#hearsWriters = hearsWriters;
+    this.#nowNs = nowNs;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Notes what the file is like now; returns the ruling that still holds, if there is one. */
+  look(access: Access): Ruling | undefined {
+    if (!this.#isUsed) return undefined;
+    const stamp = this.#stampOf(access.fd);
+    access.stamp = stamp;
+    if (!stamp) return undefined;
+    const entry = this.#entries.get(stamp.ino);
+    if (!entry) return undefined;
+    if (entry.dev === stamp.dev && entry.ctimeNs === stamp.ctimeNs) return entry.rulings[access.kindNumber];
+    this.#entries.delete(stamp.ino);
+    return undefined;
+  }
+
+  /** Keeps a ruling, if the file is what it was when it was looked at and nobody can have changed it since. */
+  keep(access: Access, ruling: Ruling): boolean {
+    if (!this.#isUsed) {
+      this.#isUsed = true;
+      access.stamp = this.#stampOfEarlier(access);
+    }
+    const { stamp } = access;
+    if (!this.isUnchanged(access) || !stamp) return false;
+    const known = this.#entries.get(stamp.ino);
+    const isSame = known !== undefined && known.dev === stamp.dev && known.ctimeNs === stamp.ctimeNs;
+    const rulings = isSame ? known.rulings : [];
+    rulings[access.kindNumber] = ruling;
+    if (isSame) return true;
+    if (this.#entries.size >= this.#most) {
+      for (const oldest of this.#entries.keys()) {
+        this.#entries.delete(oldest);
+        break;
+      }
+    }
+    this.#entries.set(stamp.ino, { dev: stamp.dev, ctimeNs: stamp.ctimeNs, rulings });
+    return true;
+  }
+
+  /** Whether the file is what it was when it was looked at, has no writer, and has been so for long enough to tell. */
+  isUnchanged({ fd, stamp }: Access): boolean {
+    if (!stamp || stamp.moment < this.#validSince || (this.#written.get(stamp.ino) ?? 0) > stamp.moment) return false;
+    if (this.#nowNs() - stamp.ctimeNs < RACY_NS) return false;
+    return this.#stampOf(fd)?.ctimeNs === stamp.ctimeNs;
+  }
+
+  /** Empties it. What is being decided on now is not kept, either. */
+  forget(): void {
+    this.#entries.clear();
+    this.#written.clear();
+    this.#validSince = ++this.#moment;
+  }
+
+  /** A writer has closed a file: whatever it did, there may be no other sign of it. */
+  written({ fd }: Access): void {
+    if (!this.#isUsed) return;
+    try {
+      this.#noteWriter(this.#kernel.statAt(fd, '', AT_EMPTY_PATH).ino);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+
+  #noteWriter(ino: bigint): void {
+    this.#entries.delete(ino);
+    if (this.#written.size >= MOST_WRITTEN) {
+      this.#written.clear();
+      this.#validSince = ++this.#moment;
+    }
+    this.#written.set(ino, ++this.#moment);
+  }
+
+  /** Of an access that was not looked at in time: its file, if that has not changed since. (tmpfs would not show all changes.) */
+  #stampOfEarlier({ fd, takenMs }: Access): Stamp | undefined {
+    const stamp = this.#stampOf(fd);
+    if (!stamp || BigInt(Math.floor(takenMs)) * 1_000_000n - stamp.ctimeNs < RACY_NS) return undefined;
+    return this.#kernel.statfs(fd).type === TMPFS ? undefined : stamp;
+  }
+
+  #stampOf(fd: number): Stamp | undefined {
+    try {
+      const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
+      if ((status.mode & S_IFMT) !== S_IFREG || !this.#isCacheable(fd, status.dev)) return undefined;
+      if (this.#hasWriter(fd)) {
+        this.#noteWriter(status.ino);
+        return undefined;
+      }
+      const { dev, ino, ctimeNs } = status;
+      return { dev, ino, ctimeNs, status, moment: this.#moment };
+    } catch (error) {
+      if (error instanceof KernelError) return undefined;
+      throw error;
+    }
+  }
+
+  #isCacheable(fd: number, dev: bigint): boolean {
+    const known = this.#devices.get(dev);
+    if (known !== undefined) return known;
+    const { type } = this.#kernel.statfs(fd);
+    const is = CACHEABLE.has(type) && (type !== TMPFS || this.#hearsWriters);
+    // Device numbers of unmounted file systems are used again; the marks went with those.
+    if (this.#devices.size >= 1024) this.#devices.clear();
+    this.#devices.set(dev, is);
+    return is;
+  }
+
+  /** Whether anybody has the file open for writing, or mapped so; true also where nothing tells. */
+  #hasWriter(fd: number): boolean {
+    try {
+      this.#kernel.fcntl(fd, F_SETLEASE, F_RDLCK);
+    } catch (error) {
+      if (error instanceof KernelError) return true;
+      throw error;
+    }
+    this.#kernel.fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
+  }
+}
