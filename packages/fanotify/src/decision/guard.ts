@@ -62,6 +62,8 @@ export class Guard {
   /** Undecided, in the order of their deadlines. */
   readonly #requests = new Map<number, HeldRequest>();
   #responder: ResponderProcess | undefined;
+  /** Why the responder says that it ends. */
+  #lastWord: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
   #starts: number[] = [];
   #closing: Promise<void> | undefined;
@@ -310,14 +312,14 @@ export class Guard {
         break;
       }
       case 'stalled':
-        this.#tell(
-          new ResponderDiedError(
-            `the decide module did not come back within ${notice.ms} ms: everything that was held got onTimeout, and the responder was ended`,
-          ),
+        this.#lastWord = new ResponderDiedError(
+          `the decide module did not come back within ${notice.ms} ms: everything that was held got onTimeout, and the responder was ended`,
         );
         break;
       case 'trouble':
-        this.#tell(new ResponderDiedError(`the responder failed: ${notice.message}`));
+        this.#lastWord = new ResponderDiedError(
+          `the responder failed, and gave what it held onTimeout: ${notice.message}`,
+        );
     }
   }
 
@@ -326,7 +328,8 @@ export class Guard {
     if (this.#closing || this.#responder !== responder) return;
     this.#responder = undefined;
     this.#endRequests();
-    this.#tell(error);
+    this.#tell(this.#lastWord ?? error);
+    this.#lastWord = undefined;
     if (this.#options.restart) void this.#restart();
     else this.#closing = Promise.resolve(this.#gone());
   }

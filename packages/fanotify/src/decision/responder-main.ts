@@ -10,15 +10,18 @@ import { maxPendingOf } from './descriptor-limit.ts';
 import { errorToJson } from './errors.ts';
 import { decideBy, loadDecide } from './module.ts';
 import { openPermissionGroup } from './opening.ts';
-import { Responder } from './responder.ts';
+import { ALLOW, DENY, responseOf } from './permission.ts';
+import { Responder, readBytes } from './responder.ts';
+import { Watchdog } from './watchdog.ts';
 import { FRAME, FrameReader, jsonBody, jsonFrame } from './wire.ts';
 
 const SOCKET = 3;
 const F_SETFL = 4;
 
 process.title = 'fanotify-responder';
-// It goes when its owner has gone, and not before: a signal to all of a service's processes must leave nobody held.
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const)
+// It goes when its owner has gone, and not before: a signal to all of a service's processes must leave nobody held. SIGIO is what
+// a writer sends that opens a file during the look at its lease.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGIO'] as const)
   process.on(signal, () => undefined);
 
 const kernel = linuxKernel();
@@ -35,7 +38,15 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     const files = new ProcFiles(kernel, mounts, () => undefined);
     const decide = config.module === null ? undefined : await loadDecide(config.module);
     const maxPending = maxPendingOf(kernel, config.maxPending);
+    const watchdog = decide && new Watchdog(readBytes(config));
+    await watchdog?.start({
+      socket: SOCKET,
+      ownerPid: config.ownerPid,
+      deadlineMs: config.deadlineMs,
+      policy: responseOf(config.onTimeout === 'allow' ? ALLOW : DENY),
+    });
     const group = openPermissionGroup(kernel, mounts, config);
+    watchdog?.guard(group.fd);
     const sight = { kernel, mounts, files, reader: new ProcessReader(files, 'full') };
     const decideHere = decide && decideBy(decide, sight, group.abilities);
     kernel.fcntl(SOCKET, F_SETFL, O_RDWR | O_NONBLOCK);
@@ -49,6 +60,7 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
       files,
       maxPending,
       decideHere,
+      watchdog,
     });
   } catch (error) {
     kernel.write(SOCKET, jsonFrame(FRAME.failed, errorToJson(error)));

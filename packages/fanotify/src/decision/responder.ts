@@ -24,6 +24,7 @@ import { ALLOW, DENY, kindNumber, type Ruling, responseOf } from './permission.t
 import type { GuardStatus } from './status.ts';
 import { type Decider, PendingTable } from './table.ts';
 import { VerdictCache } from './verdict-cache.ts';
+import type { Watchdog } from './watchdog.ts';
 import { FRAME, FrameReader, jsonFrame, type Notice, readAnswer, writeAsk } from './wire.ts';
 
 const POLLIN = 1;
@@ -56,6 +57,17 @@ export interface ResponderParts {
   readonly maxPending: number;
   /** Who decides in this process; undefined where the owner does. */
   readonly decideHere: ((access: Access) => Ruling | string) | undefined;
+  /** Looks after `decideHere`. */
+  readonly watchdog: Watchdog | undefined;
+}
+
+/** How much is read of a group at a time. */
+export function readBytes(config: ResponderConfig): number {
+  return READ_EVENTS * eventBytes(config);
+}
+
+function eventBytes({ on }: ResponderConfig): number {
+  return on.includes('preAccess') ? RANGED_EVENT_BYTES : EVENT_BYTES;
 }
 
 export class Responder {
@@ -75,6 +87,8 @@ export class Responder {
   readonly #buffer: Buffer;
   readonly #inbox: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
   readonly #cursor: EventCursor;
+  /** How many bytes of events the last read brought. */
+  #readLength = 0;
   readonly #response: Buffer = Buffer.alloc(8);
   readonly #responseView: DataView;
   readonly #entries: { group: PollEntry; socket: Mutable; owner: PollEntry; ignores: Mutable };
@@ -99,13 +113,13 @@ export class Responder {
   #noticesDueMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: ResponderParts) {
-    const { kernel, config, group, socket, ownerPidfd, mounts, files, decideHere } = parts;
+    const { kernel, config, group, socket, ownerPidfd, mounts, files, decideHere, watchdog } = parts;
     this.#parts = parts;
     this.#kernel = kernel;
     this.#groupFd = group.fd;
     this.#responseView = new DataView(this.#response.buffer, this.#response.byteOffset, 8);
-    this.#eventBytes = config.on.includes('preAccess') ? RANGED_EVENT_BYTES : EVENT_BYTES;
-    this.#buffer = Buffer.allocUnsafeSlow(READ_EVENTS * this.#eventBytes);
+    this.#eventBytes = eventBytes(config);
+    this.#buffer = watchdog?.buffer ?? Buffer.allocUnsafeSlow(readBytes(config));
     this.#cursor = new EventCursor(this.#buffer, 0);
     this.#table = new PendingTable((access, ruling) => this.#answer(access, ruling));
     this.#outlet = new Outlet(kernel, socket);
@@ -134,7 +148,7 @@ export class Responder {
         {
           ...policy,
           decide: (access) => {
-            const ruling = decideHere(access);
+            const ruling = this.#watched(() => decideHere(access));
             if (typeof ruling === 'string') throw new TypeError(ruling);
             this.#counts.byDecision++;
             return ruling;
@@ -275,6 +289,7 @@ export class Responder {
     if (length <= buffer.byteLength - this.#eventBytes) this.#emptyAtMs = startedMs;
     const cursor = this.#cursor;
     cursor.reset(this.#buffer, length);
+    this.#readLength = length;
     let events = 0;
     for (; cursor.next(); events++) this.#take(cursor, sinceMs, startedMs, giveUp);
     return events;
@@ -316,6 +331,18 @@ export class Responder {
       this.#answer(access, this.#deciders.find(({ onTimeout }) => !onTimeout.allowed)?.onTimeout ?? ALLOW);
     } else {
       this.#table.hold(access, this.#deciders, sinceMs);
+    }
+  }
+
+  /** Calls what may never come back. */
+  #watched(call: () => Ruling | string): Ruling | string {
+    const { watchdog } = this.#parts;
+    if (!watchdog) return call();
+    watchdog.enter(this.#cursor.offset, this.#readLength);
+    try {
+      return call();
+    } finally {
+      watchdog.leave();
     }
   }
 

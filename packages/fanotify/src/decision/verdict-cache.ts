@@ -93,7 +93,7 @@ export class VerdictCache {
       access.stamp = this.#stampOfEarlier(access);
     }
     const { stamp } = access;
-    if (!this.isUnchanged(access) || !stamp) return false;
+    if (!stamp || !this.isUnchanged(access)) return false;
     const known = this.#entries.get(stamp.ino);
     const isSame = known !== undefined && known.dev === stamp.dev && known.ctimeNs === stamp.ctimeNs;
     const rulings = isSame ? known.rulings : [];
@@ -109,10 +109,9 @@ export class VerdictCache {
     return true;
   }
 
-  /** Whether the file is what it was when it was looked at, has no writer, and has been so for long enough to tell. */
+  /** Whether the file is what it was when it was looked at, and has no writer. */
   isUnchanged({ fd, stamp }: Access): boolean {
     if (!stamp || stamp.moment < this.#validSince || (this.#written.get(stamp.ino) ?? 0) > stamp.moment) return false;
-    if (this.#nowNs() - stamp.ctimeNs < RACY_NS) return false;
     return this.#stampOf(fd)?.ctimeNs === stamp.ctimeNs;
   }
 
@@ -145,19 +144,22 @@ export class VerdictCache {
   /** Of an access that was not looked at in time: its file, if that has not changed since. (tmpfs would not show all changes.) */
   #stampOfEarlier({ fd, takenMs }: Access): Stamp | undefined {
     const stamp = this.#stampOf(fd);
-    if (!stamp || BigInt(Math.floor(takenMs)) * 1_000_000n - stamp.ctimeNs < RACY_NS) return undefined;
+    if (!stamp || !isTelling(stamp.ctimeNs, BigInt(Math.floor(takenMs)) * 1_000_000n)) return undefined;
     return this.#kernel.statfs(fd).type === TMPFS ? undefined : stamp;
   }
 
   #stampOf(fd: number): Stamp | undefined {
     try {
+      // In this order: a writer that comes in between has changed ctime, or is there the next time.
+      const hasWriter = this.#hasWriter(fd);
       const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
-      if ((status.mode & S_IFMT) !== S_IFREG || !this.#isCacheable(fd, status.dev)) return undefined;
-      if (this.#hasWriter(fd)) {
-        this.#noteWriter(status.ino);
+      const { dev, ino, ctimeNs } = status;
+      if ((status.mode & S_IFMT) !== S_IFREG || !this.#isCacheable(fd, dev)) return undefined;
+      if (hasWriter) {
+        this.#noteWriter(ino);
         return undefined;
       }
-      const { dev, ino, ctimeNs } = status;
+      if (!isTelling(ctimeNs, this.#nowNs())) return undefined;
       return { dev, ino, ctimeNs, status, moment: this.#moment };
     } catch (error) {
       if (error instanceof KernelError) return undefined;
@@ -187,4 +189,10 @@ export class VerdictCache {
     this.#kernel.fcntl(fd, F_SETLEASE, F_UNLCK);
     return false;
   }
+}
+
+/** Whether every change after `nowNs` gives another ctime: not while it is of this tick, in the future, or counted in seconds. */
+function isTelling(ctimeNs: bigint, nowNs: bigint): boolean {
+  // ext4 with inodes of 128 bytes has room for seconds only.
+  return nowNs - ctimeNs >= RACY_NS && ctimeNs % 1_000_000_000n !== 0n;
 }
