@@ -20,6 +20,7 @@ import {
   FAN_UNLIMITED_QUEUE,
   O_CLOEXEC,
   O_LARGEFILE,
+  O_NONBLOCK,
   O_PATH,
 } from '../abi/index.ts';
 import { InvalidOptionsError, NotPermittedError, UnsupportedFilesystemError } from '../group/errors.ts';
@@ -91,7 +92,9 @@ function init(kernel: Kernel, { isPreContent, audit }: ResponderConfig): number 
     FAN_UNLIMITED_QUEUE |
     FAN_UNLIMITED_MARKS |
     (audit ? FAN_ENABLE_AUDIT : 0);
-  const eventFlags = O_CLOEXEC | O_LARGEFILE;
+  // The kernel opens the file of an event while the responder reads: by O_NONBLOCK that waits neither for whoever holds a write lease
+  // (45 s, fcntl(2)) nor, on older kernels, for the other end of a FIFO. Any user could hold everybody else with these.
+  const eventFlags = O_CLOEXEC | O_LARGEFILE | O_NONBLOCK;
   try {
     return kernel.fanotifyInit(asked | FAN_REPORT_FD_ERROR, eventFlags);
   } catch (error) {
