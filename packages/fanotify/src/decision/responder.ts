@@ -447,16 +447,21 @@ export class Responder {
     this.#ignores.close();
   }
 
-  /** A child of the owner that has executed nothing yet is the owner, which waits for it. */
+  /**
+   * A child of the owner that has executed nothing yet is the owner, which waits for it. That its memory is the owner's tells it from
+   * the orphans that become children of an owner which is the first process of a container.
+   */
   #allowChildren(now: number): void {
     const owner = this.#owner;
     if (!owner) return;
-    const { ownerPid } = this.#parts.config;
+    const { files, config } = this.#parts;
     while (this.#nextLookMs() <= now) {
       const next = owner.unlooked.shift();
       if (!next) return;
-      const stat = this.#parts.files.stat(next.access.pid);
-      if (stat?.ppid !== ownerPid || stat.hasExecuted) continue;
+      const stat = files.stat(next.access.pid);
+      if (stat?.ppid !== config.ownerPid || stat.hasExecuted) continue;
+      // Where its stack begins nobody can guess, nor see without the privilege to trace it: then it is 0.
+      if (/ 0$/.test(stat.image) || stat.image !== files.stat(config.ownerPid)?.image) continue;
       this.#counts.own++;
       this.#table.settle(next.id, owner, ALLOW, now);
     }
