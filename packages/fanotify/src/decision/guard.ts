@@ -67,6 +67,7 @@ export class Guard {
   #timer: NodeJS.Timeout | undefined;
   #starts: number[] = [];
   #closing: Promise<void> | undefined;
+  #restarting: Promise<void> | undefined;
   #isReferenced = true;
 
   private constructor(kernel: Kernel, config: ResponderConfig, options: GuardOptions) {
@@ -165,20 +166,22 @@ export class Guard {
   }
 
   async #start(): Promise<void> {
-    const responder: ResponderProcess = await ResponderProcess.start(this.#kernel, this.#config, {
+    await ResponderProcess.start(this.#kernel, this.#config, {
+      ready: (responder) => {
+        this.#responder = responder;
+        if (!this.#isReferenced) responder.unref();
+      },
       ask: (ask) => this.#ask(ask),
       notice: (notice) => this.#hear(notice),
-      ended: (error) => this.#ended(responder, error),
+      ended: (responder, error) => this.#ended(responder, error),
     });
-    this.#responder = responder;
     this.#starts.push(nowMs());
-    if (!this.#isReferenced) responder.unref();
   }
 
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#abort);
-    const responder = this.#responder;
-    await responder?.close(this.#config.deadlineMs);
+    await this.#restarting;
+    await this.#responder?.close(this.#config.deadlineMs);
     this.#gone();
   }
 
@@ -330,7 +333,7 @@ export class Guard {
     this.#endRequests();
     this.#tell(this.#lastWord ?? error);
     this.#lastWord = undefined;
-    if (this.#options.restart) void this.#restart();
+    if (this.#options.restart) this.#restarting = this.#restart();
     else this.#closing = Promise.resolve(this.#gone());
   }
 
@@ -344,8 +347,7 @@ export class Guard {
         );
       }
       await this.#start();
-      if (this.#closing) await this.#responder?.close(this.#config.deadlineMs);
-      else this.#events.emit('restart');
+      if (!this.#closing) this.#events.emit('restart');
     } catch (error) {
       this.#tell(error instanceof Error ? error : new Error(String(error)));
       this.#closing ??= Promise.resolve(this.#gone());

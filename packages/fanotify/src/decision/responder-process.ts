@@ -19,10 +19,12 @@ const GRACE_MS = 2_000;
 
 /** What a responder tells. */
 export interface ResponderListener {
+  /** Its marks are placed: asks may follow at once, in the very turn. */
+  ready(responder: ResponderProcess): void;
   ask(ask: Ask): void;
   notice(notice: Notice): void;
   /** It has ended, though nobody asked it to. */
-  ended(error: Error): void;
+  ended(responder: ResponderProcess, error: Error): void;
 }
 
 interface Waiting {
@@ -153,6 +155,7 @@ export class ResponderProcess {
       case FRAME.ready:
         this.#isReady = true;
         this.#pidfd = this.#kernel.pidfdOpen(this.#child.pid ?? 0);
+        this.#listener.ready(this);
         this.#waiting.get(type)?.shift()?.resolve(undefined);
         break;
       case FRAME.failed:
@@ -176,7 +179,7 @@ export class ResponderProcess {
       { signal: signal ?? undefined },
     );
     this.#fail(this.#isClosing ? new GuardClosedError() : error);
-    if (wasReady) this.#listener.ended(error);
+    if (wasReady) this.#listener.ended(this, error);
   }
 
   /** Whoever waits for a frame waits in vain. */
