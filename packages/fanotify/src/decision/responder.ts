@@ -183,7 +183,7 @@ export class Responder {
     const startedMs = nowMs();
     const isFull = this.#table.size >= this.#parts.maxPending;
     (group as Mutable).fd = isFull ? -1 : this.#groupFd;
-    socket.events = this.#outlet.isWaiting ? POLLIN | POLLOUT : POLLIN;
+    socket.events = this.#hasToSay ? POLLIN | POLLOUT : POLLIN;
     const ready = this.#poll(this.#waitMs(startedMs, longestMs, isFull));
     let now = nowMs();
     if (ready > 0) {
@@ -191,7 +191,6 @@ export class Responder {
         this.#end(now);
         return;
       }
-      if ((socket.revents & POLLOUT) !== 0) this.#sendRest();
       if ((socket.revents & ~POLLOUT) !== 0) {
         this.#listen();
         if (this.#isEnding) return;
@@ -207,7 +206,7 @@ export class Responder {
     if (this.#table.nextDueMs <= now) this.#table.expire(now);
     if (isFull && now - this.#emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
     if (this.#owner) this.#allowChildren(now);
-    if (this.#outlet.isWaiting) this.#outlet.send();
+    if (this.#hasToSay) this.#sendRest();
     if (now >= this.#noticesDueMs) this.#tellNotices();
   }
 
@@ -390,7 +389,18 @@ export class Responder {
 
   /** Asks the owner; what does not fit into the socket waits its turn. */
   #ask(asked: Asked): void {
-    if (!this.#outlet.sayFixed((view, at) => writeAsk(view, at, asked))) this.#owner?.unsent.push(asked);
+    const owner = this.#owner;
+    if (!owner) return;
+    const { unsent } = owner;
+    if (unsent.length === 0 && this.#outlet.sayFixed((view, at) => writeAsk(view, at, asked))) return;
+    // While the owner is stopped, which may be for long, no more wait than are undecided.
+    for (let next = unsent.peek(); next && !this.#table.isWaitingFor(next.id, owner); next = unsent.peek())
+      unsent.shift();
+    unsent.push(asked);
+  }
+
+  get #hasToSay(): boolean {
+    return this.#outlet.isWaiting || (this.#owner !== undefined && this.#owner.unsent.length > 0);
   }
 
   #sendRest(): void {
@@ -399,7 +409,8 @@ export class Responder {
     if (!owner) return;
     while (owner.unsent.length > 0 && this.#outlet.hasRoom) {
       const next = owner.unsent.shift();
-      if (next && this.#table.isWaitingFor(next.id, owner)) this.#ask(next);
+      if (next && this.#table.isWaitingFor(next.id, owner))
+        this.#outlet.sayFixed((view, at) => writeAsk(view, at, next));
     }
   }
 
