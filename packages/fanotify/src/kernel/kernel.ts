@@ -157,6 +157,11 @@ export interface Kernel {
   pidfdGetfd(pidfd: number, targetFd: number): number;
   /** pidfd_send_signal(2). Signal 0 sends none: ESRCH when the process has ended and been waited for. Since Linux 5.1. */
   pidfdSendSignal(pidfd: number, signal: number): void;
+  /**
+   * sched_setscheduler(2): from now on the calling thread, and no process or thread that it starts, runs before all that are not
+   * scheduled in real time (SCHED_RR). `priority` is a number from 1 to 99. Privilege: CAP_SYS_NICE, or RLIMIT_RTPRIO.
+   */
+  scheduleInRealTime(priority: number): void;
   /** The whole of a small file: what is read of /proc and /sys. */
   readFile(path: KernelPath): Buffer;
   /** getdents(2): everything in a directory, in its order. */

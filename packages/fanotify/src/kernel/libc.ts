@@ -32,6 +32,7 @@ export interface Libc {
   fcntl(fd: number, command: number, argument: number): number;
   pidfdOpen(pid: number): number;
   pidfdGetfd(pidfd: number, targetFd: number): number;
+  schedSetscheduler(pid: number, policy: number, parameters: Bytes): number;
   epollCreate(flags: number): number;
   epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
   localtime(seconds: Bytes, tm: Bytes): unknown;
@@ -50,6 +51,9 @@ const STATX_NUMBER = process.arch === 'x64' ? 332 : 291;
 const PIDFD_SEND_SIGNAL_NUMBER = 424;
 const PIDFD_OPEN_NUMBER = 434;
 const PIDFD_GETFD_NUMBER = 438;
+
+// By number, since musl's sched_setscheduler() answers ENOSYS.
+const SCHED_SETSCHEDULER_NUMBER = process.arch === 'x64' ? 144 : 119;
 
 let loaded: Libc | undefined;
 
@@ -92,7 +96,12 @@ function declare(koffi: Koffi): Libc {
   const signalCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t pidfd, intptr_t signal, const void *info, uintptr_t flags)',
   );
-  const pidfdCall = library.func('intptr_t syscall(intptr_t number, intptr_t process, intptr_t argument, uintptr_t flags)');
+  const pidfdCall = library.func(
+    'intptr_t syscall(intptr_t number, intptr_t process, intptr_t argument, uintptr_t flags)',
+  );
+  const scheduleCall = library.func(
+    'intptr_t syscall(intptr_t number, intptr_t thread, intptr_t policy, const void *parameters)',
+  );
   return {
     errno: () => koffi.errno(),
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
@@ -116,6 +125,8 @@ function declare(koffi: Koffi): Libc {
     fcntl: library.func('int fcntl(int fd, int command, intptr_t argument)'),
     pidfdOpen: (pid) => pidfdCall(PIDFD_OPEN_NUMBER, pid, 0, 0),
     pidfdGetfd: (pidfd, targetFd) => pidfdCall(PIDFD_GETFD_NUMBER, pidfd, targetFd, 0),
+    schedSetscheduler: (thread, policy, parameters) =>
+      scheduleCall(SCHED_SETSCHEDULER_NUMBER, thread, policy, parameters),
     epollCreate: library.func('int epoll_create1(int flags)'),
     epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
     localtime: library.func('void *localtime_r(void *seconds, void *tm)'),

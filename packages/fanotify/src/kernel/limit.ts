@@ -194,6 +194,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     pidfdOpen: (pid) => kernel.pidfdOpen(pid),
     pidfdGetfd: (pidfd, targetFd) => kernel.pidfdGetfd(pidfd, targetFd),
     pidfdSendSignal: (pidfd, signal) => kernel.pidfdSendSignal(pidfd, signal),
+    scheduleInRealTime: (priority) => kernel.scheduleInRealTime(priority),
     readFile: (path) => kernel.readFile(path),
     readDirectory: (path) => kernel.readDirectory(path),
   };

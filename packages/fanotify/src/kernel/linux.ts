@@ -45,6 +45,9 @@ const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
 const CLOCK_BOOTTIME = 7;
+// linux/sched.h
+const SCHED_RR = 2;
+const SCHED_RESET_ON_FORK = 0x4000_0000;
 // asm-generic/ioctls.h: the same on every architecture that libc.ts admits.
 const FIONREAD = 0x541b;
 
@@ -240,6 +243,15 @@ export class LinuxKernel implements Kernel {
 
   pidfdSendSignal(pidfd: number, signal: number): void {
     if (this.#libc.pidfdSendSignal(pidfd, signal) === -1) this.#fail('pidfd_send_signal');
+  }
+
+  scheduleInRealTime(priority: number): void {
+    // struct sched_param is one int.
+    const parameters = Buffer.alloc(4);
+    parameters.writeInt32LE(priority);
+    const self = 0;
+    if (this.#libc.schedSetscheduler(self, SCHED_RR | SCHED_RESET_ON_FORK, parameters) === -1)
+      this.#fail('sched_setscheduler');
   }
 
   readFile(path: KernelPath): Buffer {

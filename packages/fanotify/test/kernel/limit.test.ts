@@ -73,6 +73,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     pidfdOpen: unused,
     pidfdGetfd: unused,
     pidfdSendSignal: unused,
+    scheduleInRealTime: unused,
     onReadable: unused,
     openAt: answer('open', 60),
     openByHandleAt: answer('openByHandle', 70),

@@ -50,6 +50,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     pidfdOpen: refuse('pidfd_open'),
     pidfdGetfd: refuse('pidfd_getfd'),
     pidfdSendSignal: refuse('pidfd_send_signal'),
+    scheduleInRealTime: refuse('sched_setscheduler'),
     readFile: refuse('open'),
     readDirectory: refuse('scandir'),
   };
