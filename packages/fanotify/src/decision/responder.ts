@@ -325,7 +325,7 @@ export class Responder {
     } else if (cached) {
       this.#counts.byCache++;
       this.#answer(access, cached);
-    } else if (giveUp) {
+    } else if (giveUp || this.#isOverdue(sinceMs)) {
       this.#counts.timedOut++;
       this.#answer(access, this.#deciders.find(({ onTimeout }) => !onTimeout.allowed)?.onTimeout ?? ALLOW);
     } else {
@@ -343,6 +343,11 @@ export class Responder {
     } finally {
       watchdog.leave();
     }
+  }
+
+  /** Whether the calls of a decide module for what came before have taken so long that what may have waited since is due. */
+  #isOverdue(sinceMs: number): boolean {
+    return !this.#owner && nowMs() - sinceMs >= this.#parts.config.deadlineMs;
   }
 
   /** Where each access ends. */
