@@ -5,7 +5,8 @@ import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
 import { BEHAVIOURS } from '../abi/index.ts';
-import type { Kernel } from '../kernel/index.ts';
+import { LimitError } from '../group/errors.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
 import { hasSince, parseVersion } from '../kernel/version.ts';
 import type { ResponderConfig } from './config.ts';
 import { type ErrorJson, errorFromJson, GuardClosedError, ResponderDiedError } from './errors.ts';
@@ -62,7 +63,13 @@ export class ResponderProcess {
       env,
       stdio: ['ignore', errors, errors, 'pipe'],
     });
-    this.#socket = this.#child.stdio[3] as Socket;
+    // Without a descriptor for a socket Node leaves stdio out, and tells of it by an event (ChildProcess.spawn, EMFILE).
+    const socket = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[3];
+    if (!socket) {
+      this.#child.once('error', () => undefined);
+      throw noDescriptor();
+    }
+    this.#socket = socket as Socket;
     this.#exited = new Promise((resolve) => {
       this.#child.once('exit', (status, signal) => {
         this.#end(status, signal);
@@ -79,6 +86,14 @@ export class ResponderProcess {
     this.#socket.on('error', () => undefined);
     // The socket alone says whether the process is to live on.
     this.#child.unref();
+    if (this.#child.pid === undefined) return;
+    try {
+      this.#pidfd = kernel.pidfdOpen(this.#child.pid);
+    } catch (error) {
+      // Without its configuration it ends.
+      this.#socket.destroy();
+      throw error instanceof KernelError && error.code === 'EMFILE' ? noDescriptor(error) : error;
+    }
     this.#socket.write(jsonFrame(FRAME.config, config));
   }
 
@@ -154,7 +169,6 @@ export class ResponderProcess {
         break;
       case FRAME.ready:
         this.#isReady = true;
-        this.#pidfd = this.#kernel.pidfdOpen(this.#child.pid ?? 0);
         this.#listener.ready(this);
         this.#waiting.get(type)?.shift()?.resolve(undefined);
         break;
@@ -187,4 +201,15 @@ export class ResponderProcess {
     for (const waiting of this.#waiting.values()) for (const { reject } of waiting) reject(error);
     this.#waiting.clear();
   }
+}
+
+function noDescriptor(cause?: KernelError): LimitError {
+  return new LimitError(
+    'no descriptor is left to start the responder with: raise ulimit -n',
+    'RLIMIT_NOFILE',
+    undefined,
+    {
+      cause,
+    },
+  );
 }
