@@ -206,7 +206,11 @@ export class Guard {
         sight: { kernel: this.#kernel, mounts: this.#mounts, files: this.#files, reader: this.#reader },
         abilities: responder.abilities,
         responderPidfd: responder.pidfd,
-        answer: (answered, ruling) => this.#answer(answered, ruling, false),
+        answer: (answered, ruling) => {
+          this.#answer(answered, ruling, false);
+          // Whatever the code that has called allow() or deny() does next: block, or end the process.
+          responder.flush();
+        },
       },
       ask,
     );

@@ -122,13 +122,16 @@ export class ResponderProcess {
 
   /** Answers that are given in one turn leave together. */
   answer(id: number, ruling: Ruling, failed: boolean): void {
-    if (this.#outgoing.push(answerFrame(id, ruling, failed)) > 1) return;
-    queueMicrotask(() => {
-      const frames = this.#outgoing;
-      this.#outgoing = [];
-      if (!this.#socket.destroyed)
-        this.#socket.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
-    });
+    if (this.#outgoing.push(answerFrame(id, ruling, failed)) === 1) queueMicrotask(() => this.flush());
+  }
+
+  /** Lets the answers that were given leave now. */
+  flush(): void {
+    const frames = this.#outgoing;
+    if (frames.length === 0) return;
+    this.#outgoing = [];
+    if (!this.#socket.destroyed)
+      this.#socket.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
   }
 
   async status(): Promise<GuardStatus> {
