@@ -103,6 +103,23 @@ export class GuardClosedError extends Error {
   }
 }
 
+const LONGEST_TEXT = 4096;
+
+/** What something that was thrown says, and where. Anything can be thrown, also what cannot be looked at without throwing again. */
+export function thrownText(thrown: unknown): { readonly message: string; readonly stack: string | undefined } {
+  try {
+    if (!(thrown instanceof Error)) return { message: cut(String(thrown)), stack: undefined };
+    const { message, stack } = thrown;
+    return { message: cut(String(message)), stack: typeof stack === 'string' ? cut(stack) : undefined };
+  } catch {
+    return { message: 'something that cannot be shown', stack: undefined };
+  }
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+}
+
 /** An error as JSON. */
 export interface ErrorJson {
   readonly name: string;

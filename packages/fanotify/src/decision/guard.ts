@@ -9,7 +9,7 @@ import type { Kernel } from '../kernel/index.ts';
 import { linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
 import { configOf, type ResponderConfig } from './config.ts';
-import { DecideError, GuardClosedError, ResponderDiedError } from './errors.ts';
+import { DecideError, GuardClosedError, ResponderDiedError, thrownText } from './errors.ts';
 import type { Decide, GuardOptions, GuardTarget } from './options.ts';
 import { DENY, type Ruling, rulingOf } from './permission.ts';
 import { HeldRequest } from './request.ts';
@@ -190,7 +190,7 @@ export class Guard {
     this.#responder = undefined;
     this.#endRequests();
     this.#mounts.close();
-    this.#events.emit('close');
+    this.#emit('close');
   }
 
   readonly #abort = (): void => {
@@ -222,14 +222,17 @@ export class Guard {
     this.#requests.set(request.id, request);
     this.#timer ??= this.#timerFor(request);
     let decision: unknown;
+    let later: Promise<unknown> | undefined;
     try {
       decision = decide(request);
+      // A thenable may be anything: as a promise it settles once.
+      if (isThenable(decision)) later = Promise.resolve(decision);
     } catch (error) {
       this.#failed(request, error);
       return;
     }
-    if (isThenable(decision)) {
-      decision.then(
+    if (later) {
+      later.then(
         (value) => this.#decided(request, value),
         (error: unknown) => this.#failed(request, error),
       );
@@ -250,7 +253,13 @@ export class Guard {
       );
       return;
     }
-    const ruling = rulingOf(decision, request.kind, this.#responder?.abilities ?? { audit: false, errno: false });
+    let ruling: Ruling | string;
+    try {
+      ruling = rulingOf(decision, request.kind, this.#responder?.abilities ?? { audit: false, errno: false });
+    } catch (error) {
+      this.#failed(request, error);
+      return;
+    }
     if (typeof ruling === 'string') {
       this.#failed(request, new TypeError(`decide gave no decision: ${ruling}`));
       return;
@@ -263,8 +272,7 @@ export class Guard {
     // The responder knows what its policy is.
     this.#answer(request, DENY, true);
     request.done();
-    const message = cause instanceof Error ? cause.message : String(cause);
-    this.#tell(new DecideError(`decide failed: ${message}`, { cause }));
+    this.#tell(new DecideError(`decide failed: ${thrownText(cause).message}`, { cause }));
   }
 
   #answer(request: HeldRequest, ruling: Ruling, failed: boolean): void {
@@ -297,7 +305,7 @@ export class Guard {
   }
 
   #timedOut(count: number, { pid, path }: HeldRequest): void {
-    this.#events.emit('timeout', { count, pid, path });
+    this.#emit('timeout', { count, pid, path });
   }
 
   #endRequests(): void {
@@ -310,7 +318,7 @@ export class Guard {
   #hear(notice: Notice): void {
     switch (notice.notice) {
       case 'kernelDenied':
-        this.#events.emit('kernelDenied', { errno: notice.errno, count: notice.count });
+        this.#emit('kernelDenied', { errno: notice.errno, count: notice.count });
         break;
       case 'decideFailed': {
         const cause = new Error(notice.message);
@@ -351,15 +359,26 @@ export class Guard {
         );
       }
       await this.#start();
-      if (!this.#closing) this.#events.emit('restart');
+      if (!this.#closing) this.#emit('restart');
     } catch (error) {
       this.#tell(error instanceof Error ? error : new Error(String(error)));
       this.#closing ??= Promise.resolve(this.#gone());
     }
   }
 
+  /** What a listener throws is no concern of the frames that are being read. */
+  #emit<Name extends keyof GuardEvents>(name: Name, ...told: GuardEvents[Name]): void {
+    try {
+      this.#events.emit(name, ...(told as never));
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+
   #tell(error: Error): void {
-    if (this.#events.listenerCount('error') > 0) this.#events.emit('error', error);
+    if (this.#events.listenerCount('error') > 0) this.#emit('error', error);
     else process.emitWarning(error);
   }
 }

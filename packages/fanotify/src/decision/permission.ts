@@ -109,5 +109,9 @@ export function decisionOf({ allowed }: Ruling): Extract<Decision, string> {
 }
 
 function shown(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+  try {
+    return typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : String(value).slice(0, 100);
+  } catch {
+    return `an ${typeof value} that cannot be shown`;
+  }
 }

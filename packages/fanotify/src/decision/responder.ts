@@ -14,6 +14,7 @@ import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
 import { Access } from './access.ts';
 import { nowMs } from './clock.ts';
 import type { ResponderConfig } from './config.ts';
+import { thrownText } from './errors.ts';
 import { Exemptions } from './exemptions.ts';
 import { KernelIgnores } from './kernel-ignores.ts';
 import { Latencies } from './latencies.ts';
@@ -496,10 +497,8 @@ export class Responder {
 
   #failed(error: unknown): void {
     this.#counts.failed++;
-    const message = error instanceof Error ? error.message : String(error);
-    const stack = error instanceof Error ? error.stack : undefined;
     if (this.#failures) this.#failures.count++;
-    else this.#failures = { message, stack, count: 1 };
+    else this.#failures = { ...thrownText(error), count: 1 };
     this.#noticeSoon();
   }
 
