@@ -4,10 +4,11 @@ import { O_NONBLOCK, O_RDWR } from '../abi/index.ts';
 import { MountTable } from '../identity/mount-table.ts';
 import { ProcFiles } from '../identity/proc-files.ts';
 import { ProcessReader } from '../identity/process-reader.ts';
-import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
+import { type Kernel, linuxKernel } from '../kernel/index.ts';
 import type { ResponderConfig } from './config.ts';
 import { maxPendingOf } from './descriptor-limit.ts';
 import { errorToJson } from './errors.ts';
+import { hurry, URGENCY } from './hurry.ts';
 import { decideBy, loadDecide } from './module.ts';
 import { openPermissionGroup } from './opening.ts';
 import { ALLOW, DENY, responseOf } from './permission.ts';
@@ -66,7 +67,7 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     kernel.write(SOCKET, jsonFrame(FRAME.failed, errorToJson(error)));
     return 1;
   }
-  hurry(kernel);
+  hurry(kernel, URGENCY.loop);
   try {
     responder.run();
     return 0;
@@ -77,19 +78,6 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
       message: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
     return 1;
-  }
-}
-
-/**
- * Every answer wakes everybody who is held in the group, to look whether it was meant (fanotify_get_response() in the kernel). When
- * thousands are, the loop would wait for them all before it could give the next one.
- */
-function hurry(kernel: Kernel): void {
-  try {
-    kernel.scheduleInRealTime(1);
-  } catch (error) {
-    // Without the privilege, and where control groups have no time for that (cpu.rt_runtime_us), it takes its turn.
-    if (!(error instanceof KernelError)) throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { EventCursor, FAN_ALLOW, HOST_IS_LITTLE_ENDIAN } from '../abi/index.ts';
 import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
+import { hurry, URGENCY } from './hurry.ts';
 import { kindNumber } from './permission.ts';
 import { SLOT, TURN, type WatchdogData } from './watchdog.ts';
 import { FRAME, jsonFrame, type Notice } from './wire.ts';
@@ -19,6 +20,7 @@ const bed = new Int32Array(new SharedArrayBuffer(4));
 const response = Buffer.alloc(8);
 const view = new DataView(response.buffer, response.byteOffset, response.byteLength);
 
+hurry(kernel, URGENCY.watchdog);
 parentPort?.postMessage('looking');
 while (!isStalled()) sleep(LOOK_MS);
 // The loop may have come back at this very moment: then it goes on.
