@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Contestant } from './contestant.ts';
 import { BenchError } from './error.ts';
-import { cpuNs, hasMark } from './processes.ts';
+import { hasMark, treeCpuNs, treeOf } from './processes.ts';
 import type { Room } from './room.ts';
 
 const START_MS = 20_000;
@@ -87,7 +87,7 @@ export async function attend<Result>(
       await Promise.race([
         early,
         until(
-          () => hasMark(pid),
+          () => treeOf(pid).some(hasMark),
           START_MS,
           () => failed('placed no mark'),
         ),
@@ -113,9 +113,9 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<unknown, undefined>
 }
 
 async function settled(pid: number): Promise<void> {
-  for (let before = cpuNs(pid); ; ) {
+  for (let before = treeCpuNs(pid); ; ) {
     await delay(SETTLED_MS);
-    const now = cpuNs(pid);
+    const now = treeCpuNs(pid);
     if (now - before < SETTLED_CPU_NS) return;
     before = now;
   }

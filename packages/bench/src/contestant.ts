@@ -36,6 +36,11 @@ export function bareNode(script: string): Contestant {
   return { name: `node -e '${script}'`, command: [process.execPath, '-e', script], marksNothing: true };
 }
 
+/** Nobody at all. */
+export function nothingMarked(name: string): Contestant {
+  return { name, command: ['sleep', 'infinity'], marksNothing: true };
+}
+
 /** The command `fanotify`, if it has that subcommand. */
 export function command(subcommand: string, ...args: readonly string[]): Contestant | Skipped {
   const name = `fanotify ${[subcommand, ...args].join(' ')}`;

@@ -9,6 +9,9 @@ import { type Options, parseOptions, USAGE } from './options.ts';
 import { openRoom } from './room.ts';
 import { type Measured, measureRounds } from './rounds.ts';
 import type { Scenario } from './scenario.ts';
+import { cached } from './scenarios/cached.ts';
+import { decide, decideEight } from './scenarios/decide.ts';
+import { decideMemory } from './scenarios/decide-memory.ts';
 import { endurance } from './scenarios/endurance.ts';
 import { eventCost } from './scenarios/event-cost.ts';
 import { flood, lines } from './scenarios/lines.ts';
@@ -17,7 +20,19 @@ import { start } from './scenarios/start.ts';
 import { storm } from './scenarios/storm.ts';
 import { sectionOf } from './table.ts';
 
-const SCENARIOS: readonly Scenario[] = [eventCost, lines, flood, storm, start, memory, endurance];
+const SCENARIOS: readonly Scenario[] = [
+  eventCost,
+  lines,
+  flood,
+  storm,
+  start,
+  memory,
+  decide,
+  decideEight,
+  cached,
+  endurance,
+  decideMemory,
+];
 
 try {
   const names = SCENARIOS.map(({ name }) => name);
@@ -32,7 +47,7 @@ try {
 }
 
 function listed(name: string, title: string, isLong: true | undefined): string {
-  return `${name.padEnd(12)} ${title}${isLong ? ' (--long)' : ''}`;
+  return `${name.padEnd(13)} ${title}${isLong ? ' (--long)' : ''}`;
 }
 
 async function bench({ rounds, scale, only, long, json }: Options): Promise<number> {

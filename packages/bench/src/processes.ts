@@ -2,6 +2,18 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+/** A process and those that descend from it: a guard's responder is a child of its owner. */
+export function treeOf(pid: number): number[] {
+  const parents = entriesOf('/proc')
+    .map(Number)
+    .filter((one) => one > 0)
+    // "pid (comm) state ppid …", and comm may hold anything: proc_pid_stat(5).
+    .map((one) => [one, Number(/^\d+ \(.*\) \S (\d+)/s.exec(textOf(`/proc/${one}/stat`))?.[1])] as const);
+  const tree = [pid];
+  for (const parent of tree) tree.push(...parents.filter(([, ppid]) => ppid === parent).map(([child]) => child));
+  return tree;
+}
+
 /** Whether a process has a mark: of fanotify, or a watch of inotify. proc_pid_fdinfo(5). */
 export function hasMark(pid: number): boolean {
   return entriesOf(`/proc/${pid}/fd`).some((fd) => {
@@ -11,15 +23,25 @@ export function hasMark(pid: number): boolean {
 }
 
 /** CPU of all of a process's threads that run now, in nanoseconds. It may be behind by a moment. */
-export function cpuNs(pid: number): number {
+function cpuNs(pid: number): number {
   return entriesOf(`/proc/${pid}/task`)
     .map((thread) => Number(textOf(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]))
     .reduce((sum, ns) => sum + ns, 0);
 }
 
+/** The same of a process and its descendants. */
+export function treeCpuNs(pid: number): number {
+  return treeOf(pid).reduce((sum, one) => sum + cpuNs(one), 0);
+}
+
 /** Resident memory now, in KiB. */
 export function residentKib(pid: number): number {
   return Number(/^VmRSS:\s*(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0);
+}
+
+/** What a process adds to the memory in use, in KiB: what it shares with others is counted in equal parts. smaps_rollup, Linux 4.14. */
+export function proportionalKib(pid: number): number {
+  return Number(/^Pss:\s*(\d+)/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
 }
 
 /** How many descriptors are open. */

@@ -8,6 +8,11 @@ import { join } from 'node:path';
 import { BenchError } from './error.ts';
 
 const SOURCES = join(import.meta.dirname, '../c');
+/**
+ * Where the watched file system is mounted: root's all the way up, which the place for temporary files is not. A guard lets the kernel
+ * ignore files that nobody but root can move away.
+ */
+const ROOTS_PLACE = '/run';
 /** Of each of the two file systems. What the loads leave and what is printed needs less than the half. */
 const SIZE_MIB = 1536;
 
@@ -29,16 +34,13 @@ export interface Room {
 /** Furnishes the room. It is cleared when the process ends. */
 export function openRoom(scale: number): Room {
   const base = mkdtempSync(join(tmpdir(), 'fanotify-bench-'));
-  const [watched, output, tools] = ['watched', 'output', 'tools'].map((name) => join(base, name)) as [
-    string,
-    string,
-    string,
-  ];
-  for (const directory of [watched, output, tools]) mkdirSync(directory);
+  const watched = mkdtempSync(join(ROOTS_PLACE, 'fanotify-bench-'));
+  const [output, tools] = [join(base, 'output'), join(base, 'tools')];
+  for (const directory of [output, tools]) mkdirSync(directory);
   const mounted: string[] = [];
   process.once('exit', () => {
     for (const directory of mounted) spawnSync('umount', ['--lazy', directory]);
-    rmSync(base, { recursive: true, force: true });
+    for (const directory of [base, watched]) rmSync(directory, { recursive: true, force: true });
   });
   const mount = (directory: string) => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SIZE_MIB}m,mode=0755`, 'fanotify-bench', directory]);

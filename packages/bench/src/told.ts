@@ -48,8 +48,29 @@ export interface Sums {
  * @throws BenchError when there was an event without a path or a pid: it did less than it was measured for.
  */
 export function readSums(file: string): Sums {
-  const text = readFileSync(file, 'utf8').trim().split('\n').at(-1) ?? '';
-  const sums = JSON.parse(text) as Sums & { readonly unknownPaths?: number };
+  const sums = lastLine(file) as Sums & { readonly unknownPaths?: number };
   if (sums.unknownPaths) throw new BenchError(`${sums.unknownPaths} events came without a path or pid`);
   return sums;
+}
+
+/** What a decider of the bench's own says on its last line. */
+export interface Decisions {
+  readonly decisions: number;
+  /** Given again by the responder. */
+  readonly cached?: number;
+  /** Files that the kernel was told to ignore. */
+  readonly ignored?: number;
+}
+
+/**
+ * @throws BenchError when anything was not decided by who is measured: it did less than it was measured for.
+ */
+export function readDecisions(file: string): Decisions {
+  const sums = lastLine(file) as Decisions & { readonly failures?: number };
+  if (sums.failures) throw new BenchError(`${sums.failures} opens were decided by onTimeout or onError`);
+  return sums;
+}
+
+function lastLine(file: string): unknown {
+  return JSON.parse(readFileSync(file, 'utf8').trim().split('\n').at(-1) ?? '');
 }

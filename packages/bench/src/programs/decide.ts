@@ -1,0 +1,28 @@
+// The library as a contestant: a guard of the file system of the working directory that allows every open without a look, until
+// SIGINT, then says how many there were. decide --where owner|responder [--cache] [--trust root|nobody] [--busy-poll MICROSECONDS]
+
+import { parseArgs } from 'node:util';
+import { guard } from 'fanotify';
+
+const { values: options } = parseArgs({
+  options: {
+    where: { type: 'string', default: 'owner' },
+    cache: { type: 'boolean', default: false },
+    trust: { type: 'string', default: 'root' },
+    'busy-poll': { type: 'string' },
+  },
+});
+const decision = options.cache ? ({ verdict: 'allow', cache: true } as const) : 'allow';
+const busyPoll = options['busy-poll'];
+
+const gate = await guard(process.cwd(), {
+  decide: options.where === 'responder' ? new URL('./decide-module.js', import.meta.url) : async () => decision,
+  scope: 'filesystem',
+  trust: options.trust === 'nobody' ? 'nobody' : 'root',
+  busyPollUs: busyPoll === undefined ? undefined : Number(busyPoll),
+});
+process.once('SIGINT', async () => {
+  const { byDecision, byCache, ignored, timedOut, failed } = await gate.status();
+  await gate.close();
+  console.log(JSON.stringify({ decisions: byDecision, cached: byCache, ignored, failures: timedOut + failed }));
+});
