@@ -182,8 +182,9 @@ export interface GuardOptions {
   /** Start another responder when it dies. Between the two everything is allowed, by the kernel. Default false. */
   readonly restart?: boolean | undefined;
   /**
-   * How long the responder keeps looking for an answer of this process before it sleeps, in microseconds: a process that is
-   * awake answers 10 µs sooner. 0 saves that CPU time. Default 30 where there is more than one processor, else 0.
+   * How long the responder keeps looking for what comes next before it sleeps, in microseconds: after it has asked this process, and
+   * while accesses come that soon one after the other. A process that is awake answers some 10 µs sooner. 0 saves that CPU time.
+   * Default 30 where there is more than one processor, else 0.
    */
   readonly busyPollUs?: number | undefined;
   /** Closes the guard. What is held then gets `onTimeout`. */
