@@ -252,7 +252,8 @@ export class Responder {
 
   /**
    * Looks a while before it sleeps, since who sleeps is woken 10 µs late: for an answer, which is likely to come at once, and for
-   * more accesses while these come as fast.
+   * more accesses while these come as fast. Not while several are undecided: whoever decides on them needs the processor, and no
+   * answer is far.
    */
   #poll(waitMs: number): number {
     const busyPollMs = this.#parts.config.busyPollUs / 1000;
@@ -260,7 +261,7 @@ export class Responder {
     const startedMs = nowMs();
     const isAsked = this.#owner?.isAsked === true;
     if (this.#owner) this.#owner.isAsked = false;
-    if (isAsked || this.#isBusy) {
+    if ((isAsked || this.#isBusy) && this.#table.size <= 1) {
       do {
         const ready = this.#kernel.poll(this.#polled, 0);
         if (ready > 0) return ready;
