@@ -1,8 +1,18 @@
 // An access that the responder has read and not answered yet.
 
+import type { FileStatus } from '../kernel/index.ts';
 import type { PermissionEventName } from './options.ts';
 import { KINDS } from './permission.ts';
-import type { Stamp } from './verdict-cache.ts';
+
+/** What a file was like when it was looked at for the cache, and that it had no writer then. */
+export interface Stamp {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly ctimeNs: bigint;
+  readonly status: FileStatus;
+  /** Counts what the cache has noticed: of what it was told of since, the stamp knows nothing. */
+  readonly moment: number;
+}
 
 export class Access {
   /** The event's descriptor, which also names it to the kernel. */

@@ -165,9 +165,10 @@ export interface GuardOptions {
   /** Whose accesses are allowed without asking. This process's own always are. */
   readonly exempt?: readonly Exemption[] | undefined;
   /**
-   * Who is trusted not to slip a change past cached verdicts. Default `root`: files that nobody but root can change are not even
-   * held again once allowed with `cache` (the kernel is told to ignore them until they are written to); root can slip past that, by
-   * mmap or AIO. `nobody`: everything is held each time, and cached verdicts given by the responder.
+   * Who is trusted not to slip a change past verdicts given with `cache`. These are kept for files that root alone can write to, and
+   * of no other: an ordinary user can change a file of his in ways that nothing shows. Default `root`: the kernel is told to ignore
+   * such files, once allowed, until they are written to, where their directories are root's alone, too; root can slip past that by
+   * mmap or AIO. `nobody`: everything is held each time, and cached verdicts are given by the responder.
    */
   readonly trust?: 'root' | 'nobody' | undefined;
   /** How many cached verdicts the responder holds at most. Default 65,536. */

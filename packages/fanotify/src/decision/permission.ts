@@ -11,7 +11,7 @@ import {
   FAN_PRE_ACCESS,
 } from '../abi/index.ts';
 import { ERRNO } from '../kernel/index.ts';
-import type { Decision, DenyErrno, PermissionEventName } from './options.ts';
+import type { DenyErrno, PermissionEventName } from './options.ts';
 
 /** The bit of each permission event. */
 export const PERMISSION_BITS: Readonly<Record<PermissionEventName, bigint>> = {
@@ -101,11 +101,6 @@ export function rulingOf(decision: unknown, kind: PermissionEventName, abilities
 export function responseOf({ allowed, errno, audit }: Ruling): number {
   const response = allowed ? FAN_ALLOW : errno === 0 ? FAN_DENY : FAN_DENY_ERRNO(errno);
   return audit ? (response | FAN_AUDIT) >>> 0 : response;
-}
-
-/** The decision that a ruling stands for. */
-export function decisionOf({ allowed }: Ruling): Extract<Decision, string> {
-  return allowed ? 'allow' : 'deny';
 }
 
 function shown(value: unknown): string {

@@ -128,7 +128,7 @@ export class Responder {
     this.#outlet = new Outlet(kernel, socket);
     this.#frames = new FrameReader((type, body) => this.#hear(type, body));
     this.#exemptions = new Exemptions(kernel, files, config.exempt);
-    this.#cache = new VerdictCache(kernel, config.maxCached, group.hearsWriters);
+    this.#cache = new VerdictCache(kernel, mounts, config.maxCached, group.hearsWriters);
     this.#ignores = new KernelIgnores(
       kernel,
       group.fd,

@@ -1,9 +1,12 @@
 // Verdicts that are given again while a file's content is the one they were given for: by file and ctime, and only while a read lease
-// shows that nobody has it open for writing.
+// shows that nobody has it open for writing. Of files that root alone can write to: whoever has pinned a page of a file that he had
+// mapped (io_uring, process_vm_writev(2)) can change it later with no sign at all.
 
 import { AT_EMPTY_PATH } from '../abi/index.ts';
-import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
-import type { Access } from './access.ts';
+import { mountIdOf } from '../identity/handle-at.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
+import type { Access, Stamp } from './access.ts';
 import type { Ruling } from './permission.ts';
 
 // linux/fcntl.h, asm-generic/fcntl.h: the same on every architecture here.
@@ -11,6 +14,7 @@ const F_SETLEASE = 1024;
 const F_RDLCK = 0;
 const F_UNLCK = 2;
 
+const OTHERS_MAY_WRITE = 0o022;
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 
@@ -22,16 +26,6 @@ const MOST_WRITTEN = 4096;
 const TMPFS = 0x0102_1994;
 const CACHEABLE: ReadonlySet<number> = new Set([0xef53, 0x5846_5342, 0x9123_683e, TMPFS, 0xf2f5_2010, 0xca45_1a4e]);
 
-/** What a file was like, and that it had no writer then. */
-export interface Stamp {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly ctimeNs: bigint;
-  readonly status: FileStatus;
-  /** Counts what the cache has noticed: of what it was told of since, the stamp knows nothing. */
-  readonly moment: number;
-}
-
 interface Entry {
   readonly dev: bigint;
   readonly ctimeNs: bigint;
@@ -42,6 +36,7 @@ interface Entry {
 /** Bounded: who comes when it is full drives out who came first. */
 export class VerdictCache {
   readonly #kernel: Kernel;
+  readonly #mounts: MountTable;
   readonly #most: number;
   /** tmpfs does not note writes by mmap in ctime: only where every open for writing is heard does that not matter. */
   readonly #hearsWriters: boolean;
@@ -59,11 +54,13 @@ export class VerdictCache {
 
   constructor(
     kernel: Kernel,
+    mounts: MountTable,
     most: number,
     hearsWriters: boolean,
     nowNs: () => bigint = () => BigInt(Date.now()) * 1_000_000n,
   ) {
     this.#kernel = kernel;
+    this.#mounts = mounts;
     this.#most = most;
     this.#hearsWriters = hearsWriters;
     this.#nowNs = nowNs;
@@ -93,7 +90,7 @@ export class VerdictCache {
       access.stamp = this.#stampOfEarlier(access);
     }
     const { stamp } = access;
-    if (!stamp || !this.isUnchanged(access)) return false;
+    if (!stamp || !this.isUnchanged(access) || !this.#tellsOwners(access.fd)) return false;
     const known = this.#entries.get(stamp.ino);
     const isSame = known !== undefined && known.dev === stamp.dev && known.ctimeNs === stamp.ctimeNs;
     const rulings = isSame ? known.rulings : [];
@@ -154,6 +151,7 @@ export class VerdictCache {
       const hasWriter = this.#hasWriter(fd);
       const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
       const { dev, ino, ctimeNs } = status;
+      if (status.uid !== 0 || (status.mode & OTHERS_MAY_WRITE) !== 0) return undefined;
       if ((status.mode & S_IFMT) !== S_IFREG || !this.#isCacheable(fd, dev)) return undefined;
       if (hasWriter) {
         this.#noteWriter(ino);
@@ -165,6 +163,12 @@ export class VerdictCache {
       if (error instanceof KernelError) return undefined;
       throw error;
     }
+  }
+
+  /** Through an idmapped mount root's files may be anybody's; and what foreign mounts are is not known. */
+  #tellsOwners(fd: number): boolean {
+    const mount = this.#mounts.byId(mountIdOf(this.#kernel, fd) ?? -1);
+    return mount !== undefined && !mount.isIdmapped;
   }
 
   #isCacheable(fd: number, dev: bigint): boolean {

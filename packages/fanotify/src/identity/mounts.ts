@@ -15,6 +15,8 @@ export interface Mount {
   readonly mountPoint: Buffer;
   readonly type: string;
   readonly source: string;
+  /** Whether users are others here than on the file system: mount_setattr(2), since Linux 5.12. */
+  readonly isIdmapped: boolean;
 }
 
 const SPACE = 0x20;
@@ -59,6 +61,7 @@ export function parseMountinfo(text: Buffer): Mount[] {
       root: unescapeOctal(root),
       mountPoint: unescapeOctal(mountPoint),
       type: type.toString('latin1'),
+      isIdmapped: rest[0]?.toString('latin1').split(',').includes('idmapped') ?? false,
       source: unescapeOctal(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
     });
   }

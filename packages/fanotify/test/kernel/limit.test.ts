@@ -79,7 +79,16 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     openByHandleAt: answer('openByHandle', 70),
     nameToHandleAt: answer('nameToHandle', { handle: Buffer.alloc(16), mountId: 1 }),
     readlink: answer('readlink', Buffer.from('user:[4026531837]')),
-    statAt: answer('statAt', { dev: 0x801n, ino: 1n, mode: 0o100600, nlink: 1, uid: 0, gid: 0, sizeBytes: 0n }),
+    statAt: answer('statAt', {
+      dev: 0x801n,
+      ino: 1n,
+      mode: 0o100600,
+      nlink: 1,
+      uid: 0,
+      gid: 0,
+      sizeBytes: 0n,
+      ctimeNs: 0n,
+    }),
     statfs: answer('statfs', { type: 0xef53, fsid: [1, 2] as const }),
     readFile: unused,
     readDirectory: unused,
@@ -182,7 +191,7 @@ describe.each(VERSIONS)('as Linux %s', (version) => {
   });
 
   test('a mark on proc and its like, whose fsid was zero', () => {
-    const none = { dev: 0x16n, ino: 1n, mode: 0o40755, nlink: 1, uid: 0, gid: 0, sizeBytes: 0n };
+    const none = { dev: 0x16n, ino: 1n, mode: 0o40755, nlink: 1, uid: 0, gid: 0, sizeBytes: 0n, ctimeNs: 0n };
     const proc: Partial<Kernel> = { statfs: () => ({ type: 0x9fa0, fsid: [0x16, 0] }), statAt: () => none };
     const mark = (kernel: Kernel, type: number) => {
       const group = kernel.fanotifyInit(FAN_REPORT_FID, 0);

@@ -284,7 +284,7 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     symlinkSync('nowhere', join(directory, 'link'));
     writeFileSync(join(directory, 'file'), 'abc');
     for (const path of [directory, join(directory, 'file'), '/dev/null', '/proc/self/ns/mnt', '/sys', '/']) {
-      const { dev, ino, mode, nlink, uid, gid, size } = statSync(path, { bigint: true });
+      const { dev, ino, mode, nlink, uid, gid, size, ctimeNs } = statSync(path, { bigint: true });
       expect(kernel.statAt(AT_FDCWD, path, 0)).toEqual({
         dev,
         ino,
@@ -293,6 +293,7 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
         uid: Number(uid),
         gid: Number(gid),
         sizeBytes: size,
+        ctimeNs,
       });
     }
     const fd = keep(openSync(join(directory, 'file'), 'r'));
