@@ -113,6 +113,7 @@ function unknown(path: Buffer): Mount {
     mountPoint: path,
     type: 'unknown',
     source: '',
+    isIdmapped: false,
   };
 }
 

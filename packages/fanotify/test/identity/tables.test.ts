@@ -55,6 +55,7 @@ describe('mountinfo', () => {
         mountPoint: Buffer.concat([Buffer.from('/mnt/\t\\x\\9'), Buffer.from([0xff])]),
         type: 'ext3',
         source: '/dev/ro ot',
+        isIdmapped: false,
       },
     ]);
   });

@@ -22,6 +22,7 @@ function mountOf(type: string, mountPoint: string, more: Partial<Mount> = {}): M
     mountPoint: Buffer.from(mountPoint),
     type,
     source: 'x',
+    isIdmapped: false,
     ...more,
   };
 }

@@ -1,9 +1,11 @@
 // File systems of a test's own: mounted only where no mount is seen outside, and gone when the test is.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+const MIB = 1024 * 1024;
 
 export interface ScratchMount {
   /** The root of the file system. */
@@ -20,9 +22,52 @@ export const canMount: boolean = process.getuid?.() === 0 && process.platform ==
 
 const mounted = new Set<ScratchMount>();
 
-/** Mounts a tmpfs of at most `sizeBytes` under the temporary directory. Only where {@link canMount}. */
-export function mountTmpfs(sizeBytes: number = 16 * 1024 * 1024): ScratchMount {
-  return mount((path) => ['-t', 'tmpfs', '-o', `size=${sizeBytes},mode=0755`, 'tmpfs', path]);
+/** Mounts a tmpfs of at most `sizeBytes` under a directory, the temporary one by default. Only where {@link canMount}. */
+export function mountTmpfs(sizeBytes: number = 16 * MIB, under?: string): ScratchMount {
+  return mount((path) => ['-t', 'tmpfs', '-o', `size=${sizeBytes},mode=0755`, 'tmpfs', path], under);
+}
+
+// Sparse; xfs and btrfs refuse to be smaller.
+const IMAGES = {
+  ext2: { program: 'mkfs.ext2', options: ['-q', '-F'], bytes: 16 * MIB },
+  ext4: { program: 'mkfs.ext4', options: ['-q', '-F', '-I', '256'], bytes: 32 * MIB },
+  xfs: { program: 'mkfs.xfs', options: ['-q', '-f'], bytes: 320 * MIB },
+  btrfs: { program: 'mkfs.btrfs', options: ['-q', '-f'], bytes: 160 * MIB },
+} as const;
+
+export type ImageType = keyof typeof IMAGES;
+
+/** Whether this machine has what makes a file system of this type. */
+export function canMake(type: ImageType): boolean {
+  return spawnSync(IMAGES[type].program, ['-V'], { stdio: 'ignore' }).error === undefined;
+}
+
+/** Makes a file system in a file and mounts it. Only where {@link canMount} and {@link canMake}. */
+export function mountImage(type: ImageType, under?: string): ScratchMount {
+  const { program, options, bytes } = IMAGES[type];
+  const directory = mkdtempSync(join(tmpdir(), 'fanotify-image-'));
+  const image = join(directory, 'image');
+  try {
+    writeFileSync(image, '');
+    truncateSync(image, bytes);
+    run(program, [...options, image]);
+    // The loop device keeps the file.
+    return mount((path) => ['-o', 'loop', image, path], under);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Mounts an overlay over an empty directory: what is changed through it is changed in `upper`. Only where {@link canMount}. */
+export function mountOverlay(lower: string, upper: string, work: string): ScratchMount {
+  return mount((path) => [
+    '-t',
+    'overlay',
+    '-o',
+    `lowerdir=${lower},upperdir=${upper},workdir=${work}`,
+    'overlay',
+    path,
+  ]);
 }
 
 /** Mounts `source` a second time elsewhere. Only where {@link canMount}. */
@@ -30,9 +75,9 @@ export function mountBind(source: string): ScratchMount {
   return mount((path) => ['--bind', source, path]);
 }
 
-function mount(arguments_: (path: string) => string[]): ScratchMount {
+function mount(arguments_: (path: string) => string[], under: string = tmpdir()): ScratchMount {
   if (!canMount) throw new Error('this test mounts outside of a private mount namespace: guard it with canMount');
-  const path = mkdtempSync(join(tmpdir(), 'fanotify-mount-'));
+  const path = mkdtempSync(join(under, 'fanotify-mount-'));
   run('mount', arguments_(path));
   const scratch: ScratchMount = {
     path,
