@@ -49,6 +49,19 @@ const STARTS_WITHIN_MS = 60_000;
  * Accesses that are held until there is a verdict: what {@link guard} opens.
  *
  * Privilege: root (CAP_SYS_ADMIN).
+ *
+ * @example
+ * import { execFileSync } from 'node:child_process';
+ * import { mkdtempSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/gate-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'gate', mount]);
+ * const gate = await guard(mount, { decide: () => 'allow' });
+ * gate.on('error', (error) => console.error(error.message));
+ * const { pending, timedOut } = await gate.status();
+ * console.log(pending, timedOut); // 0 0
+ * await gate.close();
+ * execFileSync('umount', [mount]);
  */
 export class Guard {
   readonly #kernel: Kernel;
@@ -393,6 +406,20 @@ export class Guard {
  * @param options See {@link GuardOptions}.
  * @throws InvalidOptionsError, NotPermittedError, NoSuchPathError, UnsupportedError, UnsupportedFilesystemError, LimitError,
  * DecideModuleError, KernelUnavailableError, ResponderDiedError; the signal's reason when it has aborted. Nothing is held then.
+ * @example
+ * import { execFileSync, spawn } from 'node:child_process';
+ * import { once } from 'node:events';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * // On a file system of its own: what is guarded is held for everybody.
+ * const mount = mkdtempSync('/tmp/guard-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'guard', mount]);
+ * writeFileSync(`${mount}/secret`, '');
+ * const gate = await guard(mount, { decide: ({ path }) => (path.endsWith('secret') ? 'deny' : 'allow') });
+ * const cat = spawn('cat', [`${mount}/secret`], { stdio: 'ignore' });
+ * console.log((await once(cat, 'exit'))[0]); // 1
+ * await gate.close();
+ * execFileSync('umount', [mount]);
  */
 export async function guard(target: GuardTarget, options: GuardOptions): Promise<Guard> {
   return Guard.open(target, options);

@@ -106,7 +106,7 @@ export type Decide = (request: PermissionRequest) => Decision | void | Promise<D
  *
  * @example
  * // decide.mjs, given to guard() as { decide: new URL('./decide.mjs', import.meta.url) }
- * // @type {import('fanotify').DecideNow}
+ * // It is a DecideNow.
  * const decide = ({ path }) => (path?.endsWith('.exe') ? 'deny' : { verdict: 'allow', cache: true });
  * console.log(decide({ path: '/srv/setup.exe' })); // deny
  */

@@ -263,7 +263,14 @@ function assertKnown(call: string, options: object, known: readonly string[]): v
   );
 }
 
+const PERMISSION_EVENTS: ReadonlySet<string> = new Set(['openPerm', 'openExecPerm', 'accessPerm', 'preAccess']);
+
 function assertEventName(name: string): asserts name is EventName {
+  if (PERMISSION_EVENTS.has(name)) {
+    throw new InvalidOptionsError(
+      `events: '${name}' holds whoever accesses the file, which a group does not do: use guard() (docs/deciding.md)`,
+    );
+  }
   if (!isEventName(name))
     throw new UnknownEventError(name, nearest(name, Object.keys(EVENT_BITS)), Object.keys(EVENT_BITS));
 }
