@@ -24,10 +24,7 @@ export class Access {
   /** What the file was like when it was looked at for the cache. */
   stamp: Stamp | undefined = undefined;
 
-  /** When it was read from the kernel, in milliseconds since 1970. */
-  readonly takenMs: number = Date.now();
-
-  /** The same by clock.ts. */
+  /** When it was read from the kernel: clock.ts. */
   readonly readMs: number;
 
   constructor(

@@ -85,10 +85,8 @@ export class VerdictCache {
 
   /** Keeps a ruling, if the file is what it was when it was looked at and nobody can have changed it since. */
   keep(access: Access, ruling: Ruling): boolean {
-    if (!this.#isUsed) {
-      this.#isUsed = true;
-      access.stamp = this.#stampOfEarlier(access);
-    }
+    // The first that is meant to be kept was not looked at in time: a writer that is gone by now may have left no sign.
+    this.#isUsed = true;
     const { stamp } = access;
     if (!stamp || !this.isUnchanged(access) || !this.#tellsOwners(access.fd)) return false;
     const known = this.#entries.get(stamp.ino);
@@ -136,13 +134,6 @@ export class VerdictCache {
       this.#validSince = ++this.#moment;
     }
     this.#written.set(ino, ++this.#moment);
-  }
-
-  /** Of an access that was not looked at in time: its file, if that has not changed since. (tmpfs would not show all changes.) */
-  #stampOfEarlier({ fd, takenMs }: Access): Stamp | undefined {
-    const stamp = this.#stampOf(fd);
-    if (!stamp || !isTelling(stamp.ctimeNs, BigInt(Math.floor(takenMs)) * 1_000_000n)) return undefined;
-    return this.#kernel.statfs(fd).type === TMPFS ? undefined : stamp;
   }
 
   #stampOf(fd: number): Stamp | undefined {

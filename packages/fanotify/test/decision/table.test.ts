@@ -8,10 +8,12 @@ import { type Decider, PendingTable } from '../../src/decision/table.ts';
 class Later implements Decider<string> {
   readonly asked: { access: string; id: number; dueMs: number }[] = [];
   readonly onError = DENY;
-  constructor(
-    readonly deadlineMs: number,
-    readonly onTimeout: Ruling = ALLOW,
-  ) {}
+  readonly deadlineMs: number;
+  readonly onTimeout: Ruling;
+  constructor(deadlineMs: number, onTimeout: Ruling = ALLOW) {
+    this.deadlineMs = deadlineMs;
+    this.onTimeout = onTimeout;
+  }
   decide(access: string, id: number, dueMs: number): undefined {
     this.asked.push({ access, id, dueMs });
   }

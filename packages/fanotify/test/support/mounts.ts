@@ -29,7 +29,8 @@ export function mountTmpfs(sizeBytes: number = 16 * MIB, under?: string): Scratc
 
 // Sparse; xfs and btrfs refuse to be smaller.
 const IMAGES = {
-  ext2: { program: 'mkfs.ext2', options: ['-q', '-F'], bytes: 16 * MIB },
+  // Inodes so small that they have room for seconds only.
+  ext2: { program: 'mkfs.ext2', options: ['-q', '-F', '-I', '128'], bytes: 16 * MIB },
   ext4: { program: 'mkfs.ext4', options: ['-q', '-F', '-I', '256'], bytes: 32 * MIB },
   xfs: { program: 'mkfs.xfs', options: ['-q', '-f'], bytes: 320 * MIB },
   btrfs: { program: 'mkfs.btrfs', options: ['-q', '-f'], bytes: 160 * MIB },
