@@ -1,0 +1,70 @@
+// Whose accesses are allowed without asking, with real processes on a real mount.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Exemption, guard } from 'fanotify';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
+import { NOBODY } from './changing.ts';
+
+describe.skipIf(!canMount)('an access is allowed without asking', () => {
+  let mount: ScratchMount;
+  let file: string;
+  let home: string;
+  let ownCat: string;
+  beforeAll(() => {
+    mount = mountTmpfs();
+    file = join(mount.path, 'file');
+    writeFileSync(file, '');
+    home = mkdtempSync(join(tmpdir(), 'fanotify-exempt-'));
+    spawnSync('chmod', ['755', home]);
+    ownCat = join(home, 'own-cat');
+    copyFileSync('/bin/cat', ownCat);
+  });
+  afterAll(() => {
+    mount.unmount();
+    rmSync(home, { recursive: true });
+  });
+
+  /** Which of some commands may read the file, when everybody else is denied. */
+  async function allowed(exempt: Exemption[], commands: [string, string[], number][]): Promise<boolean[]> {
+    const gate = await guard(mount.path, { decide: () => 'deny', exempt });
+    const answers: boolean[] = [];
+    for (const [program, args, uid] of commands) {
+      const child = spawn(program, args, { uid, gid: uid, stdio: 'ignore' });
+      answers.push((await once(child, 'exit'))[0] === 0);
+    }
+    await gate.close();
+    return answers;
+  }
+
+  test('of a user', async () => {
+    const cat = (uid: number): [string, string[], number] => ['cat', [file], uid];
+    expect(await allowed([{ uid: NOBODY }], [cat(NOBODY), cat(0)])).toEqual([true, false]);
+  });
+
+  test('of a program, where it is run by whom is meant', async () => {
+    const commands: [string, string[], number][] = [
+      [ownCat, [file], NOBODY],
+      [ownCat, [file], 0],
+      ['cat', [file], NOBODY],
+    ];
+    expect(await allowed([{ executable: ownCat, uid: NOBODY }], commands)).toEqual([true, false, false]);
+    expect(await allowed([{ executable: ownCat, uid: 'any' }], commands)).toEqual([true, true, false]);
+  });
+
+  test('of a process and its descendants, and not of others', async () => {
+    const script = `read line; cat ${file} && sh -c 'cat ${file}; exit $?'`;
+    const shell = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const gate = await guard(mount.path, { decide: () => 'deny', exempt: [{ tree: shell.pid ?? 0 }] });
+    const stranger = spawn('cat', [file], { stdio: 'ignore' });
+    expect((await once(stranger, 'exit'))[0]).toBe(1);
+    shell.stdin?.end('\n');
+    expect((await once(shell, 'exit'))[0]).toBe(0);
+    expect(await gate.status()).toMatchObject({ byExemption: 2, denied: 1 });
+    await gate.close();
+  });
+});
