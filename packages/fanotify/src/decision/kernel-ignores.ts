@@ -25,10 +25,9 @@ import { mountIdOf } from '../identity/handle-at.ts';
 import type { MountTable } from '../identity/mount-table.ts';
 import { parentOf } from '../identity/path.ts';
 import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
-import type { Access } from './access.ts';
+import type { Access, Stamp } from './access.ts';
 import { PERMISSION_BITS } from './permission.ts';
-
-const OTHERS_MAY_WRITE = 0o022;
+import { isRootsToWrite } from './verdict-cache.ts';
 
 export class KernelIgnores {
   readonly #kernel: Kernel;
@@ -40,6 +39,8 @@ export class KernelIgnores {
   /** Hears of owners and modes; -1 where ignore masks are no use. */
   #watch = -1;
   #count = 0;
+  /** Files whose directories others may write to: not looked at again, since that costs more than it may save. */
+  readonly #refused = new Set<bigint>();
 
   constructor(kernel: Kernel, group: number, mounts: MountTable, most: number, isOfInodes: boolean, trusts: boolean) {
     this.#kernel = kernel;
@@ -65,8 +66,13 @@ export class KernelIgnores {
    *
    * @param isUnchanged Whether the file is the one that was decided on: asked once changes are noticed.
    */
-  add(access: Access, status: FileStatus, isUnchanged: () => boolean): void {
-    if (this.#watch < 0 || !this.#isRootsAlone(access.fd, status)) return;
+  add(access: Access, { ino, status }: Stamp, isUnchanged: () => boolean): void {
+    if (this.#watch < 0 || this.#refused.has(ino)) return;
+    if (!this.#isRootsAlone(access.fd, status)) {
+      if (this.#refused.size >= this.#most) this.#refused.clear();
+      this.#refused.add(ino);
+      return;
+    }
     if (this.#count >= this.#most) this.forget();
     const mask = PERMISSION_BITS[access.kind];
     const flags = FAN_MARK_INODE | FAN_MARK_IGNORED_MASK;
@@ -118,6 +124,7 @@ export class KernelIgnores {
   /** Lets the kernel ignore nothing. */
   forget(): void {
     this.#count = 0;
+    this.#refused.clear();
     if (this.#isOfInodes) return;
     this.#flush(this.#group);
     if (this.#watch >= 0) this.#flush(this.#watch);
@@ -145,15 +152,14 @@ export class KernelIgnores {
   }
 
   /** Whether a file, and each directory on the way to its only name, is root's and nobody else may write to it. */
-  #isRootsAlone(fd: number, { uid, mode, nlink }: FileStatus): boolean {
-    if (uid !== 0 || (mode & OTHERS_MAY_WRITE) !== 0 || nlink !== 1) return false;
+  #isRootsAlone(fd: number, status: FileStatus): boolean {
+    if (!isRootsToWrite(status) || status.nlink !== 1) return false;
     try {
       const { path, deleted, foreign } = descriptorPath(this.#kernel, fd, this.#mounts, () => undefined);
       const mount = this.#mounts.byId(mountIdOf(this.#kernel, fd) ?? -1);
       if (!path || deleted || foreign || !mount || this.#mounts.mayHang(mount)) return false;
       for (let directory = parentOf(path.raw); ; directory = parentOf(directory)) {
-        const status = this.#kernel.statAt(AT_FDCWD, directory, AT_SYMLINK_NOFOLLOW);
-        if (status.uid !== 0 || (status.mode & OTHERS_MAY_WRITE) !== 0) return false;
+        if (!isRootsToWrite(this.#kernel.statAt(AT_FDCWD, directory, AT_SYMLINK_NOFOLLOW))) return false;
         if (directory.length === 1) return true;
       }
     } catch (error) {

@@ -335,7 +335,9 @@ export class Responder {
       this.#answer(access, ALLOW);
     } else if (cached) {
       this.#counts.byCache++;
-      this.#answer(access, cached);
+      // The kernel was not told to ignore the file, or has forgotten it.
+      if (cached.allowed) this.#ignore(access);
+      this.#respondAndClose(access, cached);
     } else if (giveUp || this.#isOverdue(sinceMs)) {
       this.#counts.timedOut++;
       this.#answer(access, this.#deciders.find(({ onTimeout }) => !onTimeout.allowed)?.onTimeout ?? ALLOW);
@@ -363,13 +365,20 @@ export class Responder {
 
   /** Where each access ends. */
   #answer(access: Access, ruling: Ruling): void {
-    if (ruling.cache) {
-      if (this.#cache.keep(access, ruling) && ruling.allowed && access.stamp) {
-        this.#ignores.add(access, access.stamp.status, () => this.#cache.isUnchanged(access));
-      }
-    } else if (ruling.always) {
-      this.#ignores.addAlways(access);
+    try {
+      if (ruling.always) this.#ignores.addAlways(access);
+      else if (ruling.cache && this.#cache.keep(access, ruling) && ruling.allowed) this.#ignore(access);
+    } finally {
+      this.#respondAndClose(access, ruling);
     }
+  }
+
+  /** Lets the kernel ignore a file whose verdict is in the cache, if that can be. */
+  #ignore(access: Access): void {
+    if (access.stamp) this.#ignores.add(access, access.stamp, () => this.#cache.isUnchanged(access));
+  }
+
+  #respondAndClose(access: Access, ruling: Ruling): void {
     if (!this.#respond(access.fd, responseOf(ruling)))
       this.#respond(access.fd, responseOf(ruling.allowed ? ALLOW : DENY));
     if (ruling.allowed) this.#counts.allowed++;

@@ -5,7 +5,7 @@
 import { AT_EMPTY_PATH } from '../abi/index.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
 import type { MountTable } from '../identity/mount-table.ts';
-import { type Kernel, KernelError } from '../kernel/index.ts';
+import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
 import type { Access, Stamp } from './access.ts';
 import type { Ruling } from './permission.ts';
 
@@ -142,7 +142,7 @@ export class VerdictCache {
       const hasWriter = this.#hasWriter(fd);
       const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
       const { dev, ino, ctimeNs } = status;
-      if (status.uid !== 0 || (status.mode & OTHERS_MAY_WRITE) !== 0) return undefined;
+      if (!isRootsToWrite(status)) return undefined;
       if ((status.mode & S_IFMT) !== S_IFREG || !this.#isCacheable(fd, dev)) return undefined;
       if (hasWriter) {
         this.#noteWriter(ino);
@@ -184,6 +184,11 @@ export class VerdictCache {
     this.#kernel.fcntl(fd, F_SETLEASE, F_UNLCK);
     return false;
   }
+}
+
+/** Whether nobody but root may write to a file. The group's bits show what an access control list gives at most: acl(5). */
+export function isRootsToWrite({ uid, mode }: FileStatus): boolean {
+  return uid === 0 && (mode & OTHERS_MAY_WRITE) === 0;
 }
 
 /** Whether every change after `nowNs` gives another ctime: not while it is of this tick, in the future, or counted in seconds. */
