@@ -1,9 +1,12 @@
-// The responder's threads run before everybody else's: nobody can go on who waits for them.
+// The responder's threads run before everybody else's when many wait for them.
 
 import { type Kernel, KernelError } from '../kernel/index.ts';
 
-/** Priorities of real time: the watchdog comes before the loop that it looks after, also where there is one processor. */
-export const URGENCY = { loop: 1, watchdog: 2 } as const;
+/**
+ * Priorities of real time: the watchdog comes before the loop that it looks after, also where there is one processor. The loop takes
+ * its turn while few are held, since it is woken sooner so.
+ */
+export const URGENCY = { none: 0, loop: 1, watchdog: 2 } as const;
 
 /**
  * Schedules the calling thread in real time. Every answer wakes everybody who is held in the group, to look whether it was meant

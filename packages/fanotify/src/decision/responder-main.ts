@@ -8,7 +8,6 @@ import { type Kernel, linuxKernel } from '../kernel/index.ts';
 import type { ResponderConfig } from './config.ts';
 import { maxPendingOf } from './descriptor-limit.ts';
 import { errorToJson } from './errors.ts';
-import { hurry, URGENCY } from './hurry.ts';
 import { decideBy, loadDecide } from './module.ts';
 import { openPermissionGroup } from './opening.ts';
 import { ALLOW, DENY, responseOf } from './permission.ts';
@@ -67,7 +66,6 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     kernel.write(SOCKET, jsonFrame(FRAME.failed, errorToJson(error)));
     return 1;
   }
-  hurry(kernel, URGENCY.loop);
   try {
     responder.run();
     return 0;

@@ -16,6 +16,7 @@ import { nowMs } from './clock.ts';
 import type { ResponderConfig } from './config.ts';
 import { thrownText } from './errors.ts';
 import { Exemptions } from './exemptions.ts';
+import { hurry, URGENCY } from './hurry.ts';
 import { KernelIgnores } from './kernel-ignores.ts';
 import { Latencies } from './latencies.ts';
 import type { OpenedGroup } from './opening.ts';
@@ -40,6 +41,9 @@ const LONGEST_WAIT_MS = 60_000;
 const CHILD_LOOK_MS = 1;
 /** Who waits in poll for longer than this was woken by what came then. */
 const WOKEN_MS = 1;
+/** From more than so many held on until there are fewer than so few, it runs in real time. */
+const MANY = 64;
+const FEW = 16;
 /** Notices of one kind are gathered for so long. */
 const NOTICE_MS = 100;
 
@@ -88,8 +92,9 @@ export class Responder {
   readonly #buffer: Buffer;
   readonly #inbox: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
   readonly #cursor: EventCursor;
-  /** How many bytes of events the last read brought. */
+  /** How many bytes, and how many events, the last read brought. */
   #readLength = 0;
+  #readEvents = 0;
   readonly #response: Buffer = Buffer.alloc(8);
   readonly #responseView: DataView;
   readonly #entries: { group: PollEntry; socket: Mutable; owner: PollEntry; ignores: Mutable };
@@ -111,6 +116,8 @@ export class Responder {
   /** Whether the last wait for accesses was so short that sleeping was not worth while. */
   #isBusy = false;
   #isEnding = false;
+  /** Whether it runs in real time. */
+  #isHurrying = false;
   readonly #kernelDenied = new Map<number, number>();
   #failures: { message: string; stack: string | undefined; count: number } | undefined;
   #noticesDueMs = Number.POSITIVE_INFINITY;
@@ -209,8 +216,18 @@ export class Responder {
     if (this.#table.nextDueMs <= now) this.#table.expire(now);
     if (isFull && now - this.#emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
     if (this.#owner) this.#allowChildren(now);
+    this.#hurry();
     if (this.#hasToSay) this.#sendRest();
     if (now >= this.#noticesDueMs) this.#tellNotices();
+  }
+
+  /** Comes before those who are woken in vain by each answer, while there are many of them. */
+  #hurry(): void {
+    // What a decide module has answered was never in the table.
+    const held = Math.max(this.#table.size, this.#readEvents);
+    if (this.#isHurrying ? held >= FEW : held <= MANY) return;
+    this.#isHurrying = !this.#isHurrying;
+    hurry(this.#kernel, this.#isHurrying ? URGENCY.loop : URGENCY.none);
   }
 
   /** Tells the owner of something that no access is about. */
@@ -302,6 +319,7 @@ export class Responder {
     this.#readLength = length;
     let events = 0;
     for (; cursor.next(); events++) this.#take(cursor, sinceMs, startedMs, giveUp);
+    this.#readEvents = events;
     return events;
   }
 

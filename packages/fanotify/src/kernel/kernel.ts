@@ -159,7 +159,8 @@ export interface Kernel {
   pidfdSendSignal(pidfd: number, signal: number): void;
   /**
    * sched_setscheduler(2): from now on the calling thread, and no process or thread that it starts, runs before all that are not
-   * scheduled in real time (SCHED_RR). `priority` is a number from 1 to 99. Privilege: CAP_SYS_NICE, or RLIMIT_RTPRIO.
+   * scheduled in real time (SCHED_RR). `priority` is a number from 1 to 99; 0 takes that back. Privilege: CAP_SYS_NICE, or
+   * RLIMIT_RTPRIO.
    */
   scheduleInRealTime(priority: number): void;
   /** The whole of a small file: what is read of /proc and /sys. */

@@ -46,6 +46,7 @@ const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
 const CLOCK_BOOTTIME = 7;
 // linux/sched.h
+const SCHED_OTHER = 0;
 const SCHED_RR = 2;
 const SCHED_RESET_ON_FORK = 0x4000_0000;
 // asm-generic/ioctls.h: the same on every architecture that libc.ts admits.
@@ -250,8 +251,8 @@ export class LinuxKernel implements Kernel {
     const parameters = Buffer.alloc(4);
     parameters.writeInt32LE(priority);
     const self = 0;
-    if (this.#libc.schedSetscheduler(self, SCHED_RR | SCHED_RESET_ON_FORK, parameters) === -1)
-      this.#fail('sched_setscheduler');
+    const policy = (priority === 0 ? SCHED_OTHER : SCHED_RR) | SCHED_RESET_ON_FORK;
+    if (this.#libc.schedSetscheduler(self, policy, parameters) === -1) this.#fail('sched_setscheduler');
   }
 
   readFile(path: KernelPath): Buffer {
