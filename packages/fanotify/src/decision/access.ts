@@ -6,9 +6,6 @@ import { KINDS } from './permission.ts';
 
 /** What a file was like when it was looked at for the cache, and that it had no writer then. */
 export interface Stamp {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly ctimeNs: bigint;
   readonly status: FileStatus;
   /** Counts what the cache has noticed: of what it was told of since, the stamp knows nothing. */
   readonly moment: number;

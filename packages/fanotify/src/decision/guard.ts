@@ -203,6 +203,8 @@ export class Guard {
     this.#responder = undefined;
     this.#endRequests();
     this.#mounts.close();
+    if (this.#lastWord) this.#tell(this.#lastWord);
+    this.#lastWord = undefined;
     this.#emit('close');
   }
 

@@ -66,7 +66,8 @@ export class KernelIgnores {
    *
    * @param isUnchanged Whether the file is the one that was decided on: asked once changes are noticed.
    */
-  add(access: Access, { ino, status }: Stamp, isUnchanged: () => boolean): void {
+  add(access: Access, { status }: Stamp, isUnchanged: () => boolean): void {
+    const { ino } = status;
     if (this.#watch < 0 || this.#refused.has(ino)) return;
     if (!this.#isRootsAlone(access.fd, status)) {
       if (this.#refused.size >= this.#most) this.#refused.clear();

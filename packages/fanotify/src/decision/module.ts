@@ -2,7 +2,7 @@
 
 import type { Access } from './access.ts';
 import { DecideModuleError } from './errors.ts';
-import type { PermissionEvent, PermissionEventName } from './options.ts';
+import type { PermissionEvent } from './options.ts';
 import { type Abilities, type Ruling, rulingOf } from './permission.ts';
 import { AccessView, type Sight } from './view.ts';
 
@@ -30,76 +30,20 @@ export function decideBy(
   abilities: Abilities,
 ): (access: Access) => Ruling | string {
   return (access) => {
-    const event = new HeldEvent(access, sight);
-    const decision = decide(event);
-    event.letGo();
+    let isHeld = true;
+    const decision = decide(
+      new AccessView(
+        sight,
+        access,
+        () => isHeld,
+        () => access.fd,
+      ),
+    );
+    isHeld = false;
     if (decision instanceof Promise) {
       decision.catch(() => undefined);
       return 'it returned a promise: a decide module answers at once (give guard() a function to take time)';
     }
     return rulingOf(decision, access.kind, abilities);
   };
-}
-
-/** What a decide module is given. */
-class HeldEvent implements PermissionEvent {
-  readonly #access: Access;
-  readonly #sight: Sight;
-  #view: AccessView | undefined;
-  #isHeld = true;
-
-  constructor(access: Access, sight: Sight) {
-    this.#access = access;
-    this.#sight = sight;
-  }
-
-  get kind(): PermissionEventName {
-    return this.#access.kind;
-  }
-
-  get pid(): number {
-    return this.#access.pid;
-  }
-
-  get range(): PermissionEvent['range'] {
-    return this.#access.range;
-  }
-
-  get fd(): number {
-    return this.#isHeld ? this.#access.fd : -1;
-  }
-
-  get path(): string | null {
-    return this.#seen.place.path?.text ?? null;
-  }
-
-  get rawPath(): Buffer | null {
-    return this.#seen.place.path?.raw ?? null;
-  }
-
-  get deleted(): boolean {
-    return this.#seen.place.deleted;
-  }
-
-  get foreign(): boolean {
-    return this.#seen.place.foreign;
-  }
-
-  get process(): PermissionEvent['process'] {
-    return this.#seen.process;
-  }
-
-  letGo(): void {
-    this.#isHeld = false;
-  }
-
-  get #seen(): AccessView {
-    this.#view ??= new AccessView(
-      this.#sight,
-      this.#access.pid,
-      () => this.#isHeld,
-      () => this.#access.fd,
-    );
-    return this.#view;
-  }
 }

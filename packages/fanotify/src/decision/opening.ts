@@ -66,15 +66,17 @@ export function openPermissionGroup(kernel: Kernel, mounts: MountTable, config: 
   }
   return {
     fd,
-    abilities: {
-      audit: config.audit,
-      errno: config.isPreContent && hasSince(parseVersion(kernel.release), BEHAVIOURS.denyErrno),
-    },
+    abilities: abilitiesOf(kernel, config),
     hearsWriters: places.every(
       ({ scope, isDirectory }) => scope === 'filesystem' || (scope === 'inode' && !isDirectory),
     ),
     hasInodeMarks: places.some(({ scope }) => scope === 'inode'),
   };
+}
+
+/** What the group of a guard can answer. */
+export function abilitiesOf(kernel: Kernel, { audit, isPreContent }: ResponderConfig): Abilities {
+  return { audit, errno: isPreContent && hasSince(parseVersion(kernel.release), BEHAVIOURS.denyErrno) };
 }
 
 interface Place {

@@ -11,7 +11,7 @@ import {
   FAN_PRE_ACCESS,
 } from '../abi/index.ts';
 import { ERRNO } from '../kernel/index.ts';
-import type { DenyErrno, PermissionEventName } from './options.ts';
+import type { DenyErrno, PermissionEventName, Verdict } from './options.ts';
 
 /** The bit of each permission event. */
 export const PERMISSION_BITS: Readonly<Record<PermissionEventName, bigint>> = {
@@ -49,6 +49,8 @@ export interface Ruling {
 
 export const ALLOW: Ruling = { allowed: true, errno: 0, audit: false, cache: false, always: false };
 export const DENY: Ruling = { allowed: false, errno: 0, audit: false, cache: false, always: false };
+/** What a verdict alone stands for. */
+export const RULINGS: Readonly<Record<Verdict, Ruling>> = { allow: ALLOW, deny: DENY };
 const ALLOW_CACHED: Ruling = { ...ALLOW, cache: true };
 const DENY_CACHED: Ruling = { ...DENY, cache: true };
 

@@ -45,19 +45,19 @@ export class HeldRequest implements PermissionRequest {
   }
 
   get path(): string | null {
-    return this.#seen.place.path?.text ?? null;
+    return this.#seen.path;
   }
 
   get rawPath(): Buffer | null {
-    return this.#seen.place.path?.raw ?? null;
+    return this.#seen.rawPath;
   }
 
   get deleted(): boolean {
-    return this.#seen.place.deleted;
+    return this.#seen.deleted;
   }
 
   get foreign(): boolean {
-    return this.#seen.place.foreign;
+    return this.#seen.foreign;
   }
 
   get process(): PermissionRequest['process'] {
@@ -138,7 +138,7 @@ export class HeldRequest implements PermissionRequest {
   get #seen(): AccessView {
     this.#view ??= new AccessView(
       this.#context.sight,
-      this.pid,
+      this.#ask,
       () => this.#state === 'held' && nowMs() < this.#ask.dueMs,
       () => this.fd,
     );

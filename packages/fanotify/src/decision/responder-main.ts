@@ -10,7 +10,7 @@ import { maxPendingOf } from './descriptor-limit.ts';
 import { errorToJson } from './errors.ts';
 import { decideBy, loadDecide } from './module.ts';
 import { openPermissionGroup } from './opening.ts';
-import { ALLOW, DENY, responseOf } from './permission.ts';
+import { RULINGS, responseOf } from './permission.ts';
 import { Responder, readBytes } from './responder.ts';
 import { Watchdog } from './watchdog.ts';
 import { FRAME, FrameReader, jsonBody, jsonFrame } from './wire.ts';
@@ -43,7 +43,7 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
       socket: SOCKET,
       ownerPid: config.ownerPid,
       deadlineMs: config.deadlineMs,
-      policy: responseOf(config.onTimeout === 'allow' ? ALLOW : DENY),
+      policy: responseOf(RULINGS[config.onTimeout]),
     });
     const group = openPermissionGroup(kernel, mounts, config);
     watchdog?.guard(group.fd);

@@ -4,12 +4,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
-import { BEHAVIOURS } from '../abi/index.ts';
 import { LimitError } from '../group/errors.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
-import { hasSince, parseVersion } from '../kernel/version.ts';
 import type { ResponderConfig } from './config.ts';
 import { type ErrorJson, errorFromJson, GuardClosedError, ResponderDiedError } from './errors.ts';
+import { abilitiesOf } from './opening.ts';
 import type { Abilities, Ruling } from './permission.ts';
 import type { GuardStatus } from './status.ts';
 import { type Ask, answerFrame, FRAME, FrameReader, jsonBody, jsonFrame, type Notice, readAsk } from './wire.ts';
@@ -50,10 +49,7 @@ export class ResponderProcess {
   private constructor(kernel: Kernel, config: ResponderConfig, listener: ResponderListener) {
     this.#kernel = kernel;
     this.#listener = listener;
-    this.abilities = {
-      audit: config.audit,
-      errno: config.isPreContent && hasSince(parseVersion(kernel.release), BEHAVIOURS.denyErrno),
-    };
+    this.abilities = abilitiesOf(kernel, config);
     const { NODE_OPTIONS: _, NODE_CHANNEL_FD: __, ...env } = process.env;
     // Its own output could block it. NODE_DEBUG=fanotify shows it all the same.
     const errors = debuglog('fanotify').enabled ? 'inherit' : 'ignore';

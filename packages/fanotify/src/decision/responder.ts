@@ -4,6 +4,7 @@
 import {
   EventCursor,
   FAN_CLOSE_WRITE,
+  FAN_EVENT_METADATA_LEN,
   HOST_IS_LITTLE_ENDIAN,
   recordRangeCount,
   recordRangeOffset,
@@ -22,18 +23,18 @@ import { Latencies } from './latencies.ts';
 import type { OpenedGroup } from './opening.ts';
 import { Outlet } from './outlet.ts';
 import { type Asked, OwnerDecider } from './owner-decider.ts';
-import { ALLOW, DENY, kindNumber, type Ruling, responseOf } from './permission.ts';
+import { ALLOW, DENY, kindNumber, RULINGS, type Ruling, responseOf } from './permission.ts';
+import { answerByPolicy } from './policy-answers.ts';
 import type { GuardStatus } from './status.ts';
-import { type Decider, PendingTable } from './table.ts';
+import { type Decider, PendingTable, policyOf } from './table.ts';
 import { VerdictCache } from './verdict-cache.ts';
 import type { Watchdog } from './watchdog.ts';
 import { FRAME, FrameReader, jsonFrame, type Notice, readAnswer, writeAsk } from './wire.ts';
 
 const POLLIN = 1;
 const POLLOUT = 4;
-const EVENT_BYTES = 24;
-/** Of a group that tells ranges: with their record. */
-const RANGED_EVENT_BYTES = 48;
+/** Of a group that tells ranges: with their record, which is as long. */
+const RANGED_EVENT_BYTES = 2 * FAN_EVENT_METADATA_LEN;
 const READ_EVENTS = 256;
 /** The longest that poll is asked to wait: the clock of its time-out has only so many bits. */
 const LONGEST_WAIT_MS = 60_000;
@@ -72,7 +73,7 @@ export function readBytes(config: ResponderConfig): number {
 }
 
 function eventBytes({ on }: ResponderConfig): number {
-  return on.includes('preAccess') ? RANGED_EVENT_BYTES : EVENT_BYTES;
+  return on.includes('preAccess') ? RANGED_EVENT_BYTES : FAN_EVENT_METADATA_LEN;
 }
 
 export class Responder {
@@ -92,8 +93,9 @@ export class Responder {
   readonly #buffer: Buffer;
   readonly #inbox: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
   readonly #cursor: EventCursor;
-  /** How many bytes, and how many events, the last read brought. */
+  /** Where the events end that are read and not gone through yet: 0 when there are none. */
   #readLength = 0;
+  /** How many events the last read brought. */
   #readEvents = 0;
   readonly #response: Buffer = Buffer.alloc(8);
   readonly #responseView: DataView;
@@ -146,8 +148,8 @@ export class Responder {
     );
     const policy = {
       deadlineMs: config.deadlineMs,
-      onTimeout: config.onTimeout === 'allow' ? ALLOW : DENY,
-      onError: config.onError === 'allow' ? ALLOW : DENY,
+      onTimeout: RULINGS[config.onTimeout],
+      onError: RULINGS[config.onError],
       timedOut: () => {
         this.#counts.timedOut++;
       },
@@ -235,8 +237,14 @@ export class Responder {
     this.#outlet.say(jsonFrame(FRAME.notice, notice));
   }
 
-  /** Gives everything that is held, and everything that is queued, its policy. */
+  /** Gives everything that is held, read or queued its policy: something went wrong, wherever it was. */
   giveUp(): void {
+    const { ownerPid } = this.#parts.config;
+    const { fd, offset, end } = this.#cursor;
+    const isHeld = [...this.#table.pending()].some(({ access }) => access.fd === fd);
+    const rest = this.#buffer.subarray(isHeld ? end : offset, this.#readLength);
+    this.#readLength = 0;
+    answerByPolicy(this.#kernel, this.#groupFd, rest, (pid) => pid === ownerPid, responseOf(policyOf(this.#deciders)));
     this.#table.abandon(nowMs());
     this.#drain();
   }
@@ -319,6 +327,7 @@ export class Responder {
     this.#readLength = length;
     let events = 0;
     for (; cursor.next(); events++) this.#take(cursor, sinceMs, startedMs, giveUp);
+    this.#readLength = 0;
     this.#readEvents = events;
     return events;
   }
@@ -358,7 +367,7 @@ export class Responder {
       this.#respondAndClose(access, cached);
     } else if (giveUp || this.#isOverdue(sinceMs)) {
       this.#counts.timedOut++;
-      this.#answer(access, this.#deciders.find(({ onTimeout }) => !onTimeout.allowed)?.onTimeout ?? ALLOW);
+      this.#answer(access, policyOf(this.#deciders));
     } else {
       this.#table.hold(access, this.#deciders, sinceMs);
     }
@@ -421,7 +430,7 @@ export class Responder {
   /** Gives everything that is in the queue now its policy at once. */
   #drain(): void {
     const startedMs = nowMs();
-    for (let left = this.#kernel.waitingBytes(this.#groupFd) / EVENT_BYTES; left > 0; ) {
+    for (let left = this.#kernel.waitingBytes(this.#groupFd) / FAN_EVENT_METADATA_LEN; left > 0; ) {
       const events = this.#read(READ_EVENTS, true);
       if (events === 0) break;
       left -= events;

@@ -166,10 +166,8 @@ export class PendingTable<Access> {
   /** As {@link #giveUp} for all deciders that are left. */
   #end(entry: Entry<Access>): void {
     this.#unlink(entry);
-    const rest = entry.deciders.slice(entry.turn);
     entry.deciders[entry.turn]?.timedOut?.(entry.access, entry.id);
-    const denial = rest.find(({ onTimeout }) => !onTimeout.allowed)?.onTimeout;
-    this.#leave(entry.access, denial ?? rest[0]?.onTimeout ?? ALLOW);
+    this.#leave(entry.access, policyOf(entry.deciders.slice(entry.turn)));
   }
 
   /** In the order of `dueMs`: mostly at the end. */
@@ -194,6 +192,12 @@ export class PendingTable<Access> {
     entry.before = undefined;
     entry.after = undefined;
   }
+}
+
+/** What an access gets when none of its deciders decides. */
+export function policyOf(deciders: readonly Pick<Decider<never>, 'onTimeout'>[]): Ruling {
+  const denial = deciders.find(({ onTimeout }) => !onTimeout.allowed);
+  return (denial ?? deciders[0])?.onTimeout ?? ALLOW;
 }
 
 /** Two deciders allowed, or the second denied: what holds of both. */

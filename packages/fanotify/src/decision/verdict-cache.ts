@@ -76,10 +76,11 @@ export class VerdictCache {
     const stamp = this.#stampOf(access.fd);
     access.stamp = stamp;
     if (!stamp) return undefined;
-    const entry = this.#entries.get(stamp.ino);
+    const { dev, ino, ctimeNs } = stamp.status;
+    const entry = this.#entries.get(ino);
     if (!entry) return undefined;
-    if (entry.dev === stamp.dev && entry.ctimeNs === stamp.ctimeNs) return entry.rulings[access.kindNumber];
-    this.#entries.delete(stamp.ino);
+    if (entry.dev === dev && entry.ctimeNs === ctimeNs) return entry.rulings[access.kindNumber];
+    this.#entries.delete(ino);
     return undefined;
   }
 
@@ -89,8 +90,9 @@ export class VerdictCache {
     this.#isUsed = true;
     const { stamp } = access;
     if (!stamp || !this.isUnchanged(access) || !this.#tellsOwners(access.fd)) return false;
-    const known = this.#entries.get(stamp.ino);
-    const isSame = known !== undefined && known.dev === stamp.dev && known.ctimeNs === stamp.ctimeNs;
+    const { dev, ino, ctimeNs } = stamp.status;
+    const known = this.#entries.get(ino);
+    const isSame = known !== undefined && known.dev === dev && known.ctimeNs === ctimeNs;
     const rulings = isSame ? known.rulings : [];
     rulings[access.kindNumber] = ruling;
     if (isSame) return true;
@@ -100,14 +102,15 @@ export class VerdictCache {
         break;
       }
     }
-    this.#entries.set(stamp.ino, { dev: stamp.dev, ctimeNs: stamp.ctimeNs, rulings });
+    this.#entries.set(ino, { dev, ctimeNs, rulings });
     return true;
   }
 
   /** Whether the file is what it was when it was looked at, and has no writer. */
   isUnchanged({ fd, stamp }: Access): boolean {
-    if (!stamp || stamp.moment < this.#validSince || (this.#written.get(stamp.ino) ?? 0) > stamp.moment) return false;
-    return this.#stampOf(fd)?.ctimeNs === stamp.ctimeNs;
+    if (!stamp || stamp.moment < this.#validSince) return false;
+    const { ino, ctimeNs } = stamp.status;
+    return (this.#written.get(ino) ?? 0) <= stamp.moment && this.#stampOf(fd)?.status.ctimeNs === ctimeNs;
   }
 
   /** Empties it. What is being decided on now is not kept, either. */
@@ -149,7 +152,7 @@ export class VerdictCache {
         return undefined;
       }
       if (!isTelling(ctimeNs, this.#nowNs())) return undefined;
-      return { dev, ino, ctimeNs, status, moment: this.#moment };
+      return { status, moment: this.#moment };
     } catch (error) {
       if (error instanceof KernelError) return undefined;
       throw error;

@@ -1,24 +1,21 @@
 // The thread of watchdog.ts: sleeps, looks how long the call at hand takes, and when that is too long answers and ends the process.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { EventCursor, FAN_ALLOW, HOST_IS_LITTLE_ENDIAN } from '../abi/index.ts';
+import { FAN_EVENT_METADATA_LEN } from '../abi/index.ts';
 import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
 import { hurry, URGENCY } from './hurry.ts';
-import { kindNumber } from './permission.ts';
+import { answerByPolicy } from './policy-answers.ts';
 import { SLOT, TURN, type WatchdogData } from './watchdog.ts';
 import { FRAME, jsonFrame, type Notice } from './wire.ts';
 
 /** With the deadline, what an access waits for at most. */
 const LOOK_MS = 20;
-const EVENT_BYTES = 24;
 
 const { shared, socket, ownerPid, deadlineMs, policy } = workerData as WatchdogData;
 const { numbers, startedMs } = shared;
 const kernel = linuxKernel();
 const bed = new Int32Array(new SharedArrayBuffer(4));
-const response = Buffer.alloc(8);
-const view = new DataView(response.buffer, response.byteOffset, response.byteLength);
 
 hurry(kernel, URGENCY.watchdog);
 parentPort?.postMessage('looking');
@@ -40,12 +37,15 @@ function sleep(ms: number): void {
 function takeOver(kernel: Kernel): void {
   const groupFd = numbers[SLOT.group] ?? -1;
   const events = Buffer.from(shared.events.buffer);
-  answerAll(kernel, groupFd, events.subarray(numbers[SLOT.offset], numbers[SLOT.length]));
+  const answer = (some: Buffer) => {
+    return answerByPolicy(kernel, groupFd, some, (pid) => pid === ownerPid || pid === process.pid, policy);
+  };
+  answer(events.subarray(numbers[SLOT.offset], numbers[SLOT.length]));
   // What came meanwhile, the loop's own accesses among it: it may wait for itself.
-  for (let left = kernel.waitingBytes(groupFd) / EVENT_BYTES; left > 0; ) {
+  for (let left = kernel.waitingBytes(groupFd) / FAN_EVENT_METADATA_LEN; left > 0; ) {
     const room = Buffer.alloc(events.length);
     try {
-      left -= answerAll(kernel, groupFd, room.subarray(0, kernel.read(groupFd, room)));
+      left -= answer(room.subarray(0, kernel.read(groupFd, room)));
     } catch (error) {
       if (error instanceof KernelError) break;
       throw error;
@@ -60,23 +60,4 @@ function takeOver(kernel: Kernel): void {
     if (!(error instanceof KernelError)) throw error;
   }
   process.kill(process.pid, 'SIGKILL');
-}
-
-/** Returns how many there were. */
-function answerAll(kernel: Kernel, groupFd: number, events: Buffer): number {
-  let count = 0;
-  for (const cursor = new EventCursor(events); cursor.next(); count++) {
-    if (cursor.fd < 0 || kindNumber(cursor.maskLow) < 0) continue;
-    const isOwn = cursor.pid === ownerPid || cursor.pid === process.pid;
-    view.setInt32(0, cursor.fd, HOST_IS_LITTLE_ENDIAN);
-    view.setUint32(4, isOwn ? FAN_ALLOW : policy, HOST_IS_LITTLE_ENDIAN);
-    try {
-      kernel.write(groupFd, response);
-    } catch (error) {
-      // Nobody waits for it any more.
-      if (!(error instanceof KernelError)) throw error;
-    }
-    kernel.close(cursor.fd);
-  }
-  return count;
 }

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   AT_EMPTY_PATH,
@@ -409,6 +409,45 @@ describe('what waits, when it is, and who is there', () => {
     const after = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
     expect(now).toBeGreaterThanOrEqual(before);
     expect(now).toBeLessThan(after + 10);
+  });
+
+  test('fcntl: a read lease is refused while somebody may write', () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'fanotify-lease-')), 'file');
+    writeFileSync(path, '');
+    const [reader, setLease, read, unlock] = [openSync(path, 'r'), 1024, 0, 2];
+    const kernel = linuxKernel();
+    expect(kernel.fcntl(reader, setLease, read)).toBe(0);
+    kernel.fcntl(reader, setLease, unlock);
+    const writer = openSync(path, 'r+');
+    expectFailure(() => kernel.fcntl(reader, setLease, read), 'fcntl', 'EAGAIN');
+    for (const fd of [reader, writer]) closeSync(fd);
+    rmSync(dirname(path), { recursive: true });
+  });
+
+  test('pidfd_open and pidfd_getfd: a process, and the very file that it has open', () => {
+    const kernel = linuxKernel();
+    const pidfd = kernel.pidfdOpen(process.pid);
+    const fd = openSync(process.execPath, 'r');
+    const same = kernel.pidfdGetfd(pidfd, fd);
+    expect(same).not.toBe(fd);
+    expect(kernel.readlink(`/proc/self/fd/${same}`)).toEqual(kernel.readlink(`/proc/self/fd/${fd}`));
+    expectFailure(() => kernel.pidfdGetfd(pidfd, 999_999), 'pidfd_getfd', 'EBADF');
+    expectFailure(() => kernel.pidfdOpen(0x7fff_fff0), 'pidfd_open', 'ESRCH');
+    for (const one of [pidfd, fd, same]) closeSync(one);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('sched_setscheduler: in real time, and back', () => {
+    const kernel = linuxKernel();
+    // proc_pid_stat(5): rt_priority is field 40, the 38th from the state on.
+    const priority = () => {
+      const stat = readFileSync('/proc/thread-self/stat', 'latin1');
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[37]);
+    };
+    kernel.scheduleInRealTime(3);
+    expect(priority()).toBe(3);
+    kernel.scheduleInRealTime(0);
+    expect(priority()).toBe(0);
+    expectFailure(() => kernel.scheduleInRealTime(100), 'sched_setscheduler', 'EINVAL');
   });
 
   test('a pidfd that is none is refused', () => {
