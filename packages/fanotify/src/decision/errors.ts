@@ -37,6 +37,21 @@ export class DecideModuleError extends Error {
 /**
  * `decide` threw, rejected, or gave no decision: the access got `onError`. What it threw is the `cause`. `count` is how often that
  * happened since it was last told.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync, spawn } from 'node:child_process';
+ * import { once } from 'node:events';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/decide-error-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'decide-error', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, { decide: () => 'perhaps', onError: 'allow' });
+ * gate.on('error', (error) => console.log(error.code, error.count)); // DECIDE 1
+ * await once(spawn('cat', [`${mount}/file`], { stdio: 'ignore' }), 'exit');
+ * await gate.close();
+ * execFileSync('umount', [mount]);
  */
 export class DecideError extends Error {
   static {
@@ -52,6 +67,29 @@ export class DecideError extends Error {
 
 /**
  * A request was answered a second time: the first answer holds.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync, spawn } from 'node:child_process';
+ * import { once } from 'node:events';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/answered-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'answered', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, {
+ *   decide(request) {
+ *     request.allow();
+ *     try {
+ *       request.deny();
+ *     } catch (error) {
+ *       console.log(error.code); // ALREADY_ANSWERED
+ *     }
+ *   },
+ * });
+ * await once(spawn('cat', [`${mount}/file`], { stdio: 'ignore' }), 'exit');
+ * await gate.close();
+ * execFileSync('umount', [mount]);
  */
 export class AlreadyAnsweredError extends Error {
   static {
@@ -65,6 +103,29 @@ export class AlreadyAnsweredError extends Error {
 
 /**
  * A held file was asked for when there was a verdict already, so that nothing is held any more.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync, spawn } from 'node:child_process';
+ * import { once } from 'node:events';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/settled-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'settled', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, {
+ *   decide(request) {
+ *     request.allow();
+ *     try {
+ *       console.log(request.fd);
+ *     } catch (error) {
+ *       console.log(error.code); // REQUEST_SETTLED
+ *     }
+ *   },
+ * });
+ * await once(spawn('cat', [`${mount}/file`], { stdio: 'ignore' }), 'exit');
+ * await gate.close();
+ * execFileSync('umount', [mount]);
  */
 export class RequestSettledError extends Error {
   static {
@@ -79,6 +140,22 @@ export class RequestSettledError extends Error {
 /**
  * The responder process ended: what it held was allowed by the kernel, or with a stalled decide module got `onTimeout`. Nothing
  * is guarded any more, unless it is started again (`restart`). `signal` is what ended it.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync } from 'node:child_process';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/died-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'died', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, { decide: () => 'allow' });
+ * const dies = new Promise((resolve) => gate.on('error', resolve));
+ * process.kill(gate.responderPid, 'SIGKILL');
+ * const error = await dies;
+ * console.log(error.code, error.signal); // RESPONDER_DIED SIGKILL
+ * await gate.close();
+ * execFileSync('umount', [mount]);
  */
 export class ResponderDiedError extends Error {
   static {
@@ -92,7 +169,23 @@ export class ResponderDiedError extends Error {
   }
 }
 
-/** The guard is closed: by `close()`, its signal, or the end of an `await using` block; or its responder died. */
+/**
+ * The guard is closed: by `close()`, its signal, or the end of an `await using` block; or its responder died.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync } from 'node:child_process';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/closed-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'closed', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, { decide: () => 'allow' });
+ * await gate.close();
+ * console.log((await gate.status().catch((error) => error)).code); // GUARD_CLOSED
+ * await gate.close();
+ * execFileSync('umount', [mount]);
+ */
 export class GuardClosedError extends Error {
   static {
     GuardClosedError.prototype.name = 'GuardClosedError';

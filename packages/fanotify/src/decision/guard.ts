@@ -135,6 +135,22 @@ export class Guard {
    * How it is doing, by the responder's account.
    *
    * @throws GuardClosedError.
+   *
+   * Privilege: root.
+   * @example
+   * import { execFileSync, spawn } from 'node:child_process';
+   * import { once } from 'node:events';
+   * import { mkdtempSync, writeFileSync } from 'node:fs';
+   * import { guard } from 'fanotify';
+   * const mount = mkdtempSync('/tmp/status-');
+   * execFileSync('mount', ['-t', 'tmpfs', 'status', mount]);
+   * writeFileSync(`${mount}/file`, '');
+   * const gate = await guard(mount, { decide: () => 'allow' });
+   * await once(spawn('cat', [`${mount}/file`], { stdio: 'ignore' }), 'exit');
+   * const { allowed, byDecision, denied } = await gate.status();
+   * console.log(allowed, byDecision, denied); // 1 1 0
+   * await gate.close();
+   * execFileSync('umount', [mount]);
    */
   async status(): Promise<GuardStatus> {
     return this.#running.status();
@@ -145,6 +161,20 @@ export class Guard {
    * requests that are held now are not cached.
    *
    * @throws GuardClosedError.
+   *
+   * Privilege: root.
+   * @example
+   * import { execFileSync } from 'node:child_process';
+   * import { mkdtempSync, writeFileSync } from 'node:fs';
+   * import { guard } from 'fanotify';
+   * const mount = mkdtempSync('/tmp/forget-');
+   * execFileSync('mount', ['-t', 'tmpfs', 'forget', mount]);
+   * writeFileSync(`${mount}/file`, '');
+   * const gate = await guard(mount, { decide: () => ({ verdict: 'allow', cache: true }) });
+   * await gate.forget();
+   * console.log((await gate.status()).cached); // 0
+   * await gate.close();
+   * execFileSync('umount', [mount]);
    */
   async forget(): Promise<void> {
     await this.#running.forget();

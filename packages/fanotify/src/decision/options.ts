@@ -75,7 +75,28 @@ export interface PermissionEvent {
   readonly range: { readonly offset: number; readonly bytes: number } | null;
 }
 
-/** A {@link PermissionEvent} that the function given to {@link guard} decides on. */
+/**
+ * A {@link PermissionEvent} that the function given to {@link guard} decides on.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync, spawn } from 'node:child_process';
+ * import { once } from 'node:events';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/request-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'request', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, {
+ *   async decide(request) {
+ *     console.log(request.kind, request.path === `${mount}/file`, request.process.comm); // open true cat
+ *     return request.remainingMs > 0 ? 'allow' : 'deny';
+ *   },
+ * });
+ * await once(spawn('cat', [`${mount}/file`], { stdio: 'ignore' }), 'exit');
+ * await gate.close();
+ * execFileSync('umount', [mount]);
+ */
 export interface PermissionRequest extends PermissionEvent {
   /** Milliseconds until `onTimeout` decides. 0 when there is a verdict. */
   readonly remainingMs: number;
@@ -120,13 +141,48 @@ export type DecideNow = (event: PermissionEvent) => Decision;
  * - `uid`: processes whose effective user this is.
  * - `executable`: processes that run this program. Whoever may run it can make it do what he likes (LD_PRELOAD), so it takes a
  *   `uid` beside it, or `'any'` if that is meant.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync, spawn } from 'node:child_process';
+ * import { once } from 'node:events';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/exempt-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'exempt', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, { decide: () => 'deny', exempt: [{ executable: '/usr/bin/cat', uid: 0 }] });
+ * const cat = spawn('cat', [`${mount}/file`], { stdio: 'ignore' });
+ * console.log((await once(cat, 'exit'))[0]); // 0
+ * await gate.close();
+ * execFileSync('umount', [mount]);
  */
 export type Exemption =
   | { readonly tree: number; readonly uid?: number | undefined; readonly executable?: undefined }
   | { readonly uid: number; readonly tree?: undefined; readonly executable?: undefined }
   | { readonly executable: string; readonly uid: number | 'any'; readonly tree?: number | undefined };
 
-/** What {@link guard} is asked for. */
+/**
+ * What {@link guard} is asked for.
+ *
+ * Privilege: root.
+ * @example
+ * import { execFileSync } from 'node:child_process';
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { guard } from 'fanotify';
+ * const mount = mkdtempSync('/tmp/options-');
+ * execFileSync('mount', ['-t', 'tmpfs', 'options', mount]);
+ * writeFileSync(`${mount}/file`, '');
+ * const gate = await guard(mount, {
+ *   on: ['open', 'openExec'],
+ *   deadlineMs: 2_000,
+ *   onTimeout: 'deny',
+ *   decide: ({ kind }) => (kind === 'openExec' ? 'deny' : 'allow'),
+ * });
+ * console.log(gate.responderPid > 0); // true
+ * await gate.close();
+ * execFileSync('umount', [mount]);
+ */
 export interface GuardOptions {
   /**
    * Who decides.
