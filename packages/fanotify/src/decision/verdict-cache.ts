@@ -70,16 +70,23 @@ export class VerdictCache {
     return this.#entries.size;
   }
 
-  /** Notes what the file is like now; returns the ruling that still holds, if there is one. */
+  /**
+   * Notes what the file is like now; returns the ruling that still holds, if there is one. Then nobody can begin to write to the file
+   * before the access's descriptor is closed: so answer it at once.
+   */
   look(access: Access): Ruling | undefined {
     if (!this.#isUsed) return undefined;
-    const stamp = this.#stampOf(access.fd);
+    const isLeased = this.#lease(access.fd);
+    const stamp = this.#stampOf(access.fd, isLeased);
     access.stamp = stamp;
-    if (!stamp) return undefined;
-    const { dev, ino, ctimeNs } = stamp.status;
+    const ruling = stamp && this.#given(stamp.status, access.kindNumber);
+    if (isLeased && !ruling) this.#unlease(access.fd);
+    return ruling;
+  }
+
+  #given({ dev, ino, ctimeNs }: FileStatus, kindNumber: number): Ruling | undefined {
     const entry = this.#entries.get(ino);
-    if (!entry) return undefined;
-    if (entry.dev === dev && entry.ctimeNs === ctimeNs) return entry.rulings[access.kindNumber];
+    if (entry?.dev === dev && entry.ctimeNs === ctimeNs) return entry.rulings[kindNumber];
     this.#entries.delete(ino);
     return undefined;
   }
@@ -110,7 +117,10 @@ export class VerdictCache {
   isUnchanged({ fd, stamp }: Access): boolean {
     if (!stamp || stamp.moment < this.#validSince) return false;
     const { ino, ctimeNs } = stamp.status;
-    return (this.#written.get(ino) ?? 0) <= stamp.moment && this.#stampOf(fd)?.status.ctimeNs === ctimeNs;
+    const isLeased = this.#lease(fd);
+    const now = this.#stampOf(fd, isLeased);
+    if (isLeased) this.#unlease(fd);
+    return (this.#written.get(ino) ?? 0) <= stamp.moment && now?.status.ctimeNs === ctimeNs;
   }
 
   /** Empties it. What is being decided on now is not kept, either. */
@@ -139,15 +149,14 @@ export class VerdictCache {
     this.#written.set(ino, ++this.#moment);
   }
 
-  #stampOf(fd: number): Stamp | undefined {
+  /** @param isLeased By a lease that was taken before: whoever wrote to the file until then has changed ctime. */
+  #stampOf(fd: number, isLeased: boolean): Stamp | undefined {
     try {
-      // In this order: a writer that comes in between has changed ctime, or is there the next time.
-      const hasWriter = this.#hasWriter(fd);
       const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
       const { dev, ino, ctimeNs } = status;
       if (!isRootsToWrite(status)) return undefined;
       if ((status.mode & S_IFMT) !== S_IFREG || !this.#isCacheable(fd, dev)) return undefined;
-      if (hasWriter) {
+      if (!isLeased) {
         this.#noteWriter(ino);
         return undefined;
       }
@@ -176,16 +185,19 @@ export class VerdictCache {
     return is;
   }
 
-  /** Whether anybody has the file open for writing, or mapped so; true also where nothing tells. */
-  #hasWriter(fd: number): boolean {
+  /** Refused when anybody has the file open for writing, or mapped so, and where nothing tells. */
+  #lease(fd: number): boolean {
     try {
       this.#kernel.fcntl(fd, F_SETLEASE, F_RDLCK);
+      return true;
     } catch (error) {
-      if (error instanceof KernelError) return true;
+      if (error instanceof KernelError) return false;
       throw error;
     }
+  }
+
+  #unlease(fd: number): void {
     this.#kernel.fcntl(fd, F_SETLEASE, F_UNLCK);
-    return false;
   }
 }
 
