@@ -80,8 +80,9 @@ export class ResponderProcess {
     this.#socket.on('data', (chunk: Buffer) => frames.push(chunk));
     // That it ended is told by its exit.
     this.#socket.on('error', () => undefined);
-    // The socket alone says whether the process is to live on.
+    // While it stands, the socket alone says whether the process is to live on. It may end before the exit is heard of.
     this.#child.unref();
+    this.#socket.on('close', () => this.#child.ref());
     if (this.#child.pid === undefined) return;
     try {
       this.#pidfd = kernel.pidfdOpen(this.#child.pid);
