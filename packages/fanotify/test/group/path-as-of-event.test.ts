@@ -61,8 +61,8 @@ describe.skipIf(!canMount || asLinux === '5.15')('paths as of the event', () => 
     3_600_000,
   );
 
-  test('are as of the event almost always', () => {
-    expect(total.event).toBeGreaterThan(9 * (total.reading + total.unknown));
+  test('are as of the event mostly, also in what is made to be hard', () => {
+    expect(total.event).toBeGreaterThan(4 * (total.reading + total.unknown));
   });
 });
 
