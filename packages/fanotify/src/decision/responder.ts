@@ -195,6 +195,8 @@ export class Responder {
     const startedMs = nowMs();
     const isFull = this.#table.size >= this.#parts.maxPending;
     (group as Mutable).fd = isFull ? -1 : this.#groupFd;
+    // It may have been given up: to look at what is closed would never wait.
+    ignores.fd = this.#ignores.fd;
     socket.events = this.#hasToSay ? POLLIN | POLLOUT : POLLIN;
     const ready = this.#poll(this.#waitMs(startedMs, longestMs, isFull));
     let now = nowMs();
