@@ -47,6 +47,8 @@ export interface OpenedGroup {
   readonly hearsWriters: boolean;
   /** Whether there are marks of inodes that are the guard's own. */
   readonly hasInodeMarks: boolean;
+  /** Whether an event without a descriptor is read as others are, and says why it has none (FAN_REPORT_FD_ERROR, Linux 6.13). */
+  readonly reportsFdErrors: boolean;
 }
 
 /**
@@ -57,7 +59,7 @@ export interface OpenedGroup {
  */
 export function openPermissionGroup(kernel: Kernel, mounts: MountTable, config: ResponderConfig): OpenedGroup {
   const places = config.targets.map((target) => placeOf(kernel, mounts, target, config));
-  const fd = init(kernel, config);
+  const { fd, reportsFdErrors } = init(kernel, config);
   try {
     for (const place of places) mark(kernel, fd, place, config);
   } catch (error) {
@@ -71,6 +73,7 @@ export function openPermissionGroup(kernel: Kernel, mounts: MountTable, config: 
       ({ scope, isDirectory }) => scope === 'filesystem' || (scope === 'inode' && !isDirectory),
     ),
     hasInodeMarks: places.some(({ scope }) => scope === 'inode'),
+    reportsFdErrors,
   };
 }
 
@@ -86,7 +89,7 @@ interface Place {
   readonly isDirectory: boolean;
 }
 
-function init(kernel: Kernel, { isPreContent, audit }: ResponderConfig): number {
+function init(kernel: Kernel, { isPreContent, audit }: ResponderConfig): Pick<OpenedGroup, 'fd' | 'reportsFdErrors'> {
   const asked =
     (isPreContent ? FAN_CLASS_PRE_CONTENT : FAN_CLASS_CONTENT) |
     FAN_CLOEXEC |
@@ -98,12 +101,12 @@ function init(kernel: Kernel, { isPreContent, audit }: ResponderConfig): number 
   // (45 s, fcntl(2)) nor, on older kernels, for the other end of a FIFO. Any user could hold everybody else with these.
   const eventFlags = O_CLOEXEC | O_LARGEFILE | O_NONBLOCK;
   try {
-    return kernel.fanotifyInit(asked | FAN_REPORT_FD_ERROR, eventFlags);
+    return { fd: kernel.fanotifyInit(asked | FAN_REPORT_FD_ERROR, eventFlags), reportsFdErrors: true };
   } catch (error) {
     if (!(error instanceof KernelError) || error.code !== 'EINVAL') throw explainGuardInit(kernel, error, asked);
   }
   try {
-    return kernel.fanotifyInit(asked, eventFlags);
+    return { fd: kernel.fanotifyInit(asked, eventFlags), reportsFdErrors: false };
   } catch (error) {
     throw explainGuardInit(kernel, error, asked);
   }

@@ -1,6 +1,6 @@
 // Answers events by policy where they lie, without the table: what is left to do for a loop that has come to grief.
 
-import { EventCursor, FAN_ALLOW, HOST_IS_LITTLE_ENDIAN } from '../abi/index.ts';
+import { EventCursor, FAN_ALLOW, FAN_EVENT_METADATA_LEN, HOST_IS_LITTLE_ENDIAN } from '../abi/index.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { kindNumber } from './permission.ts';
 
@@ -35,4 +35,27 @@ export function answerByPolicy(
     kernel.close(cursor.fd);
   }
   return count;
+}
+
+/**
+ * Reads what is in the group's queue now, and gives it its policy: see {@link answerByPolicy}.
+ *
+ * @param room For what is read at a time.
+ */
+export function drainByPolicy(
+  kernel: Kernel,
+  group: number,
+  room: Buffer,
+  isOwn: (pid: number) => boolean,
+  policy: number,
+): void {
+  for (let left = kernel.waitingBytes(group) / FAN_EVENT_METADATA_LEN; left > 0; ) {
+    try {
+      left -= answerByPolicy(kernel, group, room.subarray(0, kernel.read(group, room)), isOwn, policy);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // Before Linux 6.13 that is how one event without a descriptor is told: others wait behind it.
+      left--;
+    }
+  }
 }

@@ -313,11 +313,12 @@ export class Responder {
       length = this.#kernel.read(this.#groupFd, buffer);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      if (error.code === 'EAGAIN') {
+      if (error.code === 'EAGAIN' && this.#parts.group.reportsFdErrors) {
         this.#emptyAtMs = startedMs;
         return 0;
       }
-      // Before Linux 6.13 an event without a descriptor is an error, and the kernel denies the access.
+      // Before Linux 6.13 an event without a descriptor is an error, and the kernel denies the access. EAGAIN is one, too: of a file that
+      // somebody has a write lease on, since there was something to read. (Or whoever was held has been killed since.)
       this.#deniedByKernel(error.errno);
       return 1;
     }

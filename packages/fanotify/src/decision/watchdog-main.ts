@@ -1,11 +1,10 @@
 // The thread of watchdog.ts: sleeps, looks how long the call at hand takes, and when that is too long answers and ends the process.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { FAN_EVENT_METADATA_LEN } from '../abi/index.ts';
 import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
 import { hurry, URGENCY } from './hurry.ts';
-import { answerByPolicy } from './policy-answers.ts';
+import { answerByPolicy, drainByPolicy } from './policy-answers.ts';
 import { SLOT, TURN, type WatchdogData } from './watchdog.ts';
 import { FRAME, jsonFrame, type Notice } from './wire.ts';
 
@@ -37,20 +36,10 @@ function sleep(ms: number): void {
 function takeOver(kernel: Kernel): void {
   const groupFd = numbers[SLOT.group] ?? -1;
   const events = Buffer.from(shared.events.buffer);
-  const answer = (some: Buffer) => {
-    return answerByPolicy(kernel, groupFd, some, (pid) => pid === ownerPid || pid === process.pid, policy);
-  };
-  answer(events.subarray(numbers[SLOT.offset], numbers[SLOT.length]));
+  const isOwn = (pid: number) => pid === ownerPid || pid === process.pid;
+  answerByPolicy(kernel, groupFd, events.subarray(numbers[SLOT.offset], numbers[SLOT.length]), isOwn, policy);
   // What came meanwhile, the loop's own accesses among it: it may wait for itself.
-  for (let left = kernel.waitingBytes(groupFd) / FAN_EVENT_METADATA_LEN; left > 0; ) {
-    const room = Buffer.alloc(events.length);
-    try {
-      left -= answer(room.subarray(0, kernel.read(groupFd, room)));
-    } catch (error) {
-      if (error instanceof KernelError) break;
-      throw error;
-    }
-  }
+  drainByPolicy(kernel, groupFd, Buffer.alloc(events.length), isOwn, policy);
   const stalledMs = nowMs() - (startedMs[0] ?? 0);
   const notice: Notice = { notice: 'stalled', ms: Math.round(stalledMs) };
   try {

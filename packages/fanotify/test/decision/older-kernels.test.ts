@@ -6,7 +6,8 @@ import { chmodSync, copyFileSync, realpathSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import type { GuardOptions, PermissionRequest } from 'fanotify';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { linuxKernel } from '../../src/kernel/index.ts';
+import { AT_FDCWD, O_RDWR } from '../../src/abi/index.ts';
+import { ERRNO, linuxKernel } from '../../src/kernel/index.ts';
 import { compareVersions, parseVersion } from '../../src/kernel/version.ts';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
 import { libraryAsLinux, type OlderLibrary } from '../support/older-library.ts';
@@ -18,6 +19,10 @@ const OWN = canMount ? parseVersion(linuxKernel().release) : undefined;
 const VERSIONS = ['5.13', '5.15', '5.19', '6.0', '6.3', '6.14', ...(OWN ? [`${OWN[0]}.${OWN[1]}`] : [])].filter(
   (version) => OWN && compareVersions(parseVersion(version), OWN) <= 0,
 );
+// fcntl(2).
+const F_SETLEASE = 1024;
+const F_WRLCK = 1;
+
 const PERMITTED = '';
 const EPERM = 'Operation not permitted';
 
@@ -133,6 +138,25 @@ describe.skipIf(!isRootsPlace).each(VERSIONS)('a guard as Linux %s', (version) =
     expect(asked).toEqual([file]);
     await gate.forget();
     expect(await gate.status()).toMatchObject({ cached: 0, ignored: 0 });
+    expect(errors).toEqual([]);
+  });
+
+  test('tells what the kernel denied: a file that somebody has a write lease on', async () => {
+    const [leased, file] = [makeFile(), makeFile()];
+    // The lease's holder is told by SIGIO, which would end it.
+    const heard = () => undefined;
+    process.on('SIGIO', heard);
+    onTestFinished(() => void process.off('SIGIO', heard));
+    const kernel = linuxKernel();
+    const fd = kernel.openAt(AT_FDCWD, leased, O_RDWR);
+    onTestFinished(() => kernel.close(fd));
+    kernel.fcntl(fd, F_SETLEASE, F_WRLCK);
+    const { gate, errors } = await guard({ decide: () => 'allow' });
+    const denied: unknown[] = [];
+    gate.on('kernelDenied', (notice) => denied.push(notice));
+    expect([await cat(leased), await cat(file)]).toEqual([EPERM, PERMITTED]);
+    expect(await gate.status()).toMatchObject({ kernelDenied: 1, denied: 1, allowed: 1 });
+    await expect.poll(() => denied, { timeout: 10_000 }).toEqual([{ errno: ERRNO.EAGAIN, count: 1 }]);
     expect(errors).toEqual([]);
   });
 

@@ -1,11 +1,19 @@
 // The responder's loop over a kernel that says what a test wrote down: what comes of an error that nobody foresaw.
 
-import { expect, test } from 'vitest';
-import { type EncodableEvent, FAN_ALLOW, FAN_DENY, FAN_OPEN_PERM } from '../../src/abi/index.ts';
+import { describe, expect, test } from 'vitest';
+import {
+  type EncodableEvent,
+  FAN_ALLOW,
+  FAN_DENY,
+  FAN_EVENT_METADATA_LEN,
+  FAN_OPEN_PERM,
+} from '../../src/abi/index.ts';
 import type { ResponderConfig } from '../../src/decision/config.ts';
+import { drainByPolicy } from '../../src/decision/policy-answers.ts';
 import { Responder } from '../../src/decision/responder.ts';
 import { MountTable } from '../../src/identity/mount-table.ts';
 import { ProcFiles } from '../../src/identity/proc-files.ts';
+import type { Kernel } from '../../src/kernel/index.ts';
 import { scriptedKernel } from '../support/scripted-kernel.ts';
 
 const GROUP = 1_000_000;
@@ -29,39 +37,61 @@ const config: ResponderConfig = {
   module: null,
 };
 
-test('what was read with it gets its policy, once, when the loop comes to grief over one access', () => {
-  const event = (fd: number, pid: number): EncodableEvent => ({ mask: FAN_OPEN_PERM, fd, pid, records: [] });
-  const answers: [number, number][] = [];
-  const kernel = {
-    ...scriptedKernel([[event(21, 1), event(22, 2), event(23, 3), event(24, OWNER)]]),
-    poll: (entries: { fd: number; revents: number }[]) => {
-      for (const entry of entries) entry.revents = entry.fd === GROUP ? 1 : 0;
+type Answers = [fd: number, response: number][];
+
+/** A kernel whose group has these reads to give; `ready` is what poll finds ready. */
+function kernelOf(reads: Parameters<typeof scriptedKernel>[0], ready: number, answers: Answers): Kernel {
+  return {
+    ...scriptedKernel(reads),
+    // An event each, also where it is told by an error.
+    waitingBytes: () => FAN_EVENT_METADATA_LEN * reads.length,
+    poll: (entries) => {
+      for (const entry of entries) entry.revents = entry.fd === ready ? 1 : 0;
       return 1;
     },
-    write: (fd: number, bytes: Uint8Array) => {
+    write: (fd, bytes) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset);
       if (fd === GROUP) answers.push([view.getInt32(0, true), view.getUint32(4, true)]);
       return bytes.byteLength;
     },
   };
-  const mounts = new MountTable(kernel);
-  const files = new ProcFiles(kernel, mounts, () => undefined);
-  files.user = (pid) => {
-    if (pid === 2) throw new TypeError('a bug');
-    return { uid: 7 };
-  };
-  const responder = new Responder({
+}
+
+const OWNER_PIDFD = 4;
+
+function responderOf(kernel: Kernel, files: ProcFiles, mounts: MountTable, reportsFdErrors: boolean): Responder {
+  return new Responder({
     kernel,
     config,
-    group: { fd: GROUP, abilities: { audit: false, errno: false }, hearsWriters: true, hasInodeMarks: false },
+    group: {
+      fd: GROUP,
+      abilities: { audit: false, errno: false },
+      hearsWriters: true,
+      hasInodeMarks: false,
+      reportsFdErrors,
+    },
     socket: 3,
-    ownerPidfd: 4,
+    ownerPidfd: OWNER_PIDFD,
     mounts,
     files,
     maxPending: 100,
     decideHere: undefined,
     watchdog: undefined,
   });
+}
+
+const event = (fd: number, pid: number): EncodableEvent => ({ mask: FAN_OPEN_PERM, fd, pid, records: [] });
+
+test('what was read with it gets its policy, once, when the loop comes to grief over one access', () => {
+  const answers: Answers = [];
+  const kernel = kernelOf([[event(21, 1), event(22, 2), event(23, 3), event(24, OWNER)]], GROUP, answers);
+  const mounts = new MountTable(kernel);
+  const files = new ProcFiles(kernel, mounts, () => undefined);
+  files.user = (pid) => {
+    if (pid === 2) throw new TypeError('a bug');
+    return { uid: 7 };
+  };
+  const responder = responderOf(kernel, files, mounts, true);
   expect(() => responder.step(0)).toThrow('a bug');
   expect(answers).toEqual([]);
   responder.giveUp();
@@ -71,4 +101,30 @@ test('what was read with it gets its policy, once, when the loop comes to grief 
     [23, FAN_DENY],
     [24, FAN_ALLOW],
   ]);
+});
+
+// Before Linux 6.13 an event whose file cannot be opened is told by an error of read(2), EAGAIN where somebody has a write lease.
+describe('what waits behind an event without a descriptor gets its policy', () => {
+  const reads = () => ['EAGAIN', [event(21, 1)], 'EMFILE', [event(22, OWNER)]] as const;
+  const expected = [
+    [21, FAN_DENY],
+    [22, FAN_ALLOW],
+  ];
+
+  test('when the owner has ended', () => {
+    const answers: Answers = [];
+    const kernel = kernelOf(reads(), OWNER_PIDFD, answers);
+    const mounts = new MountTable(kernel);
+    const responder = responderOf(kernel, new ProcFiles(kernel, mounts, () => undefined), mounts, false);
+    responder.step(0);
+    expect(answers).toEqual(expected);
+    expect(responder.status).toMatchObject({ kernelDenied: 2, timedOut: 1, own: 1 });
+  });
+
+  test('when the watchdog takes over', () => {
+    const answers: Answers = [];
+    const kernel = kernelOf(reads(), -1, answers);
+    drainByPolicy(kernel, GROUP, Buffer.alloc(1024), (pid) => pid === OWNER, FAN_DENY);
+    expect(answers).toEqual(expected);
+  });
 });
