@@ -300,7 +300,7 @@ export class Guard {
     }
     let ruling: Ruling | string;
     try {
-      ruling = rulingOf(decision, request.kind, this.#responder?.abilities ?? { audit: false, errno: false });
+      ruling = rulingOf(decision, request.kind, this.#responder?.abilities ?? { audit: false, errno: 'none' });
     } catch (error) {
       this.#failed(request, error);
       return;

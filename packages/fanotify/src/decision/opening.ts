@@ -79,7 +79,8 @@ export function openPermissionGroup(kernel: Kernel, mounts: MountTable, config: 
 
 /** What the group of a guard can answer. */
 export function abilitiesOf(kernel: Kernel, { audit, isPreContent }: ResponderConfig): Abilities {
-  return { audit, errno: isPreContent && hasSince(parseVersion(kernel.release), BEHAVIOURS.denyErrno) };
+  if (!isPreContent) return { audit, errno: 'none' };
+  return { audit, errno: hasSince(parseVersion(kernel.release), BEHAVIOURS.denyErrno) ? 'any' : 'asEperm' };
 }
 
 interface Place {

@@ -35,7 +35,10 @@ export interface VerdictOptions {
 /** What goes with a denial. */
 export interface DenyOptions extends VerdictOptions {
   readonly cache?: boolean | undefined;
-  /** What the access fails with. Default EPERM. Others only in guards of class `preContent`, since Linux 6.14. */
+  /**
+   * What the access fails with. Default EPERM. Others only in guards of class `preContent`, and since Linux 6.14: before, the access
+   * fails with EPERM all the same.
+   */
   readonly errno?: DenyErrno | undefined;
 }
 

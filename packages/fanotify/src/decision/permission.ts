@@ -57,7 +57,8 @@ const DENY_CACHED: Ruling = { ...DENY, cache: true };
 /** What a group can answer. */
 export interface Abilities {
   readonly audit: boolean;
-  readonly errno: boolean;
+  /** An errno of its own in a denial: `asEperm` before Linux 6.14, where a denial is EPERM whatever was asked for. */
+  readonly errno: 'none' | 'asEperm' | 'any';
 }
 
 /**
@@ -93,10 +94,10 @@ export function rulingOf(decision: unknown, kind: PermissionEventName, abilities
   if (!DENY_ERRNOS.includes(errno as DenyErrno)) {
     return `errno: ${shown(errno)} cannot be answered: use one of ${DENY_ERRNOS.join(', ')}`;
   }
-  if (!abilities.errno) {
-    return "errno: only guards of class 'preContent' deny with another error than EPERM, since Linux 6.14";
-  }
-  return { allowed: false, errno: ERRNO[errno as DenyErrno], audit, cache, always: false };
+  if (abilities.errno === 'none') return "errno: only guards of class 'preContent' deny with another error than EPERM";
+  // What is meant to be denied is denied on every kernel.
+  const told = abilities.errno === 'any' ? ERRNO[errno as DenyErrno] : 0;
+  return { allowed: false, errno: told, audit, cache, always: false };
 }
 
 /** The word of a response: FAN_ALLOW, FAN_DENY and their flags. */

@@ -188,6 +188,18 @@ describe.skipIf(!isRootsPlace).each(VERSIONS)('a guard as Linux %s', (version) =
     expect(errors).toEqual([]);
   });
 
+  test('denies with an errno, or with EPERM where Linux lacks others', async () => {
+    const { gate, errors } = await guard({ decide: () => ({ verdict: 'deny', errno: 'EIO' }), class: 'preContent' });
+    const expected = has('6.14') ? 'Input/output error' : EPERM;
+    expect(await cat(makeFile())).toBe(expected);
+    await gate.close();
+    const module = 'data:text/javascript,export const decide = () => ({ verdict: "deny", errno: "EIO" })';
+    const other = await guard({ decide: module, class: 'preContent' });
+    expect(await cat(makeFile())).toBe(expected);
+    expect((await other.gate.status()).failed).toBe(0);
+    expect([...errors, ...other.errors]).toEqual([]);
+  });
+
   test("says which Linux brought 'preAccess'", async () => {
     const opened = guard({ decide: () => 'allow', on: ['preAccess'] });
     await expect(opened).rejects.toMatchObject(

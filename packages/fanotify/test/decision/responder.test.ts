@@ -65,7 +65,7 @@ function responderOf(kernel: Kernel, files: ProcFiles, mounts: MountTable, repor
     config,
     group: {
       fd: GROUP,
-      abilities: { audit: false, errno: false },
+      abilities: { audit: false, errno: 'none' },
       hearsWriters: true,
       hasInodeMarks: false,
       reportsFdErrors,
