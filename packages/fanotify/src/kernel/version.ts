@@ -4,12 +4,13 @@
 export type Version = readonly [number, number, number];
 
 /**
- * Reads '6.1', '5.15.154' or what uname(2) says ('6.18.44-generic').
+ * Reads '6.1', '5.15.154' or what uname(2) says ('6.18.44-generic'). A fourth number, as WSL has it ('5.15.133.1-microsoft-standard-WSL2'), is the
+ * distribution's.
  *
  * @throws RangeError for what is no version.
  */
 export function parseVersion(text: string): Version {
-  const [, major, minor, patch = '0'] = /^(\d+)\.(\d+)(?:\.(\d+))?(?!\d|\.)/.exec(text) ?? [];
+  const [, major, minor, patch = '0'] = /^(\d+)\.(\d+)(?:\.(\d+)(?:\.\d+)?)?(?!\d|\.)/.exec(text) ?? [];
   if (major === undefined || minor === undefined) throw new RangeError(`${JSON.stringify(text)} is no Linux version.`);
   return [Number(major), Number(minor), Number(patch)];
 }

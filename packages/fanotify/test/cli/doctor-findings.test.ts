@@ -48,6 +48,7 @@ async function doctor(kernel: Kernel, args: string[] = [tmpdir()]): Promise<{ st
 describe('an older kernel', () => {
   it.each([
     ['5.15', ['FAN_RENAME', '5.17']],
+    ['5.15.133.1-microsoft-standard-WSL2', ['FAN_RENAME', '5.17']],
     ['6.1', ['AT_HANDLE_FID', '6.5']],
     ['6.12', ['FAN_MARK_MNTNS', '6.15']],
   ])('%s is told with what it lacks and which Linux brings it', async (version, [name, since]) => {
