@@ -432,7 +432,7 @@ export class Guard {
  * Holds accesses to files until `decide` has a verdict: fanotify's permission events, answered by a process of their own, so that
  * nothing that becomes of this one leaves anybody waiting for longer than `deadlineMs`.
  *
- * Since Linux 5.1; `preAccess` since 6.14. Privilege: root (CAP_SYS_ADMIN). docs/deciding.md has more.
+ * Since Linux 5.13; `preAccess` since 6.14. Privilege: root (CAP_SYS_ADMIN). docs/deciding.md has more.
  *
  * @param target What to guard: a file, or the root of a mounted file system; with `scope` anything.
  * @param options See {@link GuardOptions}.

@@ -5,7 +5,8 @@ import type { ProcessInfo } from '../identity/process.ts';
 
 /**
  * Permission events by their names here: FAN_OPEN_PERM, FAN_OPEN_EXEC_PERM (since Linux 5.0), FAN_ACCESS_PERM and FAN_PRE_ACCESS
- * (since Linux 6.14, on ext4, xfs, btrfs and others with content on disk; not on tmpfs) in fanotify_mark(2).
+ * (since Linux 6.14, on ext4, xfs, btrfs and others with content on disk; not on tmpfs) in fanotify_mark(2). Since Linux 6.14 the
+ * latter two are not of descriptors that were open before the guard was.
  */
 export type PermissionEventName = 'open' | 'openExec' | 'access' | 'preAccess';
 
