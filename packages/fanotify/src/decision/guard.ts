@@ -388,10 +388,19 @@ export class Guard {
     if (this.#closing || this.#responder !== responder) return;
     this.#responder = undefined;
     this.#endRequests();
-    this.#tell(this.#lastWord ?? error);
+    const lastWord = this.#lastWord ?? error;
     this.#lastWord = undefined;
+    this.#tell(lastWord);
+    // Who was told may have closed it.
+    if (this.#closing) return;
     if (this.#options.restart) this.#restarting = this.#restart();
-    else this.#closing = Promise.resolve(this.#gone());
+    else this.#endedForGood();
+  }
+
+  /** There is nothing to close any more. */
+  #endedForGood(): void {
+    this.#closing = Promise.resolve();
+    this.#gone();
   }
 
   async #restart(): Promise<void> {
@@ -407,7 +416,7 @@ export class Guard {
       if (!this.#closing) this.#emit('restart');
     } catch (error) {
       this.#tell(error instanceof Error ? error : new Error(String(error)));
-      this.#closing ??= Promise.resolve(this.#gone());
+      if (!this.#closing) this.#endedForGood();
     }
   }
 
