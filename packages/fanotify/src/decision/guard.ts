@@ -215,6 +215,7 @@ export class Guard {
         if (!this.#isReferenced) responder.unref();
       },
       ask: (ask) => this.#ask(ask),
+      withdrawn: (id) => this.#withdraw(id),
       notice: (notice) => this.#hear(notice),
       ended: (responder, error) => this.#ended(responder, error),
     });
@@ -284,6 +285,12 @@ export class Guard {
     } else if (decision !== undefined) this.#decided(request, decision);
     // Else it will call allow() or deny(), or has done so.
     else request.done();
+  }
+
+  #withdraw(id: number): void {
+    const request = this.#requests.get(id);
+    this.#requests.delete(id);
+    request?.end();
   }
 
   #decided(request: HeldRequest, decision: unknown): void {

@@ -22,6 +22,8 @@ export interface ResponderListener {
   /** Its marks are placed: asks may follow at once, in the very turn. */
   ready(responder: ResponderProcess): void;
   ask(ask: Ask): void;
+  /** What was asked has its verdict already. */
+  withdrawn(id: number): void;
   notice(notice: Notice): void;
   /** It has ended, though nobody asked it to. */
   ended(responder: ResponderProcess, error: Error): void;
@@ -45,6 +47,8 @@ export class ResponderProcess {
   #isReady = false;
   #isClosing = false;
   #outgoing: Buffer[] = [];
+  /** Of the chunk that is being read: what it also withdraws nobody is asked. */
+  #asks: Ask[] = [];
 
   private constructor(kernel: Kernel, config: ResponderConfig, listener: ResponderListener) {
     this.#kernel = kernel;
@@ -77,7 +81,12 @@ export class ResponderProcess {
       });
     });
     const frames = new FrameReader((type, body) => this.#hear(type, body));
-    this.#socket.on('data', (chunk: Buffer) => frames.push(chunk));
+    this.#socket.on('data', (chunk: Buffer) => {
+      frames.push(chunk);
+      const asks = this.#asks;
+      this.#asks = [];
+      for (const ask of asks) listener.ask(ask);
+    });
     // That it ended is told by its exit.
     this.#socket.on('error', () => undefined);
     // While it stands, the socket alone says whether the process is to live on. It may end before the exit is heard of.
@@ -162,8 +171,15 @@ export class ResponderProcess {
   #hear(type: number, body: DataView): void {
     switch (type) {
       case FRAME.ask:
-        this.#listener.ask(readAsk(body));
+        this.#asks.push(readAsk(body));
         break;
+      case FRAME.withdrawn: {
+        const withdrawn = jsonBody(body) as number;
+        const isUnasked = this.#asks.some(({ id }) => id === withdrawn);
+        if (isUnasked) this.#asks = this.#asks.filter(({ id }) => id !== withdrawn);
+        else this.#listener.withdrawn(withdrawn);
+        break;
+      }
       case FRAME.notice:
         this.#listener.notice(jsonBody(body) as Notice);
         break;

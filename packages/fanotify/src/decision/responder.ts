@@ -529,6 +529,8 @@ export class Responder {
       // Where its stack begins nobody can guess, nor see without the privilege to trace it: then it is 0.
       if (/ 0$/.test(stat.image) || stat.image !== files.stat(config.ownerPid)?.image) continue;
       this.#counts.own++;
+      // First: the owner goes on as soon as its child does, and then finds both in its socket.
+      this.#outlet.say(jsonFrame(FRAME.withdrawn, next.id));
       this.#table.settle(next.id, owner, ALLOW, now);
     }
   }

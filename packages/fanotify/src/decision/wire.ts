@@ -26,6 +26,8 @@ export const FRAME = {
   status: 14,
   /** Something to know: {@link Notice}. */
   notice: 15,
+  /** What was asked has its verdict already: the number of the ask. */
+  withdrawn: 16,
 } as const;
 
 const HEADER_BYTES = 8;

@@ -484,6 +484,18 @@ describe.skipIf(openersProgram === undefined)('the failure policy', () => {
       },
     );
 
+    it.each(['spawn', 'spawnSync', 'execFileSync'])(
+      'are nothing that decide is called for, nor are those of such a child: %s',
+      async (how) => {
+        const options = { ...policy('deny'), deadlineMs: 20_000, on: ['open', 'openExec'] as const };
+        const set = await scene({ options, decide: 'takes the descriptor' });
+        set.owner.act('spawn', { program: join(set.mount, 'true'), how });
+        await set.owner.until('spawned');
+        expect(await set.owner.status()).toMatchObject({ byDecision: 0, failed: 0, late: 0, pending: 0 });
+        expect(set.owner.count('error')).toBe(0);
+      },
+    );
+
     it('are not those of orphans that an owner is given as the first process of a container', async () => {
       const elsewhere = mountTmpfs();
       onTestFinished(() => elsewhere.unmount());
