@@ -13,7 +13,7 @@ import { DecideError, GuardClosedError, ResponderDiedError, thrownText } from '.
 import type { Decide, GuardOptions, GuardTarget } from './options.ts';
 import { DENY, type Ruling, rulingOf } from './permission.ts';
 import { HeldRequest } from './request.ts';
-import { ResponderProcess } from './responder-process.ts';
+import { type ResponderListener, ResponderProcess } from './responder-process.ts';
 import type { GuardStatus } from './status.ts';
 import type { Ask, Notice } from './wire.ts';
 
@@ -80,8 +80,11 @@ export class Guard {
   #timer: NodeJS.Timeout | undefined;
   #starts: number[] = [];
   #closing: Promise<void> | undefined;
-  #restarting: Promise<void> | undefined;
+  /** The last start of a responder. */
+  #starting: Promise<void> | undefined;
   #isReferenced = true;
+  /** Ends a responder that is not ready yet. */
+  readonly #ending = new AbortController();
 
   private constructor(kernel: Kernel, config: ResponderConfig, options: GuardOptions) {
     this.#kernel = kernel;
@@ -100,18 +103,17 @@ export class Guard {
     const { signal } = options;
     signal?.throwIfAborted();
     const guard = new Guard(kernel, config, options);
+    signal?.addEventListener('abort', guard.#abort, { once: true });
     try {
-      await guard.#start();
+      guard.#starting = guard.#start();
+      await guard.#starting;
+      signal?.throwIfAborted();
+      return guard;
     } catch (error) {
-      guard.#mounts.close();
+      await guard.close();
+      signal?.throwIfAborted();
       throw error;
     }
-    if (signal?.aborted) {
-      await guard.close();
-      signal.throwIfAborted();
-    }
-    signal?.addEventListener('abort', guard.#abort, { once: true });
-    return guard;
   }
 
   /** The responder process; undefined when the guard is closed. */
@@ -209,7 +211,7 @@ export class Guard {
   }
 
   async #start(): Promise<void> {
-    await ResponderProcess.start(this.#kernel, this.#config, {
+    const listener: ResponderListener = {
       ready: (responder) => {
         this.#responder = responder;
         if (!this.#isReferenced) responder.unref();
@@ -218,19 +220,21 @@ export class Guard {
       withdrawn: (id) => this.#withdraw(id),
       notice: (notice) => this.#hear(notice),
       ended: (responder, error) => this.#ended(responder, error),
-    });
+    };
+    await ResponderProcess.start(this.#kernel, this.#config, listener, this.#ending.signal);
     this.#starts.push(nowMs());
   }
 
   async #close(): Promise<void> {
-    this.#options.signal?.removeEventListener('abort', this.#abort);
-    await this.#restarting;
+    this.#ending.abort();
+    await this.#starting?.catch(() => undefined);
     await this.#responder?.close(this.#config.deadlineMs);
     this.#gone();
   }
 
   /** Nothing is guarded any more. */
   #gone(): void {
+    this.#options.signal?.removeEventListener('abort', this.#abort);
     this.#responder = undefined;
     this.#endRequests();
     this.#mounts.close();
@@ -400,7 +404,7 @@ export class Guard {
     this.#tell(lastWord);
     // Who was told may have closed it.
     if (this.#closing) return;
-    if (this.#options.restart) this.#restarting = this.#restart();
+    if (this.#options.restart) this.#starting = this.#restart();
     else this.#endedForGood();
   }
 
@@ -422,6 +426,7 @@ export class Guard {
       await this.#start();
       if (!this.#closing) this.#emit('restart');
     } catch (error) {
+      if (this.#closing) return;
       this.#tell(error instanceof Error ? error : new Error(String(error)));
       if (!this.#closing) this.#endedForGood();
     }

@@ -36,7 +36,7 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     if (process.ppid !== config.ownerPid) return 0;
     const mounts = new MountTable(kernel);
     const files = new ProcFiles(kernel, mounts, () => undefined);
-    const decide = config.module === null ? undefined : await loadDecide(config.module);
+    const decide = config.module === null ? undefined : await withOwner(kernel, loadDecide(config.module));
     const maxPending = maxPendingOf(kernel, config.maxPending);
     const watchdog = decide && new Watchdog(readBytes(config));
     await watchdog?.start({
@@ -79,11 +79,24 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
   }
 }
 
-/** The first frame; undefined when the owner ended before it was sent. */
+/** Waits for something that may never come, as long as the owner does: all it has to say meanwhile is that it does no longer. */
+async function withOwner<T>(kernel: Kernel, something: Promise<T>): Promise<T> {
+  const owner = kernel.onReadable(SOCKET, () => process.exit(0));
+  owner.unref();
+  try {
+    return await something;
+  } finally {
+    owner.close();
+  }
+}
+
+/** The first frame; undefined when the owner ended before it was sent, or closed the guard at once. */
 function readConfig(kernel: Kernel): ResponderConfig | undefined {
   let config: ResponderConfig | undefined;
+  let isClosed = false;
   const frames = new FrameReader((type, body) => {
     if (type === FRAME.config) config = jsonBody(body) as ResponderConfig;
+    else isClosed = true;
   });
   const buffer = Buffer.alloc(64 * 1024);
   while (!config) {
@@ -91,5 +104,5 @@ function readConfig(kernel: Kernel): ResponderConfig | undefined {
     if (length === 0) return undefined;
     frames.push(buffer.subarray(0, length));
   }
-  return config;
+  return isClosed ? undefined : config;
 }

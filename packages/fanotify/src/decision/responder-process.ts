@@ -103,11 +103,21 @@ export class ResponderProcess {
     this.#socket.write(jsonFrame(FRAME.config, config));
   }
 
-  /** Starts a responder; resolves when its marks are placed. */
-  static async start(kernel: Kernel, config: ResponderConfig, listener: ResponderListener): Promise<ResponderProcess> {
+  /** Starts a responder; resolves when its marks are placed. A signal that aborts before ends it. */
+  static async start(
+    kernel: Kernel,
+    config: ResponderConfig,
+    listener: ResponderListener,
+    signal: AbortSignal,
+  ): Promise<void> {
     const responder = new ResponderProcess(kernel, config, listener);
-    await responder.#next(FRAME.ready);
-    return responder;
+    const end = () => void responder.close(config.deadlineMs);
+    signal.addEventListener('abort', end);
+    try {
+      await responder.#next(FRAME.ready);
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
   }
 
   get pid(): number | undefined {

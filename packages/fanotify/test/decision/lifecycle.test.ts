@@ -2,8 +2,10 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { guard } from 'fanotify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
@@ -51,5 +53,95 @@ describe.skipIf(!canMount)('a guard', () => {
     await new Promise<void>((resolve) => gate.on('close', resolve));
     await gate.close();
     expect(count).toBe(1);
+  });
+
+  describe('whose decide module is never loaded', () => {
+    let home: string;
+    beforeAll(() => {
+      home = mkdtempSync(join(tmpdir(), 'fanotify-lifecycle-'));
+    });
+    afterAll(() => rmSync(home, { recursive: true }));
+
+    /** A module that notes the number of its process; and waits for ever, from a number of loads on. */
+    function makeModule(
+      name: string,
+      from: number,
+    ): { readonly module: string; loaded(count: number): Promise<number> } {
+      const module = join(home, `${name}.mjs`);
+      const pids = join(home, `${name}.pids`);
+      const code = `
+        import { appendFileSync, readFileSync } from 'node:fs';
+        appendFileSync('${pids}', process.pid + '\\n');
+        if (readFileSync('${pids}', 'utf8').split('\\n').length > ${from}) {
+          setInterval(() => undefined, 1000);
+          await new Promise(() => undefined);
+        }
+        export const decide = () => 'deny';`;
+      writeFileSync(module, code);
+      return {
+        module,
+        loaded: async (count) => {
+          for (;;) {
+            const loads = existsSync(pids) ? readFileSync(pids, 'utf8').split('\n') : [];
+            if (loads.length > count) return Number(loads[count - 1]);
+            await sleep(20);
+          }
+        },
+      };
+    }
+
+    const isGone = (pid: number) => {
+      try {
+        return /^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+      } catch {
+        return true;
+      }
+    };
+
+    test('is not opened when its signal aborts', async () => {
+      const { module, loaded } = makeModule('abort', 1);
+      const abort = new AbortController();
+      const opening = guard(mount.path, { decide: module, signal: abort.signal });
+      const pid = await loaded(1);
+      abort.abort(new Error('no longer wanted'));
+      await expect(opening).rejects.toThrow('no longer wanted');
+      expect(isGone(pid)).toBe(true);
+    });
+
+    test('can be closed while another responder is being started', async () => {
+      const { module, loaded } = makeModule('restart', 2);
+      const gate = await guard(mount.path, { decide: module, restart: true });
+      gate.on('error', () => undefined);
+      process.kill(gate.responderPid ?? 0, 'SIGKILL');
+      const pid = await loaded(2);
+      await gate.close();
+      expect(isGone(pid)).toBe(true);
+      expect(await isAllowed()).toBe(true);
+    });
+
+    test('leaves no responder behind when its owner is killed', async () => {
+      const { module, loaded } = makeModule('killed', 1);
+      const face = import.meta.resolve('fanotify');
+      const program = `import { guard } from '${face}'; await guard('${mount.path}', { decide: '${module}' });`;
+      const owner = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'ignore' });
+      const pid = await loaded(1);
+      owner.kill('SIGKILL');
+      while (!isGone(pid)) await sleep(20);
+    });
+  });
+
+  test('is not opened when its signal aborts at once, or at any time until it is', async () => {
+    for (const ms of [0, 50, 100, 150, 200, 300]) {
+      const abort = new AbortController();
+      const opening = guard(mount.path, { decide: () => 'deny', deadlineMs: 60_000, signal: abort.signal });
+      const isSettled = opening.then(
+        () => 'opened',
+        () => 'aborted',
+      );
+      if (ms > 0) await Promise.race([sleep(ms), isSettled]);
+      abort.abort();
+      if ((await isSettled) === 'opened') await (await opening).close();
+      expect(await isAllowed()).toBe(true);
+    }
   });
 });
