@@ -46,6 +46,7 @@ export class ResponderProcess {
   #pidfd = -1;
   #isReady = false;
   #isClosing = false;
+  #isReferenced = true;
   #outgoing: Buffer[] = [];
   /** Of the chunk that is being read: what it also withdraws nobody is asked. */
   #asks: Ask[] = [];
@@ -129,11 +130,14 @@ export class ResponderProcess {
   }
 
   ref(): void {
+    this.#isReferenced = true;
     this.#socket.ref();
   }
 
+  /** Takes effect when nothing is asked of it any more. */
   unref(): void {
-    this.#socket.unref();
+    this.#isReferenced = false;
+    if ([...this.#waiting.values()].every(({ length }) => length === 0)) this.#socket.unref();
   }
 
   /** Answers that are given in one turn leave together. */
@@ -151,13 +155,11 @@ export class ResponderProcess {
   }
 
   async status(): Promise<GuardStatus> {
-    this.#socket.write(jsonFrame(FRAME.askStatus, null));
-    return (await this.#next(FRAME.status)) as GuardStatus;
+    return (await this.#inquire(FRAME.askStatus, FRAME.status)) as GuardStatus;
   }
 
   async forget(): Promise<void> {
-    this.#socket.write(jsonFrame(FRAME.forget, null));
-    await this.#next(FRAME.forgot);
+    await this.#inquire(FRAME.forget, FRAME.forgot);
   }
 
   /** Resolves when it has ended; one that does not is killed. */
@@ -168,6 +170,17 @@ export class ResponderProcess {
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), deadlineMs + GRACE_MS);
     await this.#exited;
     clearTimeout(kill);
+  }
+
+  /** Whoever waits for an answer is not to end meanwhile. */
+  async #inquire(frame: number, answer: number): Promise<unknown> {
+    this.#socket.ref();
+    this.#socket.write(jsonFrame(frame, null));
+    try {
+      return await this.#next(answer);
+    } finally {
+      if (!this.#isReferenced) this.unref();
+    }
   }
 
   #next(frame: number): Promise<unknown> {

@@ -144,4 +144,21 @@ describe.skipIf(!canMount)('a guard', () => {
       expect(await isAllowed()).toBe(true);
     }
   });
+
+  test('that is not to keep its process alive answers what it is asked all the same', async () => {
+    const program = `
+      import { guard } from '${import.meta.resolve('fanotify')}';
+      const gate = await guard('${mount.path}', { decide: () => 'allow' });
+      gate.unref();
+      await gate.forget();
+      const [{ pending }] = await Promise.all([gate.status(), gate.forget()]);
+      console.log(pending);`;
+    const owner = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+    let said = '';
+    owner.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const [status] = await once(owner, 'close');
+    expect({ said, status }).toEqual({ said: '0\n', status: 0 });
+  });
 });
