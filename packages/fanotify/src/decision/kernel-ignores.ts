@@ -26,6 +26,7 @@ import type { MountTable } from '../identity/mount-table.ts';
 import { parentOf } from '../identity/path.ts';
 import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
 import type { Access, Stamp } from './access.ts';
+import { nowMs } from './clock.ts';
 import { PERMISSION_BITS } from './permission.ts';
 import { isRootsToWrite } from './verdict-cache.ts';
 
@@ -39,6 +40,8 @@ export class KernelIgnores {
   /** Hears of owners and modes; -1 where ignore masks are no use. */
   #watch = -1;
   #count = 0;
+  /** When it was last told to forget. */
+  #forgotMs = 0;
   /** Files whose directories others may write to: not looked at again, since that costs more than it may save. */
   readonly #refused = new Set<bigint>();
 
@@ -99,10 +102,12 @@ export class KernelIgnores {
 
   /** Lets the kernel ask no more about the content of a file, also when it changes. */
   addAlways(access: Access): void {
-    const evictable = this.#isOfInodes ? 0 : FAN_MARK_EVICTABLE;
-    const flags = FAN_MARK_ADD | FAN_MARK_INODE | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY;
+    // What could not be taken back, and what was decided on before all was.
+    if (this.#isOfInodes || access.readMs <= this.#forgotMs) return;
+    const flags = FAN_MARK_ADD | FAN_MARK_INODE | FAN_MARK_EVICTABLE;
+    const ignored = FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY;
     try {
-      this.#kernel.fanotifyMark(this.#group, flags | evictable, FAN_PRE_ACCESS, access.fd, null);
+      this.#kernel.fanotifyMark(this.#group, flags | ignored, FAN_PRE_ACCESS, access.fd, null);
       this.#count++;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
@@ -124,6 +129,7 @@ export class KernelIgnores {
 
   /** Lets the kernel ignore nothing. */
   forget(): void {
+    this.#forgotMs = nowMs();
     this.#count = 0;
     this.#refused.clear();
     if (this.#isOfInodes) return;

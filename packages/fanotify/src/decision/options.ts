@@ -28,7 +28,7 @@ export interface VerdictOptions {
    * false.
    *
    * `'always'`, for `preAccess` allowed: the file is filled, and is not asked about again even when it changes. (The kernel may
-   * forget that when it needs memory, or when the file system is unmounted.)
+   * forget that when it needs memory, or when the file system is unmounted.) Guards of scope `inode` are asked each time.
    */
   readonly cache?: boolean | 'always' | undefined;
 }

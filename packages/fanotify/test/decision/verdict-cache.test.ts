@@ -397,3 +397,54 @@ describe.skipIf(!isRootsPlace)('a guard keeps nothing', () => {
     mount.unmount();
   });
 });
+
+describe.skipIf(!isHere('ext4'))('content that is there for good', () => {
+  let mount: ScratchMount;
+  let path: string;
+  beforeAll(() => {
+    mount = mountImage('ext4', ROOTS_PLACE);
+    path = makeYoungFile(mount.path, ROOT);
+  });
+  afterAll(() => mount.unmount());
+  const always = { verdict: 'allow', cache: 'always' } as const;
+  const isAsked = async (asked: Asked) => (await asked.during(() => reads(path, ROOT))).length > 0;
+
+  test('is not asked about again until all is forgotten', async () => {
+    await using asked = await Asked.guard(mount.path, { on: ['preAccess'] }, always);
+    expect(await isAsked(asked)).toBe(true);
+    expect(await isAsked(asked)).toBe(false);
+    await asked.gate.forget();
+    expect(await isAsked(asked)).toBe(true);
+  });
+
+  test('is asked about again when all was forgotten while it was decided on', async () => {
+    let decide: () => void = () => undefined;
+    const asking = new Promise<void>((resolve) => {
+      decide = resolve;
+    });
+    let give: (decision: Decision) => void = () => undefined;
+    let isFirst = true;
+    await using asked = await Asked.guard(mount.path, { on: ['preAccess'] }, () => {
+      if (!isFirst) return 'allow';
+      isFirst = false;
+      decide();
+      return new Promise((resolve) => {
+        give = resolve;
+      });
+    });
+    const first = reads(path, ROOT);
+    await asking;
+    await asked.gate.forget();
+    give(always);
+    await first;
+    expect(await isAsked(asked)).toBe(true);
+  });
+
+  test('is asked about each time where the guard is of the file: to forget one would be to forget the guard', async () => {
+    await using asked = await Asked.guard(path, { on: ['preAccess'], scope: 'inode' }, always);
+    expect(await isAsked(asked)).toBe(true);
+    expect(await isAsked(asked)).toBe(true);
+    await asked.gate.forget();
+    expect(await isAsked(asked)).toBe(true);
+  });
+});
