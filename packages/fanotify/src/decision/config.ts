@@ -2,7 +2,7 @@
 
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { AT_FDCWD } from '../abi/index.ts';
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../abi/index.ts';
 import { InvalidOptionsError } from '../group/errors.ts';
 import { nearest } from '../group/nearest.ts';
 import type { MarkTarget } from '../group/source.ts';
@@ -11,11 +11,18 @@ import type { ExemptionRule } from './exemptions.ts';
 import type { GuardOptions, GuardTarget, PermissionEventName, Verdict } from './options.ts';
 import { KINDS } from './permission.ts';
 
+interface ConfigTarget {
+  /** Absolute, as latin1 of its bytes. */
+  readonly path: string;
+  /** What to call it. */
+  readonly shown: string;
+  readonly isDescriptor?: boolean;
+}
+
 /** Over the wire as JSON. */
 export interface ResponderConfig {
   readonly ownerPid: number;
-  /** Absolute paths, as latin1 of their bytes, and what to call them. */
-  readonly targets: readonly { readonly path: string; readonly shown: string }[];
+  readonly targets: readonly ConfigTarget[];
   readonly on: readonly PermissionEventName[];
   readonly isPreContent: boolean;
   readonly scope: 'inode' | 'mount' | 'filesystem' | 'byTarget';
@@ -121,6 +128,27 @@ export function configOf(
   };
 }
 
+/**
+ * The same with descriptors of the guard's own in place of the owner's, for responders that are started later: by then those may be
+ * closed, and their numbers other files'.
+ *
+ * @param kept Is given the descriptors, to be closed with the guard.
+ * @throws KernelError when there are not enough.
+ */
+export function withOwnDescriptors(kernel: Kernel, config: ResponderConfig, kept: number[]): ResponderConfig {
+  const targets = config.targets.map((target) => {
+    if (!target.isDescriptor) return target;
+    const fd = kernel.openAt(AT_FDCWD, target.path, O_PATH | O_CLOEXEC);
+    kept.push(fd);
+    return { ...target, path: pathOfDescriptor(fd) };
+  });
+  return { ...config, targets };
+}
+
+function pathOfDescriptor(fd: number): string {
+  return `/proc/${process.pid}/fd/${fd}`;
+}
+
 function moduleUrl(decide: string | URL): string {
   if (decide instanceof URL || /^(file|data):/.test(decide)) {
     const url = new URL(decide);
@@ -130,7 +158,7 @@ function moduleUrl(decide: string | URL): string {
   return pathToFileURL(resolve(decide)).href;
 }
 
-function targetsOf(kernel: Kernel, target: GuardTarget): { path: string; shown: string }[] {
+function targetsOf(kernel: Kernel, target: GuardTarget): ConfigTarget[] {
   const targets = (Array.isArray(target) ? target : [target]) as readonly MarkTarget[];
   if (targets.length === 0) throw new InvalidOptionsError('guard() needs a path to guard');
   return targets.map((one) => {
@@ -144,14 +172,14 @@ function targetsOf(kernel: Kernel, target: GuardTarget): { path: string; shown: 
       return { path: start + path, shown: Buffer.from(one).toString() };
     }
     if (typeof one === 'object' && one !== null && Number.isInteger(one.fd)) {
-      const path = `/proc/${process.pid}/fd/${one.fd}`;
+      const path = pathOfDescriptor(one.fd);
       try {
         kernel.statAt(AT_FDCWD, path, 0);
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
         throw new InvalidOptionsError(`descriptor ${one.fd} is not open in this process`, { cause: error });
       }
-      return { path, shown: `descriptor ${one.fd}` };
+      return { path, shown: `descriptor ${one.fd}`, isDescriptor: true };
     }
     throw new InvalidOptionsError('guard() takes a path (a string or its bytes), { fd }, or several of these');
   });

@@ -8,7 +8,7 @@ import { ProcessReader } from '../identity/process-reader.ts';
 import type { Kernel } from '../kernel/index.ts';
 import { linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
-import { configOf, type ResponderConfig } from './config.ts';
+import { configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
 import { DecideError, GuardClosedError, ResponderDiedError, thrownText } from './errors.ts';
 import type { Decide, GuardOptions, GuardTarget } from './options.ts';
 import { DENY, type Ruling, rulingOf } from './permission.ts';
@@ -65,7 +65,7 @@ const STARTS_WITHIN_MS = 60_000;
  */
 export class Guard {
   readonly #kernel: Kernel;
-  readonly #config: ResponderConfig;
+  #config: ResponderConfig;
   readonly #options: GuardOptions;
   readonly #decide: Decide | undefined;
   readonly #events = new EventEmitter<GuardEvents>();
@@ -83,6 +83,8 @@ export class Guard {
   /** The last start of a responder. */
   #starting: Promise<void> | undefined;
   #isReferenced = true;
+  /** Descriptors of what is guarded. */
+  readonly #kept: number[] = [];
   /** Ends a responder that is not ready yet. */
   readonly #ending = new AbortController();
 
@@ -105,6 +107,7 @@ export class Guard {
     const guard = new Guard(kernel, config, options);
     signal?.addEventListener('abort', guard.#abort, { once: true });
     try {
+      if (options.restart) guard.#config = withOwnDescriptors(kernel, config, guard.#kept);
       guard.#starting = guard.#start();
       await guard.#starting;
       signal?.throwIfAborted();
@@ -238,6 +241,7 @@ export class Guard {
     this.#responder = undefined;
     this.#endRequests();
     this.#mounts.close();
+    for (const fd of this.#kept.splice(0)) this.#kernel.close(fd);
     if (this.#lastWord) this.#tell(this.#lastWord);
     this.#lastWord = undefined;
     this.#emit('close');

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -128,6 +128,35 @@ describe.skipIf(!canMount)('a guard', () => {
       owner.kill('SIGKILL');
       while (!isGone(pid)) await sleep(20);
     });
+  });
+
+  test('is of the same file when its responder is started again, though it was given a descriptor that is closed', async () => {
+    const other = join(mount.path, 'other');
+    writeFileSync(other, '');
+    const given = openSync(file, 'r');
+    const asked: (string | null)[] = [];
+    const gate = await guard(
+      { fd: given },
+      {
+        restart: true,
+        decide: ({ path }) => {
+          asked.push(path);
+          return 'allow';
+        },
+      },
+    );
+    gate.on('error', () => undefined);
+    closeSync(given);
+    const others: number[] = [];
+    do others.push(openSync(other, 'r'));
+    while (others.at(-1) !== given);
+    const restarted = new Promise<void>((resolve) => gate.on('restart', resolve));
+    process.kill(gate.responderPid ?? 0, 'SIGKILL');
+    await restarted;
+    for (const path of [other, file]) await once(spawn('cat', [path], { stdio: 'ignore' }), 'exit');
+    expect(asked).toEqual([file]);
+    await gate.close();
+    for (const fd of others) closeSync(fd);
   });
 
   test('is not opened when its signal aborts at once, or at any time until it is', async () => {
