@@ -37,7 +37,7 @@ export class Exemptions {
 
   /** Whether accesses of a process are exempt. It is held, so what /proc says is true of it. */
   has(pid: number): boolean {
-    if (this.#rules.length === 0 || pid <= 0) return false;
+    if (this.#rules.length === 0 || pid <= 0 || !this.#files.isOwn) return false;
     return this.#rules.some((rule) => this.#isUser(rule, pid) && this.#runs(rule, pid) && this.#isInTree(rule, pid));
   }
 

@@ -45,18 +45,18 @@ export class ProcFiles {
   readonly #mounts: MountTable;
   readonly #resolve: (key: HandleKey) => ResolvedPath | undefined;
   readonly #buffer = Buffer.allocUnsafeSlow(FILE_BYTES);
-  /** Elsewhere the same numbers are other processes. */
-  readonly #isOwn: boolean;
+  /** Whether /proc tells of processes by the numbers that events have: elsewhere the same numbers are others. */
+  readonly isOwn: boolean;
 
   constructor(kernel: Kernel, mounts: MountTable, resolve: (key: HandleKey) => ResolvedPath | undefined) {
     this.#kernel = kernel;
     this.#mounts = mounts;
     this.#resolve = resolve;
-    this.#isOwn = procSight(kernel) === 'own';
+    this.isOwn = procSight(kernel) === 'own';
   }
 
   stat(pid: number): ProcessStat | undefined {
-    if (!this.#isOwn) return undefined;
+    if (!this.isOwn) return undefined;
     const bytes = this.#read(`/proc/${pid}/stat`);
     return bytes && parseStat(bytes);
   }

@@ -67,4 +67,18 @@ describe.skipIf(!canMount)('an access is allowed without asking', () => {
     expect(await gate.status()).toMatchObject({ byExemption: 2, denied: 1 });
     await gate.close();
   });
+
+  test('not of whom another PID namespace has under the number', async () => {
+    // cat has the number there that this process has here, and /proc is that of here.
+    const program = `
+      import { spawn } from 'node:child_process';
+      import { writeFileSync } from 'node:fs';
+      import { guard } from '${import.meta.resolve('fanotify')}';
+      const gate = await guard('${mount.path}', { decide: () => 'deny', exempt: [{ uid: 0 }] });
+      writeFileSync('/proc/sys/kernel/ns_last_pid', '${process.pid - 1}');
+      const cat = spawn('cat', ['${file}'], { uid: ${NOBODY}, gid: ${NOBODY}, stdio: 'ignore' });
+      cat.on('exit', (status) => process.exit(cat.pid === ${process.pid} ? status : 2));`;
+    const inside = ['--pid', '--fork', '--kill-child', process.execPath, '--input-type=module', '--eval', program];
+    expect((await once(spawn('unshare', inside, { stdio: ['ignore', 'ignore', 'inherit'] }), 'exit'))[0]).toBe(1);
+  });
 });

@@ -43,6 +43,7 @@ type Answers = [fd: number, response: number][];
 function kernelOf(reads: Parameters<typeof scriptedKernel>[0], ready: number, answers: Answers): Kernel {
   return {
     ...scriptedKernel(reads),
+    readlink: () => Buffer.from('4711'),
     // An event each, also where it is told by an error.
     waitingBytes: () => FAN_EVENT_METADATA_LEN * reads.length,
     poll: (entries) => {
