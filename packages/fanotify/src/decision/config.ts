@@ -6,6 +6,7 @@ import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../abi/index.ts';
 import { InvalidOptionsError } from '../group/errors.ts';
 import { nearest } from '../group/nearest.ts';
 import type { MarkTarget } from '../group/source.ts';
+import { parseStat } from '../identity/proc-files.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import type { ExemptionRule } from './exemptions.ts';
 import type { GuardOptions, GuardTarget, PermissionEventName, Verdict } from './options.ts';
@@ -118,7 +119,7 @@ export function configOf(
     deadlineMs: wholeNumber('deadlineMs', options.deadlineMs ?? DEFAULT_DEADLINE_MS, 1, LONGEST_DEADLINE_MS),
     onTimeout: oneOf('onTimeout', options.onTimeout ?? 'allow', ['allow', 'deny'] as const),
     onError: oneOf('onError', options.onError ?? 'allow', ['allow', 'deny'] as const),
-    exempt: (options.exempt ?? []).map(exemptionOf),
+    exempt: (options.exempt ?? []).map((exemption) => exemptionOf(kernel, exemption)),
     trustsRoot: oneOf('trust', options.trust ?? 'root', ['root', 'nobody'] as const) === 'root',
     maxCached: wholeNumber('maxCached', options.maxCached ?? 65_536, 0, 16_777_216),
     maxPending: options.maxPending === undefined ? 0 : wholeNumber('maxPending', options.maxPending, 1, 1_048_576),
@@ -185,7 +186,7 @@ function targetsOf(kernel: Kernel, target: GuardTarget): ConfigTarget[] {
   });
 }
 
-function exemptionOf(exemption: unknown): ExemptionRule {
+function exemptionOf(kernel: Kernel, exemption: unknown): ExemptionRule {
   const { tree, uid, executable, ...rest } = (exemption ?? {}) as Record<string, unknown>;
   const unknown = Object.keys(rest)[0];
   if (typeof exemption !== 'object' || unknown !== undefined || (tree ?? uid ?? executable) === undefined) {
@@ -203,14 +204,26 @@ function exemptionOf(exemption: unknown): ExemptionRule {
       );
     }
   }
+  const root = tree === undefined ? undefined : wholeNumber('exempt: tree', tree, 1, 0x7fff_ffff);
   return {
-    tree: tree === undefined ? undefined : wholeNumber('exempt: tree', tree, 1, 0x7fff_ffff),
+    tree: root,
+    // Now: a responder that is started later would take another with the number for it.
+    treeStartedMs: root === undefined ? undefined : startedMsOf(kernel, root),
     uid:
       uid === undefined || (uid === 'any' && executable !== undefined)
         ? undefined
         : wholeNumber('exempt: uid', uid, 0, 0xffff_fffe),
     executable: executable as string | undefined,
   };
+}
+
+function startedMsOf(kernel: Kernel, pid: number): number | undefined {
+  try {
+    return parseStat(kernel.readFile(`/proc/${pid}/stat`))?.startedMs;
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
 }
 
 function wholeNumber(option: string, value: unknown, least: number, most: number): number {

@@ -7,13 +7,10 @@ import { type Kernel, KernelError } from '../kernel/index.ts';
 /** An exemption as the responder is given it. */
 export interface ExemptionRule {
   readonly tree?: number | undefined;
+  /** When the process of `tree` was started: another with its number is not meant. Undefined when there was none. */
+  readonly treeStartedMs?: number | undefined;
   readonly uid?: number | undefined;
   readonly executable?: string | undefined;
-}
-
-interface Rule extends ExemptionRule {
-  /** When the process of `tree` was started: another with its number is not meant. */
-  readonly treeStartedMs: number | undefined;
 }
 
 const MOST_REMEMBERED = 4096;
@@ -22,17 +19,14 @@ const DEEPEST = 64;
 export class Exemptions {
   readonly #kernel: Kernel;
   readonly #files: ProcFiles;
-  readonly #rules: readonly Rule[];
+  readonly #rules: readonly ExemptionRule[];
   /** Processes that were seen in a tree, by number, with their start: who leaves it later stays in. */
-  readonly #members = new Map<number, { readonly startedMs: number; readonly rules: Set<Rule> }>();
+  readonly #members = new Map<number, { readonly startedMs: number; readonly rules: Set<ExemptionRule> }>();
 
   constructor(kernel: Kernel, files: ProcFiles, rules: readonly ExemptionRule[]) {
     this.#kernel = kernel;
     this.#files = files;
-    this.#rules = rules.map((rule) => ({
-      ...rule,
-      treeStartedMs: rule.tree === undefined ? undefined : files.stat(rule.tree)?.startedMs,
-    }));
+    this.#rules = rules;
   }
 
   /** Whether accesses of a process are exempt. It is held, so what /proc says is true of it. */
@@ -41,11 +35,11 @@ export class Exemptions {
     return this.#rules.some((rule) => this.#isUser(rule, pid) && this.#runs(rule, pid) && this.#isInTree(rule, pid));
   }
 
-  #isUser({ uid }: Rule, pid: number): boolean {
+  #isUser({ uid }: ExemptionRule, pid: number): boolean {
     return uid === undefined || this.#files.user(pid).uid === uid;
   }
 
-  #runs({ executable }: Rule, pid: number): boolean {
+  #runs({ executable }: ExemptionRule, pid: number): boolean {
     if (executable === undefined) return true;
     try {
       // stat(2) follows the link to the file itself and opens nothing.
@@ -58,7 +52,7 @@ export class Exemptions {
     }
   }
 
-  #isInTree(rule: Rule, pid: number): boolean {
+  #isInTree(rule: ExemptionRule, pid: number): boolean {
     if (rule.tree === undefined) return true;
     if (rule.treeStartedMs === undefined) return false;
     const passed: [number, ProcessStat][] = [];
@@ -77,7 +71,7 @@ export class Exemptions {
     return false;
   }
 
-  #remember(pid: number, startedMs: number, rule: Rule): void {
+  #remember(pid: number, startedMs: number, rule: ExemptionRule): void {
     const known = this.#members.get(pid);
     if (known?.startedMs === startedMs) {
       known.rules.add(rule);

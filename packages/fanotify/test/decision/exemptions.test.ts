@@ -1,6 +1,6 @@
 // Whose accesses are allowed without asking, with real processes on a real mount.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -81,4 +81,34 @@ describe.skipIf(!canMount)('an access is allowed without asking', () => {
     const inside = ['--pid', '--fork', '--kill-child', process.execPath, '--input-type=module', '--eval', program];
     expect((await once(spawn('unshare', inside, { stdio: ['ignore', 'ignore', 'inherit'] }), 'exit'))[0]).toBe(1);
   });
+
+  test('not of a process that has the number of one that has ended, when the responder is started again', async (context) => {
+    const first = spawn('sleep', ['60'], { stdio: 'ignore' });
+    const tree = first.pid ?? 0;
+    const exempt: Exemption[] = [{ tree }];
+    const gate = await guard(mount.path, { decide: () => 'deny', exempt, restart: true });
+    gate.on('error', () => undefined);
+    first.kill();
+    await once(first, 'exit');
+    const again = await spawnAs(tree, 'sh', ['-c', `read line; cat ${file}; exit $?`]);
+    if (!again) context.skip('the number was not given on in 50 attempts');
+    const restarted = new Promise<void>((resolve) => gate.on('restart', resolve));
+    process.kill(gate.responderPid ?? 0, 'SIGKILL');
+    await restarted;
+    again?.stdin?.end('\n');
+    expect((await once(again as ChildProcess, 'exit'))[0]).toBe(1);
+    await gate.close();
+  });
 });
+
+/** Starts a process that has a number of choice, that after the last one (ns_last_pid); on a busy machine another may be faster. */
+async function spawnAs(pid: number, program: string, args: string[]): Promise<ChildProcess | undefined> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
+    const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'ignore'] });
+    if (child.pid === pid) return child;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  return undefined;
+}
