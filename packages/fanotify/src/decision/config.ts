@@ -93,6 +93,12 @@ export function configOf(
       'guard() needs decide: a function, or the path or file URL of a module that exports one',
     );
   }
+  aBoolean('restart', options.restart ?? false);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    throw new InvalidOptionsError(`signal: ${String(options.signal)} is no AbortSignal`);
+  }
+  const exempt = options.exempt ?? [];
+  if (!Array.isArray(exempt)) throw new InvalidOptionsError('exempt: takes a list, as in [{ uid: 107 }]');
   const on = options.on ?? ['open'];
   if (!Array.isArray(on) || on.length === 0) {
     throw new InvalidOptionsError("on: name the accesses to hold, as in ['open', 'openExec']");
@@ -119,7 +125,7 @@ export function configOf(
     deadlineMs: wholeNumber('deadlineMs', options.deadlineMs ?? DEFAULT_DEADLINE_MS, 1, LONGEST_DEADLINE_MS),
     onTimeout: oneOf('onTimeout', options.onTimeout ?? 'allow', ['allow', 'deny'] as const),
     onError: oneOf('onError', options.onError ?? 'allow', ['allow', 'deny'] as const),
-    exempt: (options.exempt ?? []).map((exemption) => exemptionOf(kernel, exemption)),
+    exempt: exempt.map((exemption) => exemptionOf(kernel, exemption)),
     trustsRoot: oneOf('trust', options.trust ?? 'root', ['root', 'nobody'] as const) === 'root',
     maxCached: wholeNumber('maxCached', options.maxCached ?? 65_536, 0, 16_777_216),
     maxPending: options.maxPending === undefined ? 0 : wholeNumber('maxPending', options.maxPending, 1, 1_048_576),

@@ -29,6 +29,9 @@ describe('an option', () => {
     ],
     ['an executable of whomever', { exempt: [{ executable: '/bin/cat' }] }, /needs a uid beside it/],
     ['an exemption of nobody', { exempt: [{}] }, /each one has a tree/],
+    ['an exemption that is not in a list', { exempt: { uid: 5 } }, /exempt: takes a list/],
+    ['a restart that is no answer', { restart: 'no' }, /restart: no is neither true nor false/],
+    ['a signal of another kind', { signal: 'SIGINT' }, /signal: SIGINT is no AbortSignal/],
     ['no decide', { decide: undefined }, /needs decide/],
   ])('%s', async (_name, options, message) => {
     const error = await refusal('/tmp', { ...allow, ...options });
