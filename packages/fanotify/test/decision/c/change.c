@@ -296,7 +296,11 @@ int main(int count, char **words) {
   } else if (is(way, "write-lease")) {
     // Who opens the file then waits for this process, or is refused.
     signal(SIGIO, SIG_IGN);
-    check(fcntl(opened(path, O_RDONLY), F_SETLEASE, F_WRLCK), "F_SETLEASE");
+    int fd = opened(path, O_RDONLY);
+    int leased;
+    // A guard that has allowed the open may have the file open itself for a moment yet.
+    while ((leased = fcntl(fd, F_SETLEASE, F_WRLCK)) == -1 && errno == EAGAIN) usleep(1000);
+    check(leased, "F_SETLEASE");
     wait_for_line();
   } else {
     fprintf(stderr, "%s: no such way to change a file\n", way);
