@@ -158,7 +158,7 @@ export class Guard {
    * execFileSync('umount', [mount]);
    */
   async status(): Promise<GuardStatus> {
-    return this.#running.status();
+    return (await this.#running()).status();
   }
 
   /**
@@ -182,7 +182,7 @@ export class Guard {
    * execFileSync('umount', [mount]);
    */
   async forget(): Promise<void> {
-    await this.#running.forget();
+    await (await this.#running()).forget();
   }
 
   /** Lets the process end while the guard is open. */
@@ -208,7 +208,9 @@ export class Guard {
     await this.close();
   }
 
-  get #running(): ResponderProcess {
+  /** Between two responders it waits for the next. */
+  async #running(): Promise<ResponderProcess> {
+    while (!this.#responder && !this.#closing) await this.#starting;
     if (!this.#responder || this.#closing) throw new GuardClosedError();
     return this.#responder;
   }

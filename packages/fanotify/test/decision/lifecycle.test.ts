@@ -159,6 +159,19 @@ describe.skipIf(!canMount)('a guard', () => {
     for (const fd of others) closeSync(fd);
   });
 
+  test('can be asked how it is while another responder is being started', async () => {
+    const gate = await guard(mount.path, { decide: () => 'allow', restart: true });
+    const first = gate.responderPid ?? 0;
+    const asked = new Promise((resolve) => {
+      gate.on('error', () => resolve(gate.forget().then(() => gate.status())));
+    });
+    process.kill(first, 'SIGKILL');
+    expect(await asked).toMatchObject({ pending: 0 });
+    expect(gate.responderPid).not.toBe(first);
+    await gate.close();
+    await expect(gate.status()).rejects.toMatchObject({ code: 'GUARD_CLOSED' });
+  });
+
   test('is not opened when its signal aborts at once, or at any time until it is', async () => {
     for (const ms of [0, 50, 100, 150, 200, 300]) {
       const abort = new AbortController();
