@@ -32,7 +32,12 @@ export function answerByPolicy(
       // Nobody waits for it any more.
       if (!(error instanceof KernelError)) throw error;
     }
-    kernel.close(cursor.fd);
+    try {
+      kernel.close(cursor.fd);
+    } catch (error) {
+      // The loop came to grief after it had closed it.
+      if (!(error instanceof KernelError)) throw error;
+    }
   }
   return count;
 }

@@ -7,13 +7,15 @@ import {
   FAN_DENY,
   FAN_EVENT_METADATA_LEN,
   FAN_OPEN_PERM,
+  FAN_PRE_ACCESS,
 } from '../../src/abi/index.ts';
 import type { ResponderConfig } from '../../src/decision/config.ts';
+import { ALLOW } from '../../src/decision/permission.ts';
 import { drainByPolicy } from '../../src/decision/policy-answers.ts';
-import { Responder } from '../../src/decision/responder.ts';
+import { Responder, type ResponderParts } from '../../src/decision/responder.ts';
 import { MountTable } from '../../src/identity/mount-table.ts';
 import { ProcFiles } from '../../src/identity/proc-files.ts';
-import type { Kernel } from '../../src/kernel/index.ts';
+import { ERRNO, type Kernel, KernelError } from '../../src/kernel/index.ts';
 import { scriptedKernel } from '../support/scripted-kernel.ts';
 
 const GROUP = 1_000_000;
@@ -60,7 +62,13 @@ function kernelOf(reads: Parameters<typeof scriptedKernel>[0], ready: number, an
 
 const OWNER_PIDFD = 4;
 
-function responderOf(kernel: Kernel, files: ProcFiles, mounts: MountTable, reportsFdErrors: boolean): Responder {
+function responderOf(
+  kernel: Kernel,
+  files: ProcFiles,
+  mounts: MountTable,
+  reportsFdErrors: boolean,
+  others: Partial<ResponderParts> = {},
+): Responder {
   return new Responder({
     kernel,
     config,
@@ -78,6 +86,7 @@ function responderOf(kernel: Kernel, files: ProcFiles, mounts: MountTable, repor
     maxPending: 100,
     decideHere: undefined,
     watchdog: undefined,
+    ...others,
   });
 }
 
@@ -128,4 +137,38 @@ describe('what waits behind an event without a descriptor gets its policy', () =
     drainByPolicy(kernel, GROUP, Buffer.alloc(1024), (pid) => pid === OWNER, FAN_DENY);
     expect(answers).toEqual(expected);
   });
+});
+
+test('the others get their policy also when it comes to grief over one that was answered', () => {
+  const event = (fd: number): EncodableEvent => ({ mask: FAN_PRE_ACCESS, fd, pid: fd, records: [] });
+  const answers: Answers = [];
+  const open = new Set([21, 22]);
+  const kernel: Kernel = {
+    ...kernelOf([[event(21), event(22)]], GROUP, []),
+    write: (fd, bytes) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      const answered = view.getInt32(0, true);
+      if (fd === GROUP && !open.has(answered)) throw new KernelError('write', ERRNO.ENOENT);
+      if (fd === GROUP) answers.push([answered, view.getUint32(4, true)]);
+      return bytes.byteLength;
+    },
+    close: (fd) => {
+      if (!open.delete(fd)) throw new KernelError('close', ERRNO.EBADF);
+    },
+    fanotifyMark: () => {
+      throw new TypeError('a bug');
+    },
+  };
+  const mounts = new MountTable(kernel);
+  const files = new ProcFiles(kernel, mounts, () => undefined);
+  const responder = responderOf(kernel, files, mounts, true, {
+    config: { ...config, on: ['preAccess'], exempt: [], module: 'file:///decide.mjs' },
+    decideHere: () => ({ ...ALLOW, always: true }),
+  });
+  expect(() => responder.step(0)).toThrow('a bug');
+  responder.giveUp();
+  expect(answers).toEqual([
+    [21, FAN_ALLOW],
+    [22, FAN_DENY],
+  ]);
 });
