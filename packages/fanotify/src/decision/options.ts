@@ -71,8 +71,9 @@ export interface PermissionEvent {
   /** Who is held: executable, arguments, user, ancestors, container. Null when the kernel does not tell (pid 0). */
   readonly process: ProcessInfo | null;
   /**
-   * A descriptor of the file, open for reading; what is read through it raises no events. It is the guard's: do not close it. To
-   * write, open `/proc/self/fd/N` again.
+   * A descriptor of the file, open for reading; what is read through it raises no events. It is the guard's: do not close it. It is
+   * closed once there is a verdict and `decide` is through, its promise included. Who returns nothing and calls `allow()` later can
+   * lose it at the deadline, in the middle of a read: `signal` tells. To write, open `/proc/self/fd/N` again.
    */
   readonly fd: number;
   /** `preAccess` only: the bytes that are about to be accessed. `bytes` is 0 where the kernel does not tell. */
