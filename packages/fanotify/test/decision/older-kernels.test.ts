@@ -17,7 +17,7 @@ const ROOTS_PLACE = '/run';
 const isRootsPlace = canMount && statSync(ROOTS_PLACE).uid === 0 && (statSync(ROOTS_PLACE).mode & 0o022) === 0;
 const OWN = canMount ? parseVersion(linuxKernel().release) : undefined;
 const VERSIONS = ['5.13', '5.15', '5.19', '6.0', '6.3', '6.14', ...(OWN ? [`${OWN[0]}.${OWN[1]}`] : [])].filter(
-  (version) => OWN && compareVersions(parseVersion(version), OWN) <= 0,
+  (version) => !OWN || compareVersions(parseVersion(version), OWN) <= 0,
 );
 // fcntl(2).
 const F_SETLEASE = 1024;

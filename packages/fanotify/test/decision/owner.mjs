@@ -134,6 +134,7 @@ const actions = {
   block: ({ ms }) => block(ms),
   /** Lets the collector mark a heap until one collection takes so long, and `allMs` have gone by. */
   gc: ({ ms, allMs }) => {
+    report({ told: 'collecting' });
     const heap = [];
     const begun = performance.now();
     let longestMs = 0;
