@@ -131,6 +131,11 @@ export interface Kernel {
    * the watcher before the descriptor.
    */
   onReadable(fd: number, listener: () => void): Readiness;
+  /**
+   * Calls `listener` from the event loop once at its start, and whenever `fd` tells POLLPRI anew: an open /proc/self/mountinfo tells
+   * it when the mount table has changed. EPERM for what cannot be polled. Close the watcher before the descriptor.
+   */
+  onPriority(fd: number, listener: () => void): Readiness;
 
   /** openat(2) relative to `dirfd` (AT_FDCWD for the working directory). Returns a descriptor. */
   openAt(dirfd: number, path: KernelPath, flags: number, mode?: number): number;

@@ -171,6 +171,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
       kernel.close(fd);
     },
     onReadable: (fd, listener) => kernel.onReadable(fd, listener),
+    onPriority: (fd, listener) => kernel.onPriority(fd, listener),
     openAt: (dirfd, path, flags, mode) => kernel.openAt(dirfd, path, flags, mode),
     openByHandleAt: (mountFd, handle, flags) => {
       if (!since(KERNEL_BEHAVIOURS.handlesInUserNamespaces) && !isInitialUserNamespace(kernel)) {

@@ -16,7 +16,7 @@ import type {
   Readiness,
 } from './kernel.ts';
 import { type Libc, libc } from './libc.ts';
-import { watchReadable } from './readiness.ts';
+import { watchPriority, watchReadable } from './readiness.ts';
 
 let shared: LinuxKernel | undefined;
 
@@ -149,6 +149,10 @@ export class LinuxKernel implements Kernel {
 
   onReadable(fd: number, listener: () => void): Readiness {
     return watchReadable(this, this.#libc, fd, listener);
+  }
+
+  onPriority(fd: number, listener: () => void): Readiness {
+    return watchPriority(this, this.#libc, fd, listener);
   }
 
   openAt(dirfd: number, path: KernelPath, flags: number, mode = 0): number {

@@ -17,6 +17,59 @@ export function watchReadable(kernel: Kernel, libc: Libc, fd: number, listener: 
   return isMainThread ? watchByHandle(libc, fd, listener) : watchByTimer(kernel, fd, listener);
 }
 
+/**
+ * {@link Kernel.onPriority}: koffi's handle knows no UV_PRIORITIZED, but an epoll descriptor that waits for POLLPRI is itself
+ * readable when that is there (epoll(7)), and looking at it takes the news out.
+ *
+ * @throws KernelError EPERM for what cannot be polled; EBADF.
+ */
+export function watchPriority(kernel: Kernel, libc: Libc, fd: number, listener: () => void): Readiness {
+  const epollFd = libc.epollCreate(EPOLL_CLOEXEC);
+  if (epollFd === -1) throw new KernelError('epoll_create1', libc.errno());
+  try {
+    const event = Buffer.alloc(16);
+    event.writeUInt32LE(EPOLLPRI);
+    if (libc.epollCtl(epollFd, EPOLL_CTL_ADD, fd, event) === -1) throw new KernelError('epoll_ctl', libc.errno());
+    const readiness = watchReadable(kernel, libc, epollFd, listener);
+    let closed = false;
+    // The event loop registers what it watches on its next turn, and registering looks: what had changed by then is not told. From
+    // a callback of its poll phase the next immediate comes before that turn, the one after it does not.
+    const startFirst = () =>
+      setImmediate(() => {
+        first = setImmediate(listener);
+      });
+    let first: NodeJS.Immediate | undefined = startFirst();
+    const cancelFirst = () => {
+      if (first !== undefined) clearImmediate(first);
+      first = undefined;
+    };
+    return {
+      ref: () => readiness.ref(),
+      unref: () => readiness.unref(),
+      start: () => {
+        if (closed) return;
+        readiness.start();
+        cancelFirst();
+        first = startFirst();
+      },
+      stop: () => {
+        readiness.stop();
+        cancelFirst();
+      },
+      close: () => {
+        if (closed) return;
+        closed = true;
+        cancelFirst();
+        readiness.close();
+        libc.close(epollFd);
+      },
+    };
+  } catch (error) {
+    libc.close(epollFd);
+    throw error;
+  }
+}
+
 // A strong reference to every open watcher: koffi's handle is closed when its object is collected, and all must be
 // closed before the process ends.
 const watched = new Map<number, Readiness>();
@@ -133,6 +186,7 @@ function watchByTimer(kernel: Kernel, fd: number, listener: () => void): Readine
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
+const EPOLLPRI = 2;
 
 /**
  * Tries what uv_poll_init will do, because koffi follows a null pointer when that fails: the process would end with a

@@ -75,6 +75,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     pidfdSendSignal: unused,
     scheduleInRealTime: unused,
     onReadable: unused,
+    onPriority: unused,
     openAt: answer('open', 60),
     openByHandleAt: answer('openByHandle', 70),
     nameToHandleAt: answer('nameToHandle', { handle: Buffer.alloc(16), mountId: 1 }),

@@ -349,6 +349,47 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     kernel.onReadable(fd, () => {}).close();
   });
 
+  test('onPriority: what cannot be polled is an error', () => {
+    const file = keep(openSync(join(directory, 'file'), 'w'));
+    expectFailure(() => kernel.onPriority(file, () => {}), 'epoll_ctl', 'EPERM');
+    expectFailure(() => kernel.onPriority(1_000_000, () => {}), 'epoll_ctl', 'EBADF');
+  });
+
+  test.skipIf(!canMount)(
+    'onPriority: tells once at its start, and then of each change of the mount table',
+    async () => {
+      const fd = keep(openSync('/proc/self/mountinfo', 'r'));
+      let calls = 0;
+      let heard = () => {};
+      const change = () => {
+        return new Promise<void>((resolve) => {
+          heard = resolve;
+        });
+      };
+      const readiness = kernel.onPriority(fd, () => {
+        calls++;
+        heard();
+      });
+      const started = change();
+      const early = mountTmpfs();
+      await started;
+      for (const expected of [3, 5]) {
+        const mounted = change();
+        const scratch = mountTmpfs();
+        await mounted;
+        const unmounted = change();
+        scratch.unmount();
+        await unmounted;
+        expect(calls).toBe(expected);
+      }
+      readiness.close();
+      readiness.close();
+      early.unmount();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(calls).toBe(5);
+    },
+  );
+
   describe.skipIf(!canMount)('on a file system of its own', () => {
     let scratch: ScratchMount;
     beforeEach(() => {

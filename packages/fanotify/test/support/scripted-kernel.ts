@@ -39,6 +39,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
       closed.push(fd);
     },
     onReadable: () => QUIET,
+    onPriority: () => QUIET,
     openAt: refuse('openat'),
     openByHandleAt: refuse('open_by_handle_at'),
     nameToHandleAt: refuse('name_to_handle_at'),
