@@ -53,6 +53,8 @@ export interface GroupInternals {
   readonly mounts: MountTable;
   readonly paths: DirectoryPaths;
   readonly queue: EventQueue;
+  /** Takes it that file systems are unmounted, by fsid as handle keys begin with. */
+  lose(fsids: ReadonlySet<string>): void;
 }
 
 /** The insides of a group of this process. */
@@ -103,6 +105,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
       mounts: group.#mounts,
       paths: group.#paths,
       queue: group.#queue,
+      lose: (fsids) => group.#hearing.lose(fsids),
     });
   }
   /** The batch that is being handed out, and how far. */

@@ -35,9 +35,7 @@ export class RenameHearing {
     if (scope === 'inode') this.#paths.hear(name);
     // Events that are queued already may lie before renames that were not heard.
     this.#queue.afterQueued(() => {
-      if (this.#ignoresSome || !places.has(name)) return;
-      if (scope === 'inode') this.#paths.followAlso(name);
-      else this.#follow();
+      if (!this.#ignoresSome && places.has(name)) this.#paths.followAlso(name);
     });
   }
 
@@ -53,6 +51,12 @@ export class RenameHearing {
     if (!this.#placesOf(scope)?.delete(name)) return;
     if (scope === 'inode') this.#paths.unfollow(name);
     else this.#follow();
+  }
+
+  /** File systems are no longer there, and their marks went with them. */
+  lose(fsids: ReadonlySet<string>): void {
+    for (const fsid of fsids) this.#filesystems.delete(fsid);
+    this.#paths.forgetFilesystems(fsids);
   }
 
   /** All marks of a scope are gone. */

@@ -151,9 +151,23 @@ export class DirectoryPaths {
     this.forget();
   }
 
-  /** One more directory with an inode mark whose renames are heard. */
-  followAlso(marked: HandleKey): void {
-    this.#followed.add(marked);
+  /** One more file system or directory with an inode mark whose renames are heard. */
+  followAlso(followed: string): void {
+    this.#followed.add(followed);
+    this.#generation++;
+  }
+
+  /** File systems are gone: should one come back, its directories may have been renamed meanwhile. */
+  forgetFilesystems(fsids: ReadonlySet<string>): void {
+    for (const fsid of fsids) {
+      this.#followed.delete(fsid);
+      this.#locator.forget(fsid);
+    }
+    this.#cache.sweep((directory) => {
+      if (!fsids.has(fsidOf(directory.key))) return true;
+      this.#doubt(directory, []);
+      return false;
+    });
     this.#generation++;
   }
 

@@ -68,6 +68,12 @@ export class Locator {
     this.#mountSeen.clear();
   }
 
+  /** Where a file system is mounted no longer counts. */
+  forget(fsid: string): void {
+    this.#filesystems.delete(fsid);
+    this.#mountSeen.delete(fsid);
+  }
+
   /** What is at a path, and from now on where its file system is mounted; undefined where there are no handles. */
   identify(path: KernelPath, noFollow: boolean): Identity | undefined {
     const kernel = this.#kernel;

@@ -21,6 +21,7 @@ export interface Libc {
   poll(entries: Bytes, count: number, timeoutMs: number): number;
   close(fd: number): number;
   openat(dirfd: number, path: CPath, flags: number, mode: number): number;
+  openat2(dirfd: number, path: CPath, how: Bytes): number;
   openByHandleAt(mountFd: number, handle: Bytes, flags: number): number;
   nameToHandleAt(dirfd: number, path: CPath, handle: Bytes, mountId: Bytes, flags: number): number;
   readlink(path: CPath, buffer: Bytes, bytes: number): number;
@@ -51,6 +52,9 @@ const STATX_NUMBER = process.arch === 'x64' ? 332 : 291;
 const PIDFD_SEND_SIGNAL_NUMBER = 424;
 const PIDFD_OPEN_NUMBER = 434;
 const PIDFD_GETFD_NUMBER = 438;
+
+// No libc has it. The same on every architecture.
+const OPENAT2_NUMBER = 437;
 
 // By number, since musl's sched_setscheduler() answers ENOSYS.
 const SCHED_SETSCHEDULER_NUMBER = process.arch === 'x64' ? 144 : 119;
@@ -96,6 +100,9 @@ function declare(koffi: Koffi): Libc {
   const signalCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t pidfd, intptr_t signal, const void *info, uintptr_t flags)',
   );
+  const openat2 = library.func(
+    'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, void *how, uintptr_t bytes)',
+  );
   const pidfdCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t process, intptr_t argument, uintptr_t flags)',
   );
@@ -112,6 +119,7 @@ function declare(koffi: Koffi): Libc {
     poll: library.func('int poll(void *entries, size_t count, int timeout)'),
     close: library.func('int close(int fd)'),
     openat: library.func('int openat(int dirfd, const char *path, int flags, uint32_t mode)'),
+    openat2: (dirfd, path, how) => openat2(OPENAT2_NUMBER, dirfd, path, how, how.byteLength),
     openByHandleAt: library.func('int open_by_handle_at(int mount_fd, void *handle, int flags)'),
     nameToHandleAt: library.func(
       'int name_to_handle_at(int dirfd, const char *path, void *handle, void *mount_id, int flags)',

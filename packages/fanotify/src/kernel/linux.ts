@@ -45,6 +45,9 @@ const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
 const CLOCK_BOOTTIME = 7;
+// linux/openat2.h
+const RESOLVE_NO_SYMLINKS = 0x04;
+const RESOLVE_CACHED = 0x20;
 // linux/sched.h
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
@@ -161,6 +164,19 @@ export class LinuxKernel implements Kernel {
       const fd = this.#libc.openat(dirfd, cPath, flags, mode);
       if (fd !== -1) return fd;
       this.#failUnlessInterrupted('openat', path);
+    }
+  }
+
+  openCached(dirfd: number, path: KernelPath, flags: number): number {
+    const cPath = terminated('openat2', path);
+    // struct open_how: flags, mode, resolve, of eight bytes each.
+    const how = Buffer.alloc(24);
+    how.writeUInt32LE(flags >>> 0, 0);
+    how.writeUInt32LE(RESOLVE_CACHED | RESOLVE_NO_SYMLINKS, 16);
+    for (;;) {
+      const fd = this.#libc.openat2(dirfd, cPath, how);
+      if (fd !== -1) return fd;
+      this.#failUnlessInterrupted('openat2', path);
     }
   }
 

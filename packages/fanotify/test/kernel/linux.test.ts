@@ -34,6 +34,7 @@ import {
   FAN_REPORT_DFID_NAME,
   FAN_REPORT_FID,
   O_DIRECTORY,
+  O_PATH,
 } from '../../src/abi/index.ts';
 import { ERRNO, type ErrnoName, type Kernel, KernelError, linuxKernel } from '../../src/kernel/index.ts';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
@@ -347,6 +348,16 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     expectFailure(() => kernel.onReadable(fd, () => {}), 'epoll_ctl', 'EEXIST');
     readiness.close();
     kernel.onReadable(fd, () => {}).close();
+  });
+
+  test('openat2: opens what is cached, and nothing through links', () => {
+    mkdirSync(join(directory, 'known'));
+    symlinkSync('known', join(directory, 'link'));
+    const dirfd = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
+    const found = keep(kernel.openCached(dirfd, 'known', O_PATH | O_DIRECTORY));
+    expect(kernel.statAt(found, '', AT_EMPTY_PATH).ino).toBe(kernel.statAt(dirfd, 'known', 0).ino);
+    expectFailure(() => kernel.openCached(dirfd, 'link/.', O_PATH), 'openat2', 'ELOOP', 'link/.');
+    expectFailure(() => kernel.openCached(dirfd, 'unheard-of', O_PATH), 'openat2', 'EAGAIN', 'unheard-of');
   });
 
   test('onPriority: what cannot be polled is an error', () => {
