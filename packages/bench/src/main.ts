@@ -18,6 +18,7 @@ import { flood, lines } from './scenarios/lines.ts';
 import { memory } from './scenarios/memory.ts';
 import { start } from './scenarios/start.ts';
 import { storm } from './scenarios/storm.ts';
+import { system } from './scenarios/system.ts';
 import { sectionOf } from './table.ts';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -25,6 +26,7 @@ const SCENARIOS: readonly Scenario[] = [
   lines,
   flood,
   storm,
+  system,
   start,
   memory,
   decide,

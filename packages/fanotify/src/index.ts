@@ -88,3 +88,19 @@ export type { Container, ContainerRuntime } from './identity/cgroup.ts';
 export type { GroupMark } from './identity/marks.ts';
 export type { PathAsOf } from './identity/path.ts';
 export type { ProcessDepth, ProcessInfo, ProcessJson } from './identity/process.ts';
+export type { SystemExclusions } from './scope/exclusions.ts';
+export {
+  GlobalListener,
+  type ListenEverywhereEvent,
+  type ListenEverywhereOptions,
+  listenEverywhere,
+} from './scope/global-listener.ts';
+export type { ListenerOptions } from './scope/listener-options.ts';
+export type {
+  BlindSpot,
+  HeardFilesystem,
+  SystemCoverage,
+  SystemCoverageChange,
+  UnheardFilesystem,
+  WhyNotHeard,
+} from './scope/system-coverage.ts';

@@ -1,16 +1,20 @@
 // What a trace marks, and what it says of that: at its start, and as file systems come.
 
+import { MountWatch } from '../identity/mount-watch.ts';
 import { readPrivilege } from '../identity/privilege.ts';
 import { procSight } from '../identity/running.ts';
 import { type FileEventName, type Group, GroupClosedError, UnsupportedError } from '../index.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
-import { hearExecutions, type NotHeard, SystemMarks } from '../scope/system.ts';
+import { compileExclusions, type SystemExclusions } from '../scope/exclusions.ts';
+import { OtherNamespaces } from '../scope/other-namespaces.ts';
+import { hearExecutions, SystemMarks } from '../scope/system.ts';
+import type { HeardFilesystem, SystemCoverageChange, UnheardFilesystem } from '../scope/system-coverage.ts';
 import { UserError } from './failure.ts';
 import type { Screen } from './screen.ts';
 import { shown } from './text.ts';
 
-/** How soon a new mount is heard. */
-const LOOK_MS = 250;
+/** How soon a new mount is told: it is heard at once, but many may come. */
+const TELL_MS = 250;
 const MOST_NAMED = 6;
 
 /** What to trace. */
@@ -20,19 +24,26 @@ export interface Places {
   /** The file system of the current directory. Without either: all. */
   readonly currentMount: boolean;
   readonly events: readonly FileEventName[];
+  /** Of all. */
+  readonly exclusions: SystemExclusions;
 }
 
 /** Places marks, and keeps them in step with what is mounted until {@link end}. */
 export class TraceMarks {
+  readonly #kernel: Kernel;
   readonly #group: Group<'handle'>;
   readonly #screen: Screen;
   #marks: SystemMarks | undefined;
   /** Whether what comes is told, rather than heard for the sake of names alone. */
   #tells = false;
+  #watch: MountWatch | undefined;
+  #others: OtherNamespaces | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #isLooking = false;
+  readonly #untold: SystemCoverageChange[] = [];
+  #lastFailure: string | undefined;
 
-  constructor(group: Group<'handle'>, screen: Screen) {
+  constructor(kernel: Kernel, group: Group<'handle'>, screen: Screen) {
+    this.#kernel = kernel;
     this.#group = group;
     this.#screen = screen;
   }
@@ -42,7 +53,7 @@ export class TraceMarks {
    *
    * @throws What Group.mark throws; UserError where nothing at all can be marked.
    */
-  async place({ dirs, currentMount, events: asked }: Places, ends: string): Promise<void> {
+  async place({ dirs, currentMount, events: asked, exclusions }: Places, ends: string): Promise<void> {
     // Renames keep paths right, and executions tell the names of processes that end at once.
     const events: FileEventName[] = [...new Set<FileEventName>([...asked, 'rename', 'openExec'])];
     if (currentMount || dirs.length > 0) {
@@ -56,63 +67,79 @@ export class TraceMarks {
         : `what is directly in ${dirs.map((dir) => shown(dir)).join(', ')}`;
       this.#screen.say(`tracing ${what}${ends}`);
     } else {
+      const compiled = compileExclusions(exclusions);
+      this.#others = new OtherNamespaces(this.#kernel, () => void this.#watch?.look());
       this.#marks = await withHalves(events, async (halves) => {
-        const marks = new SystemMarks(this.#group, halves);
+        const marks = new SystemMarks(this.#group, halves, compiled, this.#others);
         await marks.look();
         return marks;
       });
       this.#tells = true;
       this.#announce(this.#marks, ends);
     }
-    this.#timer = setInterval(() => void this.#lookAgain(), LOOK_MS);
-    this.#timer.unref();
+    this.#watch = new MountWatch(this.#kernel, () => this.#lookAgain());
   }
 
   end(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
+    this.#watch?.close();
+    this.#others?.close();
   }
 
   async #lookAgain(): Promise<void> {
-    if (this.#isLooking || !this.#marks) return;
-    this.#isLooking = true;
     try {
-      const { heard, notHeard } = await this.#marks.look();
-      if (!this.#tells) return;
-      if (heard.length > 0) this.#screen.say(`tracing also ${listed(heard.map(nameOf))}`);
-      this.#sayNotHeard(notHeard);
+      const changes = (await this.#marks?.look()) ?? [];
+      this.#lastFailure = undefined;
+      if (!this.#tells || changes.length === 0) return;
+      this.#untold.push(...changes);
+      this.#timer ??= setTimeout(() => this.#tellChanges(), TELL_MS).unref();
     } catch (error) {
-      if (!(error instanceof GroupClosedError)) this.#screen.say(`fanotify: ${(error as Error).message}`);
-    } finally {
-      this.#isLooking = false;
+      if (error instanceof GroupClosedError) return;
+      const { message } = error as Error;
+      if (message !== this.#lastFailure) this.#screen.say(`fanotify: ${message}`);
+      this.#lastFailure = message;
     }
   }
 
-  #announce({ heard, notHeard, pseudoTypes }: SystemMarks, ends: string): void {
+  #tellChanges(): void {
+    this.#timer = undefined;
+    const changes = this.#untold.splice(0);
+    const heard = changes.flatMap(({ change, filesystem }) => (change === 'heard' ? [nameOf(filesystem)] : []));
+    if (heard.length > 0) this.#screen.say(`tracing also ${listed(heard)}`);
+    this.#sayNotHeard(changes.flatMap((one) => (one.change === 'notHeard' ? [one.filesystem] : [])));
+  }
+
+  #announce({ heard, notHeard }: SystemMarks, ends: string): void {
     if (heard.length === 0) throw new UserError("no file system could be marked: 'fanotify doctor' says why");
-    const left = pseudoTypes.join(', ') || 'nothing';
+    const left = leftOut(notHeard).join(', ') || 'nothing';
     this.#screen.say(`tracing ${listed(heard.map(nameOf))}; left out: ${left}${ends}`);
     this.#sayNotHeard(notHeard);
   }
 
-  #sayNotHeard(places: readonly NotHeard[]): void {
-    const of = (why: string) => places.filter((place) => place.why === why).map(nameOfNotHeard);
+  /** Of other mount namespaces there would be no end of what is hidden. */
+  #sayNotHeard(all: readonly UnheardFilesystem[]): void {
+    const places = all.filter(({ namespace }) => namespace === null);
+    const of = (why: UnheardFilesystem['why']) => places.filter((place) => place.why === why).map(nameOf);
     const say = (text: string) => this.#screen.say(`fanotify: ${text}`);
     const remote = of('remote');
     if (remote.length > 0) say(`left alone, since they may not answer: ${listed(remote)} (there, -c traces one)`);
     const hidden = of('hidden');
     if (hidden.length > 0) say(`not seen, since others are mounted over them: ${listed(hidden)}`);
     for (const place of places) {
-      if (place.why !== 'remote' && place.why !== 'hidden') say(`not seen: ${nameOfNotHeard(place)}: ${place.why}`);
+      if (place.why === 'refused') say(`not seen: ${nameOf(place)}: ${place.message}`);
     }
   }
 }
 
-function nameOf({ mountPoint, type }: { readonly mountPoint: Buffer; readonly type: string }): string {
-  return `${shown(mountPoint.toString())} (${type})`;
+function nameOf({ mountPoint, type, namespace }: HeardFilesystem | UnheardFilesystem): string {
+  return `${shown(mountPoint)} (${type}${namespace === null ? '' : `, in mount namespace ${namespace}`})`;
 }
 
-function nameOfNotHeard({ mountPoint, type }: NotHeard): string {
-  return `${shown(mountPoint)} (${type})`;
+/** The types that were left out, and single file systems. */
+function leftOut(places: readonly UnheardFilesystem[]): string[] {
+  const types = places.filter(({ why }) => why === 'pseudo' || why === 'excludedType').map(({ type }) => type);
+  const single = places.filter(({ why }) => why === 'excludedFilesystem' || why === 'excludedMount').map(nameOf);
+  return [...[...new Set(types)].sort(), ...single];
 }
 
 function listed(names: readonly string[]): string {

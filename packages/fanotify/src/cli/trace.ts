@@ -38,6 +38,8 @@ interface TraceOptions {
   readonly dir?: string[];
   readonly who?: ProcessDepth;
   readonly all?: true;
+  readonly excludeType?: string[];
+  readonly excludeFs?: string[];
 }
 
 const HELP = `
@@ -93,6 +95,16 @@ export function traceCommand(surroundings: Surroundings, ended: (ending: Ending)
       more((text) => text),
     )
     .addOption(new Option('--who <depth>', 'how much to tell of the process').choices(WHO_DEPTHS))
+    .option(
+      '--exclude-type <type>',
+      'no file system of this type (tmpfs, 0x1021994); can be repeated',
+      more((text) => text),
+    )
+    .option(
+      '--exclude-fs <fs>',
+      'nothing on this mount point, or with this fsid; can be repeated',
+      more((text) => text),
+    )
     .option('--all', 'print every line on a terminal too')
     .addHelpText('after', HELP)
     .action(async (dirs: string[], options: TraceOptions) => {
@@ -105,6 +117,7 @@ async function trace(dirs: readonly string[], options: TraceOptions, surrounding
   if (options.currentMount && dirs.length > 0)
     throw new UserError('--current-mount and directories exclude each other');
   const types = parseTypes(options.filter);
+  const exclusions = exclusionsOf(options, dirs);
   const kernel = surroundings.kernel();
   const group = await open(kernel, depthOf(options));
   const output = options.output === undefined ? surroundings.openOutput() : Output.file(options.output);
@@ -123,10 +136,11 @@ async function trace(dirs: readonly string[], options: TraceOptions, surrounding
       : undefined;
   const written: Written = { written: 0, unwritten: 0 };
   let isTracing = false;
-  const marks = new TraceMarks(group, screen);
+  const marks = new TraceMarks(kernel, group, screen);
   try {
     const { events } = types;
-    await marks.place({ dirs, currentMount: options.currentMount === true, events }, live ? '; q or Ctrl-C ends' : '');
+    const places = { dirs, currentMount: options.currentMount === true, events, exclusions };
+    await marks.place(places, live ? '; q or Ctrl-C ends' : '');
     isTracing = true;
     sayShortcomings(kernel, screen);
     await Promise.race([print(group, options, types, live, output, screen, draining, written), stopping.overdue]);
@@ -147,6 +161,26 @@ async function trace(dirs: readonly string[], options: TraceOptions, surrounding
   }
   if (live) written.written = live.events;
   return endingOf(stopping.why, written, group.counters.overflows, screen);
+}
+
+/** @throws UserError */
+function exclusionsOf({ excludeType = [], excludeFs = [], currentMount }: TraceOptions, dirs: readonly string[]) {
+  if (excludeType.length + excludeFs.length > 0 && (currentMount || dirs.length > 0))
+    throw new UserError(
+      '--exclude-type and --exclude-fs leave out some of all file systems: not with -c or directories',
+    );
+  const isMountPoint = (text: string) => text.startsWith('/');
+  const wrong = excludeFs.find((text) => !isMountPoint(text) && !/^(0x)?[0-9a-f]{1,16}$/i.test(text));
+  if (wrong !== undefined) {
+    throw new UserError(
+      `--exclude-fs takes a mount point or an fsid as 'stat -f -c %i PATH' prints it, which ${JSON.stringify(wrong)} is not`,
+    );
+  }
+  return {
+    excludeTypes: excludeType.map((text) => (/^0x[0-9a-f]+$|^\d+$/i.test(text) ? Number(text) : text)),
+    excludeFilesystems: excludeFs.filter((text) => !isMountPoint(text)),
+    excludeMounts: excludeFs.filter(isMountPoint),
+  };
 }
 
 function depthOf({ who, user, exe, parents }: TraceOptions): ProcessDepth {

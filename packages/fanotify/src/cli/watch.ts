@@ -1,6 +1,7 @@
 // `fanotify watch`: prints what happens to files and directories, one line an event.
 
 import { Command, Option } from 'commander';
+import { MountWatch } from '../identity/mount-watch.ts';
 import {
   type FileEventName,
   Group,
@@ -103,13 +104,13 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
   const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
   const count: Written = { written: 0, unwritten: 0 };
   const unseen = new Unseen(screen.say.bind(screen));
-  let mounts: NodeJS.Timeout | undefined;
+  let mounts: MountWatch | undefined;
   try {
     const subtrees = await mark(group, paths, options, screen);
     if (options.who) {
       const executions = await hearExecutions(group);
       // On file systems that come later, too.
-      mounts = setInterval(() => void executions.look().catch(() => undefined), 1000).unref();
+      mounts = new MountWatch(kernel, async () => void (await executions.look().catch(() => undefined)));
     }
     announce(subtrees, options, screen);
     unseen.tell(subtrees);
@@ -122,7 +123,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
     // Closed while directories were being marked.
     if (!(error instanceof GroupClosedError) || stopping.why === undefined) throw error;
   } finally {
-    clearInterval(mounts);
+    mounts?.close();
     stopping.end();
     await screen.close();
     await group.close();

@@ -251,7 +251,7 @@ const UNMARK_OPTIONS = ['scope', 'events', 'ignore', 'noFollow'];
 const MARK_OPTIONS = [...UNMARK_OPTIONS, 'legacyIgnore', 'directories', 'children', 'evictable', 'onlyDirectory'];
 
 /** A misspelt option would be passed over in silence: so say it. */
-function assertKnown(call: string, options: object, known: readonly string[]): void {
+export function assertKnown(call: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) {
     throw new InvalidOptionsError(`${call} takes an object of options: ${known.join(', ')}`);
   }
@@ -265,7 +265,8 @@ function assertKnown(call: string, options: object, known: readonly string[]): v
 
 const PERMISSION_EVENTS: ReadonlySet<string> = new Set(['openPerm', 'openExecPerm', 'accessPerm', 'preAccess']);
 
-function assertEventName(name: string): asserts name is EventName {
+/** @throws InvalidOptionsError for a permission event; UnknownEventError */
+export function assertEventName(name: string): asserts name is EventName {
   if (PERMISSION_EVENTS.has(name)) {
     throw new InvalidOptionsError(
       `events: '${name}' holds whoever accesses the file, which a group does not do: use guard() (docs/deciding.md)`,

@@ -53,6 +53,9 @@ export interface GroupInternals {
   readonly mounts: MountTable;
   readonly paths: DirectoryPaths;
   readonly queue: EventQueue;
+  isClosed(): boolean;
+  /** Renames of a file system are heard by a mark that was not placed by {@link Group.mark}. */
+  hearRenames(place: { readonly key: string; readonly fsid: string }): void;
   /** Takes it that file systems are unmounted, by fsid as handle keys begin with. */
   lose(fsids: ReadonlySet<string>): void;
 }
@@ -105,6 +108,8 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
       mounts: group.#mounts,
       paths: group.#paths,
       queue: group.#queue,
+      isClosed: () => group.#closed,
+      hearRenames: (place) => group.#hearing.add('filesystem', place),
       lose: (fsids) => group.#hearing.lose(fsids),
     });
   }

@@ -39,6 +39,8 @@ export class DirectoryPaths {
   readonly #cache: DirectoryCache;
   /** Fsids, and handle keys of marked directories, whose renames the group hears. */
   #followed = new Set<string>();
+  /** By fsid: roots whose paths are kept. */
+  readonly #roots = new Map<string, { readonly key: HandleKey; readonly absolute: Buffer }>();
   /** Directories that are being looked for at their hints. */
   readonly #sought = new Set<HandleKey>();
   /** Keys of marked directories whose renames are heard, also if there still are events from before. */
@@ -70,8 +72,11 @@ export class DirectoryPaths {
    *
    * @returns undefined where the file system has no handles.
    */
-  add(path: KernelPath, options: { keep: boolean; noFollow?: boolean; lookahead?: Lookahead }): Identity | undefined {
-    const identity = this.#locator.identify(path, options.noFollow === true);
+  add(
+    path: KernelPath,
+    options: { keep: boolean; noFollow?: boolean; lookahead?: Lookahead; through?: Buffer },
+  ): Identity | undefined {
+    const identity = this.#locator.identify(path, options.noFollow === true, options.through);
     if (identity && options.keep) this.#addMarked(identity, options.lookahead);
     return identity;
   }
@@ -157,10 +162,20 @@ export class DirectoryPaths {
     this.#generation++;
   }
 
+  /**
+   * Keeps the path of a file system's root, so that what happened there has a path also if it is unmounted before it is told. Until
+   * {@link forgetFilesystems}.
+   */
+  keepRoot({ key, fsid, absolute, location }: Identity): void {
+    if (location) return;
+    this.#roots.set(fsid, { key, absolute });
+  }
+
   /** File systems are gone: should one come back, its directories may have been renamed meanwhile. */
   forgetFilesystems(fsids: ReadonlySet<string>): void {
     for (const fsid of fsids) {
       this.#followed.delete(fsid);
+      this.#roots.delete(fsid);
       this.#locator.forget(fsid);
     }
     this.#cache.sweep((directory) => {
@@ -316,9 +331,17 @@ export class DirectoryPaths {
   /** An absolute path is true only for now: it is checked once per round. */
   #isStillThere(directory: Directory): boolean {
     if (directory.checkedIn === this.#round) return true;
-    if (!directory.absolute || !this.#locator.isAt(directory.absolute, directory.key)) return false;
+    if (!directory.absolute) return false;
+    if (!this.#locator.isAt(directory.absolute, directory.key) && !this.#unmountedRoot(directory.key)) return false;
     directory.checkedIn = this.#round;
     return true;
+  }
+
+  /** The path that the root of a file system had, if that is mounted nowhere any more. */
+  #unmountedRoot(key: HandleKey): Buffer | undefined {
+    const fsid = fsidOf(key);
+    const root = this.#roots.get(fsid);
+    return root?.key === key && !this.#locator.isMounted(fsid) ? root.absolute : undefined;
   }
 
   /**
@@ -342,6 +365,8 @@ export class DirectoryPaths {
       const hints = location ? [location] : [];
       return { location: undefined, absolute, isMountRoot: !location, isCertain: true, hints };
     }
+    const absolute = this.#unmountedRoot(key);
+    if (absolute) return { location: undefined, absolute, isMountRoot: true, isCertain: true };
     // It is gone, or was while it was asked for: what is queued still tells where it was.
     lookahead.drain();
     return this.#earlier(key, lookahead);

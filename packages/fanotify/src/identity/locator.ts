@@ -36,7 +36,11 @@ export interface Identity {
 interface Filesystem {
   readonly device: string | undefined;
   readonly mountPoint: Buffer;
+  /** Of one that is mounted in another mount namespace alone: where that begins (`/proc/pid/root`), and with it all paths. */
+  readonly through: Buffer;
 }
+
+const HERE = Buffer.alloc(0);
 
 const FSID_LENGTH = 8;
 const OPEN_DIRECTORY = O_DIRECTORY | O_NONBLOCK | O_CLOEXEC;
@@ -74,20 +78,30 @@ export class Locator {
     this.#mountSeen.delete(fsid);
   }
 
-  /** What is at a path, and from now on where its file system is mounted; undefined where there are no handles. */
-  identify(path: KernelPath, noFollow: boolean): Identity | undefined {
+  /** Whether a file system that was met is still mounted where it was, in this mount namespace. */
+  isMounted(fsid: string): boolean {
+    const device = this.#filesystems.get(fsid)?.device;
+    return device !== undefined && this.#mounts.isMounted(device, fsid);
+  }
+
+  /**
+   * What is at a path, and from now on where its file system is mounted; undefined where there are no handles. `through` is how one
+   * gets into the mount namespace where alone that is: `/proc/pid/root`.
+   */
+  identify(path: KernelPath, noFollow: boolean, through: Buffer = HERE): Identity | undefined {
     const kernel = this.#kernel;
     let fd = -1;
     try {
       fd = kernel.openAt(AT_FDCWD, path, O_PATH | O_CLOEXEC | (noFollow ? O_NOFOLLOW : 0));
       const { handle, mountId } = handleAt(kernel, fd, '', AT_EMPTY_PATH);
       const fsid = this.#fsidAt(fd);
-      const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
-      if (!this.#filesystems.has(fsid)) this.#learnMount(fsid, mountId, absolute);
+      const link = kernel.readlink(`/proc/self/fd/${fd}`);
+      const absolute = through === HERE ? link : Buffer.concat([through, link]);
+      if (!this.#filesystems.has(fsid)) this.#learnMount(fsid, mountId, absolute, through);
       const key = fsid + handle.toString('latin1');
       const location = this.#locationIn(absolute, fsid, mountId);
       if (location) this.#awaitRenameIn(parentOf(absolute));
-      const isSettled = this.isAt(absolute, key) && kernel.readlink(`/proc/self/fd/${fd}`).equals(absolute);
+      const isSettled = this.isAt(absolute, key) && kernel.readlink(`/proc/self/fd/${fd}`).equals(link);
       return { key, fsid, absolute, location, isSettled };
     } catch (error) {
       return nothing(error);
@@ -144,14 +158,16 @@ export class Locator {
   ): { location: Location | undefined; absolute: Buffer } | undefined {
     const kernel = this.#kernel;
     const { mountId } = handleAt(kernel, fd, '', AT_EMPTY_PATH);
+    const through = this.#filesystems.get(fsidOf(key))?.through ?? HERE;
     for (let attempt = 0; attempt < 3; attempt++) {
-      const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
+      const link = kernel.readlink(`/proc/self/fd/${fd}`);
+      const absolute = through === HERE ? link : Buffer.concat([through, link]);
       try {
         const self = handleAt(kernel, AT_FDCWD, absolute, 0);
         // The link shows names below other mounts and of deleted files too: only a path that leads back is one.
         if (self.mountId !== mountId || !key.endsWith(self.handle.toString('latin1'))) continue;
         const location = this.#locationIn(absolute, fsidOf(key), mountId);
-        if (!kernel.readlink(`/proc/self/fd/${fd}`).equals(absolute)) continue;
+        if (!kernel.readlink(`/proc/self/fd/${fd}`).equals(link)) continue;
         if (location && settled) this.#awaitRenameIn(parentOf(absolute));
         return { location, absolute };
       } catch (error) {
@@ -183,11 +199,12 @@ export class Locator {
     }
   }
 
-  #learnMount(fsid: string, mountId: number, absolute: Buffer): void {
+  /** The mount that was marked, or if that shows a part alone, one that shows the whole. */
+  #learnMount(fsid: string, mountId: number, absolute: Buffer, through: Buffer): void {
     const mount = this.#mounts.byId(mountId);
     const [first] = mount ? this.#mounts.byDevice(mount.device) : [];
-    const best = first && isWhole(first) ? first : mount;
-    this.#filesystems.set(fsid, { device: mount?.device, mountPoint: best?.mountPoint ?? absolute });
+    const best = mount && !isWhole(mount) && first && isWhole(first) ? first : mount;
+    this.#filesystems.set(fsid, { device: mount?.device, mountPoint: best?.mountPoint ?? absolute, through });
   }
 
   /** Opens a mount of the file system: mounts go, and others are mounted over them. */
@@ -200,7 +217,7 @@ export class Locator {
     for (const { device, mountPoint } of mounts) {
       const fd = this.#openIfOn(mountPoint, fsid);
       if (fd === undefined) continue;
-      this.#filesystems.set(fsid, { device, mountPoint });
+      this.#filesystems.set(fsid, { device, mountPoint, through: HERE });
       return fd;
     }
     return undefined;

@@ -89,3 +89,10 @@ export function parseMarks(text: string): GroupMark[] {
 export function readMarks(kernel: Pick<Kernel, 'readFile'>, groupFd: number): GroupMark[] {
   return parseMarks(kernel.readFile(`/proc/self/fdinfo/${groupFd}`).toString('latin1'));
 }
+
+/** The devices (`major:minor`) of a group's filesystem marks, without reading all of its marks. */
+export function markedDevices(kernel: Pick<Kernel, 'readFile'>, groupFd: number): Set<string> {
+  const text = kernel.readFile(`/proc/self/fdinfo/${groupFd}`).toString('latin1');
+  const devices = [...text.matchAll(/^fanotify sdev:([0-9a-f]+)/gm)].map(([, device]) => hex(device));
+  return new Set(devices.map((device) => `${device >>> 20}:${device & 0xfffff}`));
+}

@@ -3,7 +3,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../abi/index.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { fsidText, mountIdOf } from './handle-at.ts';
-import { hanging, isWhole, type Mount, parseMountinfo } from './mounts.ts';
+import { hanging, isWhole, type Mount, MountinfoParser } from './mounts.ts';
 
 const MOUNTINFO = '/proc/self/mountinfo';
 const POLLPRI = 2;
@@ -19,6 +19,7 @@ export class MountTable {
   /** It has changed, and was not read since. */
   #isStale = false;
   #generation = 0;
+  readonly #parser = new MountinfoParser();
   #mounts: readonly Mount[] = [];
   #byId = new Map<number, Mount>();
   #byDevice = new Map<string, Mount[]>();
@@ -63,6 +64,11 @@ export class MountTable {
     return mount ? this.byDevice(mount.device).filter((candidate) => this.#fsidOf(candidate) === fsid) : [];
   }
 
+  /** Whether a device is mounted and, as far as it can be asked, has this fsid: another file system may have its number by now. */
+  isMounted(device: string, fsid: string): boolean {
+    return this.byDevice(device).some((mount) => (this.#fsidOf(mount) ?? fsid) === fsid);
+  }
+
   /** Whether whoever goes to a mount may never come back: it, or one on the way to it, is of a network or FUSE. */
   mayHang(mount: Mount): boolean {
     this.#refresh();
@@ -96,7 +102,7 @@ export class MountTable {
   }
 
   #read(): void {
-    this.#mounts = parseMountinfo(this.#kernel.readFile(MOUNTINFO));
+    this.#mounts = this.#parser.parse(this.#kernel.readFile(MOUNTINFO));
     this.#generation++;
     this.#byId = new Map(this.#mounts.map((mount) => [mount.mountId, mount]));
     this.#byDevice = new Map();

@@ -46,26 +46,41 @@ function splitBytes(bytes: Buffer, separator: number): Buffer[] {
   return parts;
 }
 
+function parseLine(line: Buffer): Mount | undefined {
+  const [mountId, parentId, device, root, mountPoint, ...rest] = splitBytes(line, SPACE);
+  const separator = rest.findIndex((field) => field.length === 1 && field[0] === 0x2d);
+  const type = rest[separator + 1];
+  if (!mountId || !parentId || !device || !root || !mountPoint || separator < 0 || !type) return undefined;
+  return {
+    mountId: Number(mountId.toString('latin1')),
+    parentId: Number(parentId.toString('latin1')),
+    device: device.toString('latin1'),
+    root: unescapeOctal(root),
+    mountPoint: unescapeOctal(mountPoint),
+    type: type.toString('latin1'),
+    isIdmapped: rest[0]?.toString('latin1').split(',').includes('idmapped') ?? false,
+    source: unescapeOctal(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
+  };
+}
+
+/** Parses mountinfo files that change little from one reading to the next: a line that was there before gives the same object. */
+export class MountinfoParser {
+  #lines = new Map<string, Mount | undefined>();
+
+  /** Lines that are not of its form are left out. */
+  parse(text: Buffer): Mount[] {
+    const lines = new Map<string, Mount | undefined>();
+    for (const line of text.toString('latin1').split('\n')) {
+      lines.set(line, this.#lines.has(line) ? this.#lines.get(line) : parseLine(Buffer.from(line, 'latin1')));
+    }
+    this.#lines = lines;
+    return [...lines.values()].filter((mount) => mount !== undefined);
+  }
+}
+
 /** Parses the text of a mountinfo file; lines that are not of its form are left out. */
 export function parseMountinfo(text: Buffer): Mount[] {
-  const mounts: Mount[] = [];
-  for (const line of splitBytes(text, 0x0a)) {
-    const [mountId, parentId, device, root, mountPoint, ...rest] = splitBytes(line, SPACE);
-    const separator = rest.findIndex((field) => field.length === 1 && field[0] === 0x2d);
-    const type = rest[separator + 1];
-    if (!mountId || !parentId || !device || !root || !mountPoint || separator < 0 || !type) continue;
-    mounts.push({
-      mountId: Number(mountId.toString('latin1')),
-      parentId: Number(parentId.toString('latin1')),
-      device: device.toString('latin1'),
-      root: unescapeOctal(root),
-      mountPoint: unescapeOctal(mountPoint),
-      type: type.toString('latin1'),
-      isIdmapped: rest[0]?.toString('latin1').split(',').includes('idmapped') ?? false,
-      source: unescapeOctal(rest[separator + 2] ?? Buffer.alloc(0)).toString(),
-    });
-  }
-  return mounts;
+  return new MountinfoParser().parse(text);
 }
 
 /** Reads the mount table as it is now. */

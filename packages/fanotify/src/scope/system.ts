@@ -1,124 +1,174 @@
-// The whole system: a mark on every mounted file system but the pseudo ones, and on those that are mounted later.
+// The whole system: a mark on every mounted file system but what is left out, and on those that are mounted later.
 
-import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../abi/index.ts';
-import { LimitError, UnsupportedError } from '../group/errors.ts';
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
-import { kindOf } from '../identity/filesystems.ts';
-import { mountIdOf } from '../identity/handle-at.ts';
-import type { Mount } from '../identity/mounts.ts';
-import { KernelError } from '../kernel/index.ts';
+import { markedDevices } from '../identity/marks.ts';
+import { hanging, isWhole, type Mount } from '../identity/mounts.ts';
+import { type CompiledExclusions, compileExclusions } from './exclusions.ts';
+import type { OtherNamespace, OtherNamespaces } from './other-namespaces.ts';
+import { type FilesystemState, isHeard, type Places, Placing } from './placing.ts';
+import type { HeardFilesystem, SystemCoverageChange, UnheardFilesystem } from './system-coverage.ts';
 
-/** A file system that is not heard, and where it is mounted. */
-export interface NotHeard {
-  readonly mountPoint: string;
-  readonly type: string;
-  /**
-   * `remote`: left alone, since it may not answer; `hidden`: under another mount, where no path leads; else what the kernel has
-   * against a mark.
-   */
-  readonly why: string;
-}
-
-/** Marks on all file systems of this mount namespace, for one group. */
+/** Marks on all file systems, for one group. */
 export class SystemMarks {
-  readonly #group: Group<'handle'>;
   readonly #inside: GroupInternals;
-  readonly #events: readonly FileEventName[];
+  readonly #group: Group<'handle'>;
+  readonly #others: OtherNamespaces | undefined;
+  readonly #placing: Placing;
   /** By device: a file system is marked once, however often it is mounted. */
-  readonly #heard = new Map<string, Mount>();
-  readonly #notHeard = new Map<string, NotHeard>();
-  readonly #pseudo = new Set<string>();
+  readonly #states = new Map<string, FilesystemState>();
+  readonly #placesOf = new WeakMap<OtherNamespace, Map<string, Places>>();
   #generation = -1;
+  #namespaces: readonly OtherNamespace[] = [];
 
-  constructor(group: Group<'handle'>, events: readonly FileEventName[]) {
+  /** `others`: where to look for file systems that are mounted in other mount namespaces alone. */
+  constructor(
+    group: Group<'handle'>,
+    events: readonly FileEventName[],
+    exclusions: CompiledExclusions = compileExclusions({}),
+    others?: OtherNamespaces,
+  ) {
     this.#group = group;
     this.#inside = internalsOf(group as Group);
-    this.#events = events;
+    this.#others = others;
+    this.#placing = new Placing(group, events, exclusions);
   }
 
-  /** The mounts through which file systems were marked. */
-  get heard(): Mount[] {
-    return [...this.#heard.values()];
+  get heard(): HeardFilesystem[] {
+    return [...this.#states.values()].map(({ filesystem }) => filesystem).filter(isHeard);
   }
 
-  get notHeard(): NotHeard[] {
-    return [...this.#notHeard.values()];
+  get notHeard(): UnheardFilesystem[] {
+    return [...this.#states.values()].flatMap(({ filesystem }) => (isHeard(filesystem) ? [] : [filesystem]));
   }
 
-  /** The types of pseudo file systems that were left out. */
-  get pseudoTypes(): string[] {
-    return [...this.#pseudo].sort();
+  /** Whether mounts in other namespaces are told as they come. */
+  get namespaces(): 'watched' | 'scanned' | 'left out' {
+    if (!this.#others) return 'left out';
+    return this.#others.areWatched ? 'watched' : 'scanned';
   }
 
   /**
-   * Marks what there is, again where it was marked before: a file system may be another under the same number, and a mark goes with
-   * the old one. Costs next to nothing while the mount table does not change. Tells what is new, heard and not.
+   * Marks what there is and is not marked yet. A file system may be another under the same number: the mark went with the old one, so
+   * the kernel is asked for the marks that it has. Costs next to nothing while no mount table changes.
    *
-   * @throws What Group.mark throws for a reason that would be the same for every file system; then the next look tries again.
+   * @throws LimitError and UnsupportedError, which would be the same for every file system; then the next look tries again.
    */
-  async look(): Promise<{ heard: Mount[]; notHeard: NotHeard[] }> {
-    const { mounts } = this.#inside;
+  async look(): Promise<SystemCoverageChange[]> {
+    const { mounts, kernel } = this.#inside;
     const generation = mounts.generation;
-    if (generation === this.#generation) return { heard: [], notHeard: [] };
-    const heardBefore = new Map(this.#heard);
-    const notHeardBefore = new Map(this.#notHeard);
-    this.#heard.clear();
-    this.#notHeard.clear();
-    for (const device of new Set(mounts.mounts.map((mount) => mount.device))) {
-      await this.#markDevice(mounts.byDevice(device));
+    const namespaces = this.#others?.look() ?? [];
+    if (generation === this.#generation && areSame(namespaces, this.#namespaces)) return [];
+    const changes: SystemCoverageChange[] = [];
+    const all = this.#allPlaces(namespaces);
+    this.#forgetAllBut(all, changes);
+    const marked = markedDevices(kernel, this.#group.fd);
+    for (const [device, places] of all) {
+      const before = this.#states.get(device);
+      if (!isDue(places, before, marked)) continue;
+      const now = await this.#look(places, before, marked.has(device));
+      this.#states.set(device, now);
+      changes.push(...changesOf(before, now));
+      if (before?.fsid !== undefined && before.fsid !== now.fsid) this.#lose([before.fsid]);
     }
     this.#generation = generation;
-    return {
-      heard: this.heard.filter(({ device, mountPoint }) => {
-        return heardBefore.get(device)?.mountPoint.equals(mountPoint) !== true;
-      }),
-      notHeard: [...this.#notHeard]
-        .filter(([device, { mountPoint }]) => notHeardBefore.get(device)?.mountPoint !== mountPoint)
-        .map(([, place]) => place),
-    };
+    this.#namespaces = namespaces;
+    return changes;
   }
 
-  async #markDevice(mounts: readonly Mount[]): Promise<void> {
-    const [first] = mounts;
-    if (!first) return;
-    if (kindOf(first.type) === 'pseudo') {
-      this.#pseudo.add(first.type);
-      return;
-    }
-    const reachable = mounts.filter((mount) => !this.#inside.mounts.mayHang(mount));
-    let why: NotHeard['why'] = reachable.length === 0 ? 'remote' : 'hidden';
-    for (const mount of reachable) {
-      try {
-        if (!(await this.#markMount(mount))) continue;
-        this.#heard.set(mount.device, mount);
-        return;
-      } catch (error) {
-        if (error instanceof LimitError || error instanceof UnsupportedError || !(error instanceof Error)) throw error;
-        why = error.message;
+  /** By device, our own first: what is mounted here too has paths here. From one reading of the table, which changes meanwhile. */
+  #allPlaces(namespaces: readonly OtherNamespace[]): Map<string, Places> {
+    const { mounts } = this.#inside;
+    const all = placesIn(mounts.mounts, undefined, (mount) => mounts.mayHang(mount));
+    for (const namespace of namespaces) {
+      let places = this.#placesOf.get(namespace);
+      if (!places) {
+        places = placesIn(namespace.mounts, namespace, hanging(namespace.mounts));
+        this.#placesOf.set(namespace, places);
       }
+      for (const [device, there] of places) if (!all.has(device)) all.set(device, there);
     }
-    this.#notHeard.set(first.device, { mountPoint: first.mountPoint.toString(), type: first.type, why });
+    return all;
   }
 
-  /** False when the mount cannot be reached, since another is mounted over it. */
-  async #markMount(mount: Mount): Promise<boolean> {
-    const { kernel } = this.#inside;
-    let fd: number;
-    try {
-      fd = kernel.openAt(AT_FDCWD, mount.mountPoint, O_PATH | O_CLOEXEC);
-    } catch (error) {
-      if (error instanceof KernelError) return false;
-      throw error;
+  #forgetAllBut(all: ReadonlyMap<string, Places>, changes: SystemCoverageChange[]): void {
+    const lost: string[] = [];
+    for (const [device, { filesystem, fsid }] of this.#states) {
+      if (all.has(device)) continue;
+      this.#states.delete(device);
+      changes.push({ change: 'gone', filesystem });
+      if (fsid !== undefined) lost.push(fsid);
     }
-    try {
-      if (mountIdOf(kernel, fd) !== mount.mountId) return false;
-      await this.#group.mark(mount.mountPoint, { scope: 'filesystem', events: this.#events });
-      return true;
-    } finally {
-      kernel.close(fd);
+    if (lost.length > 0) this.#lose(lost);
+  }
+
+  async #look(places: Places, before: FilesystemState | undefined, isMarked: boolean): Promise<FilesystemState> {
+    if (!before || !isHeard(before.filesystem) || !isMarked) return this.#placing.place(places);
+    const { mounts } = places;
+    // Its paths depend on the mount through which it was marked, and in another namespace on the process.
+    if (isSameWay(before.namespace, places.namespace) && mounts.some(({ mountId }) => mountId === before.mountId)) {
+      return { ...before, mounts };
+    }
+    const placed = await this.#placing.place(places);
+    // It was heard all the while, and still is where what is left of its mounts cannot be reached.
+    if (!isHeard(placed.filesystem)) return { ...before, mounts };
+    return { ...placed, filesystem: { ...placed.filesystem, sinceMs: before.filesystem.sinceMs } };
+  }
+
+  /** Lets go of what is known of the directories of file systems that are gone, when what was heard there has been told. */
+  #lose(fsids: readonly string[]): void {
+    this.#inside.queue.afterQueued(() => this.#inside.lose(new Set(fsids)));
+  }
+}
+
+/** The mounts of each file system, those of the whole first. */
+function placesIn(
+  mounts: readonly Mount[],
+  namespace: OtherNamespace | undefined,
+  mayHang: Places['mayHang'],
+): Map<string, Places> {
+  const all = new Map<string, { mounts: Mount[]; mayHang: Places['mayHang']; namespace: typeof namespace }>();
+  for (const whole of [true, false]) {
+    for (const mount of mounts) {
+      if (isWhole(mount) !== whole) continue;
+      const places = all.get(mount.device);
+      if (places) places.mounts.push(mount);
+      else all.set(mount.device, { mounts: [mount], mayHang, namespace });
     }
   }
+  return all;
+}
+
+/** Whether a file system is to be looked at: it is new, or its mounts have changed, or another has its number by now. */
+function isDue(places: Places, state: FilesystemState | undefined, marked: ReadonlySet<string>): boolean {
+  if (!state || !isSameWay(state.namespace, places.namespace)) return true;
+  const { filesystem } = state;
+  if (isHeard(filesystem)) {
+    if (!marked.has(filesystem.device)) return true;
+    // What is hidden or refused may come to light without a change of its own mounts.
+  } else if (filesystem.why === 'hidden' || filesystem.why === 'refused') return true;
+  // A mount that is the same is the same object.
+  return !areSame(places.mounts, state.mounts);
+}
+
+/** Whether a namespace is reached through the same process. */
+function isSameWay(one: OtherNamespace | undefined, other: OtherNamespace | undefined): boolean {
+  return one?.id === other?.id && one?.pid === other?.pid;
+}
+
+function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+  return some.length === others.length && some.every((one, index) => one === others[index]);
+}
+
+function changesOf(before: FilesystemState | undefined, { filesystem: is }: FilesystemState): SystemCoverageChange[] {
+  const was = before?.filesystem;
+  if (!isHeard(is)) {
+    const isNews = !was || isHeard(was) || was.why !== is.why || was.mountPoint !== is.mountPoint;
+    return isNews ? [{ change: 'notHeard', filesystem: is }] : [];
+  }
+  if (was && isHeard(was) && was.sinceMs === is.sinceMs) return [];
+  const heard: SystemCoverageChange = { change: 'heard', filesystem: is };
+  return was && isHeard(was) ? [{ change: 'gone', filesystem: was }, heard] : [heard];
 }
 
 /**

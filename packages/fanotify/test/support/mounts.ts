@@ -21,6 +21,7 @@ export interface ScratchMount {
 export const canMount: boolean = process.getuid?.() === 0 && process.platform === 'linux' && mountsArePrivate();
 
 const mounted = new Set<ScratchMount>();
+let unmountsAtExit = false;
 
 /** Mounts a tmpfs of at most `sizeBytes` under a directory, the temporary one by default. Only where {@link canMount}. */
 export function mountTmpfs(sizeBytes: number = 16 * MIB, under?: string): ScratchMount {
@@ -89,7 +90,8 @@ function mount(arguments_: (path: string) => string[], under: string = tmpdir())
       rmdirSync(path);
     },
   };
-  if (mounted.size === 0) process.once('exit', unmountAll);
+  if (!unmountsAtExit) process.once('exit', unmountAll);
+  unmountsAtExit = true;
   mounted.add(scratch);
   return scratch;
 }
