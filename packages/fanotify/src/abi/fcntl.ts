@@ -87,3 +87,10 @@ export function openFlags(arch: string): ArchitectureOpenFlags {
 
 /** The numbers of this machine; the generic ones where there is no `process`. */
 export const { O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE } = openFlags(globalThis.process?.arch ?? '');
+
+// linux/openat2.h, "how->resolve": which ways a path may take.
+export const RESOLVE_NO_XDEV = 0x01;
+export const RESOLVE_NO_MAGICLINKS = 0x02;
+export const RESOLVE_NO_SYMLINKS = 0x04;
+export const RESOLVE_BENEATH = 0x08;
+export const RESOLVE_CACHED = 0x20;

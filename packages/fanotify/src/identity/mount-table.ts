@@ -75,6 +75,13 @@ export class MountTable {
     return this.#mayHang(mount);
   }
 
+  /** Reads the table again: when a directory above a mount point is renamed, nothing tells that paths in it have changed. */
+  readAgain(): void {
+    if (this.#closed) return;
+    this.#isStale = true;
+    this.#refresh();
+  }
+
   /** Lets go of the descriptor. What was read stays readable, and is no longer kept up to date. */
   close(): void {
     this.#closed = true;

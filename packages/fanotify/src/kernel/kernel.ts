@@ -140,10 +140,10 @@ export interface Kernel {
   /** openat(2) relative to `dirfd` (AT_FDCWD for the working directory). Returns a descriptor. */
   openAt(dirfd: number, path: KernelPath, flags: number, mode?: number): number;
   /**
-   * openat2(2) with RESOLVE_CACHED and RESOLVE_NO_SYMLINKS: opens what the kernel can find without asking any file system, so that
-   * none can make it wait; EAGAIN for the rest. The way to a mount point is always cached. Since Linux 5.12.
+   * openat2(2): as {@link openAt}, with `resolve` saying which ways the path may take (RESOLVE_*). Since Linux 5.6; RESOLVE_CACHED, which
+   * asks no file system and fails with EAGAIN for what is not cached, since 5.12.
    */
-  openCached(dirfd: number, path: KernelPath, flags: number): number;
+  openAt2(dirfd: number, path: KernelPath, flags: number, resolve: number): number;
   /** open_by_handle_at(2). `handle` is a whole `struct file_handle`. Needs CAP_DAC_READ_SEARCH. */
   openByHandleAt(mountFd: number, handle: Uint8Array, flags: number): number;
   /** name_to_handle_at(2). AT_HANDLE_FID since Linux 6.5. */

@@ -53,8 +53,9 @@ const PIDFD_SEND_SIGNAL_NUMBER = 424;
 const PIDFD_OPEN_NUMBER = 434;
 const PIDFD_GETFD_NUMBER = 438;
 
-// No libc has it. The same on every architecture.
+// By number: no C library had it before glibc 2.43. The same number on every architecture.
 const OPENAT2_NUMBER = 437;
+const OPEN_HOW_BYTES = 24;
 
 // By number, since musl's sched_setscheduler() answers ENOSYS.
 const SCHED_SETSCHEDULER_NUMBER = process.arch === 'x64' ? 144 : 119;
@@ -100,14 +101,14 @@ function declare(koffi: Koffi): Libc {
   const signalCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t pidfd, intptr_t signal, const void *info, uintptr_t flags)',
   );
-  const openat2 = library.func(
-    'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, void *how, uintptr_t bytes)',
-  );
   const pidfdCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t process, intptr_t argument, uintptr_t flags)',
   );
   const scheduleCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t thread, intptr_t policy, const void *parameters)',
+  );
+  const openCall = library.func(
+    'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, void *how, uintptr_t bytes)',
   );
   return {
     errno: () => koffi.errno(),
@@ -119,7 +120,7 @@ function declare(koffi: Koffi): Libc {
     poll: library.func('int poll(void *entries, size_t count, int timeout)'),
     close: library.func('int close(int fd)'),
     openat: library.func('int openat(int dirfd, const char *path, int flags, uint32_t mode)'),
-    openat2: (dirfd, path, how) => openat2(OPENAT2_NUMBER, dirfd, path, how, how.byteLength),
+    openat2: (dirfd, path, how) => openCall(OPENAT2_NUMBER, dirfd, path, how, OPEN_HOW_BYTES),
     openByHandleAt: library.func('int open_by_handle_at(int mount_fd, void *handle, int flags)'),
     nameToHandleAt: library.func(
       'int name_to_handle_at(int dirfd, const char *path, void *handle, void *mount_id, int flags)',

@@ -173,7 +173,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     onReadable: (fd, listener) => kernel.onReadable(fd, listener),
     onPriority: (fd, listener) => kernel.onPriority(fd, listener),
     openAt: (dirfd, path, flags, mode) => kernel.openAt(dirfd, path, flags, mode),
-    openCached: (dirfd, path, flags) => kernel.openCached(dirfd, path, flags),
+    openAt2: (dirfd, path, flags, resolve) => kernel.openAt2(dirfd, path, flags, resolve),
     openByHandleAt: (mountFd, handle, flags) => {
       if (!since(KERNEL_BEHAVIOURS.handlesInUserNamespaces) && !isInitialUserNamespace(kernel)) {
         throw new KernelError('open_by_handle_at', ERRNO.EPERM);

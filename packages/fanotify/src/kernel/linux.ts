@@ -45,13 +45,14 @@ const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
 const CLOCK_BOOTTIME = 7;
-// linux/openat2.h
-const RESOLVE_NO_SYMLINKS = 0x04;
-const RESOLVE_CACHED = 0x20;
 // linux/sched.h
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
 const SCHED_RESET_ON_FORK = 0x4000_0000;
+// linux/openat2.h
+// struct open_how: flags, mode and resolve, of 64 bits each.
+const OPEN_HOW_BYTES = 24;
+const OPEN_HOW_RESOLVE = 16;
 // asm-generic/ioctls.h: the same on every architecture that libc.ts admits.
 const FIONREAD = 0x541b;
 
@@ -78,6 +79,7 @@ export class LinuxKernel implements Kernel {
   readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
   readonly #timeBuffer: Buffer = Buffer.alloc(16);
   readonly #countBuffer: Buffer = Buffer.alloc(4);
+  readonly #howBuffer: Buffer = Buffer.alloc(OPEN_HOW_BYTES);
   // Every emptied queue ends in this error, which says nothing but itself: one for all, since making a stack trace costs
   // ten times the system call.
   readonly #nothingToRead: KernelError = new KernelError('read', ERRNO.EAGAIN);
@@ -167,14 +169,12 @@ export class LinuxKernel implements Kernel {
     }
   }
 
-  openCached(dirfd: number, path: KernelPath, flags: number): number {
+  openAt2(dirfd: number, path: KernelPath, flags: number, resolve: number): number {
     const cPath = terminated('openat2', path);
-    // struct open_how: flags, mode, resolve, of eight bytes each.
-    const how = Buffer.alloc(24);
-    how.writeUInt32LE(flags >>> 0, 0);
-    how.writeUInt32LE(RESOLVE_CACHED | RESOLVE_NO_SYMLINKS, 16);
+    this.#howBuffer.writeUInt32LE(flags >>> 0, 0);
+    this.#howBuffer.writeUInt32LE(resolve, OPEN_HOW_RESOLVE);
     for (;;) {
-      const fd = this.#libc.openat2(dirfd, cPath, how);
+      const fd = this.#libc.openat2(dirfd, cPath, this.#howBuffer);
       if (fd !== -1) return fd;
       this.#failUnlessInterrupted('openat2', path);
     }

@@ -8,6 +8,8 @@ import {
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
+  RESOLVE_CACHED,
+  RESOLVE_NO_SYMLINKS,
 } from '../abi/index.ts';
 import { LimitError, UnsupportedError } from '../group/errors.ts';
 import { explainMark } from '../group/explain.ts';
@@ -21,6 +23,8 @@ import type { OtherNamespace } from './other-namespaces.ts';
 import type { HeardFilesystem, UnheardFilesystem, WhyNotHeard } from './system-coverage.ts';
 
 const OPEN = O_PATH | O_CLOEXEC;
+/** No file system is asked, so that none can make it wait. The way to a mount point is always cached. */
+const CACHED = RESOLVE_CACHED | RESOLVE_NO_SYMLINKS;
 /** The kernel may not find what is cached while something else is renamed. */
 const ATTEMPTS = 3;
 
@@ -125,7 +129,7 @@ export class Placing {
       for (let attempt = 1; ; attempt++) {
         try {
           // Whoever may mount there could lead us into a file system that never answers.
-          return kernel.openCached(root, mount.mountPoint.subarray(1), OPEN);
+          return kernel.openAt2(root, mount.mountPoint.subarray(1), OPEN, CACHED);
         } catch (error) {
           if (!(error instanceof KernelError) || error.code !== 'EAGAIN' || attempt === ATTEMPTS) throw error;
         }

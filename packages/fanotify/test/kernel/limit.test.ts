@@ -77,7 +77,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     onReadable: unused,
     onPriority: unused,
     openAt: answer('open', 60),
-    openCached: unused,
+    openAt2: answer('openat2', 65),
     openByHandleAt: answer('openByHandle', 70),
     nameToHandleAt: answer('nameToHandle', { handle: Buffer.alloc(16), mountId: 1 }),
     readlink: answer('readlink', Buffer.from('user:[4026531837]')),

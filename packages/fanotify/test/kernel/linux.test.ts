@@ -35,6 +35,11 @@ import {
   FAN_REPORT_FID,
   O_DIRECTORY,
   O_PATH,
+  RESOLVE_BENEATH,
+  RESOLVE_CACHED,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
 } from '../../src/abi/index.ts';
 import { ERRNO, type ErrnoName, type Kernel, KernelError, linuxKernel } from '../../src/kernel/index.ts';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
@@ -60,6 +65,9 @@ function expectFailure(operation: () => unknown, syscall: string, code: ErrnoNam
   expect(errno).toBe(ERRNO[code as keyof typeof ERRNO]);
   expect(error.name).toBe('KernelError');
 }
+
+const BENEATH = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
+const CACHED = RESOLVE_CACHED | RESOLVE_NO_SYMLINKS;
 
 describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
   let kernel: Kernel;
@@ -257,6 +265,19 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     expect(mountId).toBeGreaterThanOrEqual(2 ** 31);
   });
 
+  test('openat2: what is beneath a directory, and nothing that a path leads to elsewhere', () => {
+    mkdirSync(join(directory, 'below'));
+    symlinkSync('below', join(directory, 'link'));
+    const dirfd = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
+    const below = keep(kernel.openAt2(dirfd, 'below', O_DIRECTORY, BENEATH));
+    expect(kernel.readlink(`/proc/self/fd/${below}`).toString()).toBe(join(directory, 'below'));
+    expectFailure(() => kernel.openAt2(dirfd, 'missing', 0, BENEATH), 'openat2', 'ENOENT', 'missing');
+    expectFailure(() => kernel.openAt2(dirfd, 'link', 0, BENEATH), 'openat2', 'ELOOP', 'link');
+    expectFailure(() => kernel.openAt2(dirfd, '..', 0, BENEATH), 'openat2', 'EXDEV', '..');
+    const root = keep(kernel.openAt(AT_FDCWD, '/', O_DIRECTORY));
+    expectFailure(() => kernel.openAt2(root, 'proc/self', O_DIRECTORY, BENEATH), 'openat2', 'EXDEV', 'proc/self');
+  });
+
   test.skipIf(!isRoot)('open_by_handle_at: opens what the handle names', () => {
     const mount = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
     const { handle } = kernel.nameToHandleAt(AT_FDCWD, directory, 0);
@@ -354,10 +375,10 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     mkdirSync(join(directory, 'known'));
     symlinkSync('known', join(directory, 'link'));
     const dirfd = keep(kernel.openAt(AT_FDCWD, directory, O_DIRECTORY));
-    const found = keep(kernel.openCached(dirfd, 'known', O_PATH | O_DIRECTORY));
+    const found = keep(kernel.openAt2(dirfd, 'known', O_PATH | O_DIRECTORY, CACHED));
     expect(kernel.statAt(found, '', AT_EMPTY_PATH).ino).toBe(kernel.statAt(dirfd, 'known', 0).ino);
-    expectFailure(() => kernel.openCached(dirfd, 'link/.', O_PATH), 'openat2', 'ELOOP', 'link/.');
-    expectFailure(() => kernel.openCached(dirfd, 'unheard-of', O_PATH), 'openat2', 'EAGAIN', 'unheard-of');
+    expectFailure(() => kernel.openAt2(dirfd, 'link/.', O_PATH, CACHED), 'openat2', 'ELOOP', 'link/.');
+    expectFailure(() => kernel.openAt2(dirfd, 'unheard-of', O_PATH, CACHED), 'openat2', 'EAGAIN', 'unheard-of');
   });
 
   test('onPriority: what cannot be polled is an error', () => {

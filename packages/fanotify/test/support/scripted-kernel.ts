@@ -41,7 +41,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     onReadable: () => QUIET,
     onPriority: () => QUIET,
     openAt: refuse('openat'),
-    openCached: refuse('openat2'),
+    openAt2: refuse('openat2'),
     openByHandleAt: refuse('open_by_handle_at'),
     nameToHandleAt: refuse('name_to_handle_at'),
     readlink: refuse('readlink'),
