@@ -20,6 +20,8 @@ export class Access {
   readonly range: { readonly offset: number; readonly bytes: number } | null;
   /** What the file was like when it was looked at for the cache. */
   stamp: Stamp | undefined = undefined;
+  /** Since when it may have been waiting: clock.ts. */
+  sinceMs = 0;
 
   /** When it was read from the kernel: clock.ts. */
   readonly readMs: number;

@@ -8,6 +8,7 @@ import { nearest } from '../group/nearest.ts';
 import type { MarkTarget } from '../group/source.ts';
 import { parseStat } from '../identity/proc-files.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
+import type { SystemLimits } from './admission.ts';
 import type { ExemptionRule } from './exemptions.ts';
 import type { GuardOptions, GuardTarget, PermissionEventName, Verdict } from './options.ts';
 import { KINDS } from './permission.ts';
@@ -26,7 +27,9 @@ export interface ResponderConfig {
   readonly targets: readonly ConfigTarget[];
   readonly on: readonly PermissionEventName[];
   readonly isPreContent: boolean;
-  readonly scope: 'inode' | 'mount' | 'filesystem' | 'byTarget';
+  readonly scope: 'inode' | 'mount' | 'filesystem' | 'subtree' | 'system' | 'byTarget';
+  readonly crossMounts: boolean;
+  readonly limits: SystemLimits;
   readonly directories: boolean;
   readonly deadlineMs: number;
   readonly onTimeout: Verdict;
@@ -49,6 +52,9 @@ const OPTIONS: readonly (keyof GuardOptions)[] = [
   'onTimeout',
   'onError',
   'scope',
+  'crossMounts',
+  'exclude',
+  'only',
   'directories',
   'class',
   'exempt',
@@ -60,6 +66,7 @@ const OPTIONS: readonly (keyof GuardOptions)[] = [
   'busyPollUs',
   'signal',
 ];
+const SCOPES = ['inode', 'mount', 'filesystem', 'subtree', 'system'] as const;
 const LONGEST_DEADLINE_MS = 3_600_000;
 const DEFAULT_DEADLINE_MS = 5_000;
 const DEFAULT_BUSY_POLL_US = 30;
@@ -112,15 +119,17 @@ export function configOf(
   if (on.includes('preAccess') && !isPreContent) {
     throw new InvalidOptionsError("on: 'preAccess' is asked of guards of class 'preContent' alone: leave class out");
   }
+  const scope = options.scope === undefined ? 'byTarget' : oneOf('scope', options.scope, SCOPES);
+  const targets = targetsOf(kernel, target);
+  checkScope(scope, targets, options);
   return {
     ownerPid: process.pid,
-    targets: targetsOf(kernel, target),
+    targets,
     on: [...new Set(on)],
     isPreContent,
-    scope:
-      options.scope === undefined
-        ? 'byTarget'
-        : oneOf('scope', options.scope, ['inode', 'mount', 'filesystem'] as const),
+    scope,
+    crossMounts: aBoolean('crossMounts', options.crossMounts ?? true),
+    limits: limitsOf(options),
     directories: aBoolean('directories', options.directories ?? false),
     deadlineMs: wholeNumber('deadlineMs', options.deadlineMs ?? DEFAULT_DEADLINE_MS, 1, LONGEST_DEADLINE_MS),
     onTimeout: oneOf('onTimeout', options.onTimeout ?? 'allow', ['allow', 'deny'] as const),
@@ -144,16 +153,71 @@ export function configOf(
  */
 export function withOwnDescriptors(kernel: Kernel, config: ResponderConfig, kept: number[]): ResponderConfig {
   const targets = config.targets.map((target) => {
-    if (!target.isDescriptor) return target;
-    const fd = kernel.openAt(AT_FDCWD, target.path, O_PATH | O_CLOEXEC);
-    kept.push(fd);
-    return { ...target, path: pathOfDescriptor(fd) };
+    // A subtree's root may be renamed until then.
+    if (!target.isDescriptor && config.scope !== 'subtree') return target;
+    try {
+      const fd = kernel.openAt(AT_FDCWD, Buffer.from(target.path, 'latin1'), O_PATH | O_CLOEXEC);
+      kept.push(fd);
+      return { ...target, path: pathOfDescriptor(fd) };
+    } catch (error) {
+      if (target.isDescriptor) throw error;
+      // The responder says what is wrong with it.
+      return target;
+    }
   });
   return { ...config, targets };
 }
 
 function pathOfDescriptor(fd: number): string {
   return `/proc/${process.pid}/fd/${fd}`;
+}
+
+/** Refuses options of other scopes, and a system that is not everything. */
+function checkScope(scope: ResponderConfig['scope'], targets: readonly ConfigTarget[], options: GuardOptions): void {
+  if (options.crossMounts !== undefined && scope !== 'subtree') {
+    throw new InvalidOptionsError("crossMounts goes with scope: 'subtree'");
+  }
+  if ((options.exclude ?? options.only) !== undefined && scope !== 'system') {
+    throw new InvalidOptionsError("exclude and only go with scope: 'system'");
+  }
+  if (scope !== 'system' || (targets.length === 1 && targets[0]?.path === '/')) return;
+  throw new InvalidOptionsError(
+    "scope: 'system' is of all file systems: guard('/', …) alone, with only: […] for some of them",
+  );
+}
+
+function limitsOf({ exclude = {}, only }: GuardOptions): SystemLimits {
+  const { types = [], fsids = [], mountPoints = [], ...rest } = exclude as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) {
+    throw new InvalidOptionsError(`exclude has no ${JSON.stringify(unknown)}: it has types, fsids and mountPoints`);
+  }
+  const list = (name: string, values: unknown, is: (value: unknown) => boolean, what: string): string[] => {
+    const wrong = Array.isArray(values) ? values.find((value) => !is(value)) : values;
+    if (Array.isArray(values) && wrong === undefined) return values as string[];
+    throw new InvalidOptionsError(`${name}: ${String(wrong)} is no ${what}`);
+  };
+  const isPath = (value: unknown) => typeof value === 'string' && isAbsolute(value);
+  const isDevice = (value: unknown) => typeof value === 'string' && /^\d+:\d+$/.test(value);
+  const isFsid = (value: unknown) => typeof value === 'string' && /^[0-9a-f]{1,16}$/i.test(value);
+  const isType = (value: unknown) => typeof value === 'string' || Number.isSafeInteger(value);
+  const bytes = (path: string) => Buffer.from(resolve(path)).toString('latin1');
+  return {
+    types: list(
+      'exclude.types',
+      types,
+      isType,
+      "file system type: say a name, as in 'ext4', or the number of statfs(2)",
+    ),
+    fsids: list('exclude.fsids', fsids, isFsid, 'fsid as `stat --file-system --format %i` prints it'),
+    mountPoints: list('exclude.mountPoints', mountPoints, isPath, 'absolute path').map(bytes),
+    only:
+      only === undefined
+        ? null
+        : list('only', only, (value) => isPath(value) || isDevice(value), 'absolute path or device (major:minor)').map(
+            (place) => (isDevice(place) ? place : bytes(place)),
+          ),
+  };
 }
 
 function moduleUrl(decide: string | URL): string {

@@ -9,6 +9,7 @@ import type { Kernel } from '../kernel/index.ts';
 import { linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
 import { configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
+import type { GuardCoverage, SubtreeCoverage } from './coverage.ts';
 import { DecideError, GuardClosedError, ResponderDiedError, thrownText } from './errors.ts';
 import type { Decide, GuardOptions, GuardTarget } from './options.ts';
 import { DENY, type Ruling, rulingOf } from './permission.ts';
@@ -36,6 +37,10 @@ export interface GuardEvents {
   error: [error: Error];
   timeout: [notice: TimeoutNotice];
   kernelDenied: [notice: KernelDenied];
+  /** Scopes `subtree` and `system`: what is mounted has changed, and this is held or not held since. */
+  coverage: [change: Pick<GuardCoverage, 'held' | 'notHeld'>];
+  /** A subtree was removed or unmounted: nothing is in it any more. */
+  gone: [subtree: SubtreeCoverage];
   /** Another responder is at work, after one died. */
   restart: [];
   /** Nothing is guarded any more. */
@@ -159,6 +164,29 @@ export class Guard {
    */
   async status(): Promise<GuardStatus> {
     return (await this.#running()).status();
+  }
+
+  /**
+   * Which file systems are held, which are not, and why. Of scopes `subtree` and `system`; others hold what was named, and list nothing.
+   *
+   * @throws GuardClosedError.
+   *
+   * Privilege: root.
+   * @example
+   * import { execFileSync } from 'node:child_process';
+   * import { mkdirSync, mkdtempSync } from 'node:fs';
+   * import { guard } from 'fanotify';
+   * const mount = mkdtempSync('/tmp/coverage-');
+   * execFileSync('mount', ['-t', 'tmpfs', 'coverage', mount]);
+   * mkdirSync(`${mount}/uploads`);
+   * const gate = await guard(`${mount}/uploads`, { scope: 'subtree', decide: () => 'allow' });
+   * const { held, subtrees } = await gate.coverage();
+   * console.log(held[0].type, subtrees[0].gone); // tmpfs null
+   * await gate.close();
+   * execFileSync('umount', [mount]);
+   */
+  async coverage(): Promise<GuardCoverage> {
+    return (await this.#running()).coverage();
   }
 
   /**
@@ -388,6 +416,12 @@ export class Guard {
         this.#tell(new DecideError(`the decide module failed: ${notice.message}`, { cause, count: notice.count }));
         break;
       }
+      case 'coverage':
+        this.#emit('coverage', { held: notice.held, notHeld: notice.notHeld });
+        break;
+      case 'gone':
+        this.#emit('gone', notice.subtree);
+        break;
       case 'stalled':
         this.#lastWord = new ResponderDiedError(
           `the decide module did not come back within ${notice.ms} ms: everything that was held got onTimeout, and the responder was ended`,

@@ -30,6 +30,7 @@ import type { MountTable } from '../identity/mount-table.ts';
 import { isWhole, type Mount } from '../identity/mounts.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { hasSince, parseVersion } from '../kernel/version.ts';
+import { assertAdmitted, beltOf } from './admission.ts';
 import type { ResponderConfig } from './config.ts';
 import { type Abilities, PERMISSION_BITS } from './permission.ts';
 
@@ -42,6 +43,8 @@ type Scope = keyof typeof SCOPE_FLAGS;
 /** A permission group whose marks are placed. */
 export interface OpenedGroup {
   readonly fd: number;
+  /** What its marks hold and hear. */
+  readonly mask: bigint;
   readonly abilities: Abilities;
   /** Whether every open for writing of what is guarded is heard, whichever way it comes. */
   readonly hearsWriters: boolean;
@@ -58,16 +61,22 @@ export interface OpenedGroup {
  * is marked then.
  */
 export function openPermissionGroup(kernel: Kernel, mounts: MountTable, config: ResponderConfig): OpenedGroup {
-  const places = config.targets.map((target) => placeOf(kernel, mounts, target, config));
+  const belt = beltOf(process.env);
+  const isMarkedLater = config.scope === 'subtree' || config.scope === 'system';
+  const places = isMarkedLater ? [] : config.targets.map((target) => placeOf(kernel, mounts, target, config));
   const { fd, reportsFdErrors } = init(kernel, config);
   try {
-    for (const place of places) mark(kernel, fd, place, config);
+    for (const place of places) {
+      assertAdmitted(belt, mounts, place.device, place.shown);
+      mark(kernel, fd, place, config);
+    }
   } catch (error) {
     kernel.close(fd);
     throw error;
   }
   return {
     fd,
+    mask: maskOf(config),
     abilities: abilitiesOf(kernel, config),
     hearsWriters: places.every(
       ({ scope, isDirectory }) => scope === 'filesystem' || (scope === 'inode' && !isDirectory),
@@ -85,6 +94,7 @@ export function abilitiesOf(kernel: Kernel, { audit, isPreContent }: ResponderCo
 
 interface Place {
   readonly path: Buffer;
+  readonly device: string | undefined;
   readonly shown: string;
   readonly scope: Scope;
   readonly isDirectory: boolean;
@@ -127,13 +137,7 @@ function explainGuardInit(kernel: Kernel, error: unknown, flags: number): unknow
 
 function mark(kernel: Kernel, fd: number, { path, shown, scope, isDirectory }: Place, config: ResponderConfig): void {
   const flags = FAN_MARK_ADD | SCOPE_FLAGS[scope];
-  const asked = config.on.reduce((mask, kind) => mask | PERMISSION_BITS[kind], 0n);
-  let mask = asked;
-  // Of guards that do not hear writers open, cached verdicts end when writers close.
-  if (!config.on.includes('open') && config.maxCached > 0) mask |= FAN_CLOSE_WRITE;
-  // FAN_PRE_ACCESS is refused with it.
-  if (config.directories && !config.on.includes('preAccess')) mask |= FAN_ONDIR;
-  if (scope === 'inode' && isDirectory) mask |= FAN_EVENT_ON_CHILD;
+  const mask = maskOf(config) | (scope === 'inode' && isDirectory ? FAN_EVENT_ON_CHILD : 0n);
   try {
     kernel.fanotifyMark(fd, flags, mask, AT_FDCWD, path);
   } catch (error) {
@@ -141,7 +145,22 @@ function mark(kernel: Kernel, fd: number, { path, shown, scope, isDirectory }: P
   }
 }
 
-function explainGuardMark(
+/** What is held, as bits. */
+export function permissionMask({ on }: Pick<ResponderConfig, 'on'>): bigint {
+  return on.reduce((mask, kind) => mask | PERMISSION_BITS[kind], 0n);
+}
+
+function maskOf({ on, maxCached, directories }: ResponderConfig): bigint {
+  let mask = permissionMask({ on });
+  // Of guards that do not hear writers open, cached verdicts end when writers close.
+  if (!on.includes('open') && maxCached > 0) mask |= FAN_CLOSE_WRITE;
+  // FAN_PRE_ACCESS is refused with it.
+  if (directories && !on.includes('preAccess')) mask |= FAN_ONDIR;
+  return mask;
+}
+
+/** What to throw for a mark that the kernel has refused. */
+export function explainGuardMark(
   kernel: Kernel,
   error: unknown,
   flags: number,
@@ -190,11 +209,12 @@ function placeOf(
   }
   try {
     const isDirectory = (kernel.statAt(fd, '', 0x1000).mode & S_IFMT) === S_IFDIR;
-    if (config.scope !== 'byTarget') return { path, shown, scope: config.scope, isDirectory };
-    if (!isDirectory) return { path, shown, scope: 'inode', isDirectory };
     const mount = mounts.byId(mountIdOf(kernel, fd) ?? -1);
+    const place = { path, shown, isDirectory, device: mount?.device };
+    if (config.scope in SCOPE_FLAGS) return { ...place, scope: config.scope as Scope };
+    if (!isDirectory) return { ...place, scope: 'inode' };
     assertRoot(mount, kernel.readlink(`/proc/self/fd/${fd}`), shown);
-    return { path, shown, scope: 'filesystem', isDirectory };
+    return { ...place, scope: 'filesystem' };
   } finally {
     kernel.close(fd);
   }
@@ -207,7 +227,7 @@ function assertRoot(mount: Mount | undefined, path: Buffer, shown: string): void
   const name = JSON.stringify(shown);
   throw new InvalidOptionsError(
     isRoot
-      ? `${name} is the root of everything: guarding it holds what every program opens there; say scope: 'filesystem' if that is meant`
-      : `${name} is not the root of a file system: say scope: 'inode' for its direct entries, or 'filesystem' or 'mount' for all that is on its file system or mount`,
+      ? `${name} is the root of everything: guarding it holds what every program opens there; say scope: 'filesystem' if that is meant, or 'system' for all file systems`
+      : `${name} is not the root of a file system: say scope: 'subtree' for all that is below, 'inode' for its direct entries, or 'filesystem' or 'mount' for all that is on its file system or mount`,
   );
 }

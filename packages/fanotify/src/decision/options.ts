@@ -167,6 +167,16 @@ export type Exemption =
   | { readonly uid: number; readonly tree?: undefined; readonly executable?: undefined }
   | { readonly executable: string; readonly uid: number | 'any'; readonly tree?: number | undefined };
 
+/** File systems that scope `system` leaves out. */
+export interface SystemExclusions {
+  /** By type: the name in /proc/self/mountinfo, or the number of statfs(2). */
+  readonly types?: readonly (string | number)[] | undefined;
+  /** By fsid, as `stat --file-system --format %i` prints it: hexadecimal. */
+  readonly fsids?: readonly string[] | undefined;
+  /** By a place where it is mounted. */
+  readonly mountPoints?: readonly string[] | undefined;
+}
+
 /**
  * What {@link guard} is asked for.
  *
@@ -214,8 +224,27 @@ export interface GuardOptions {
    * - `mount`: everything reached through the mount that the path is on. Whoever mounts it again elsewhere, as any user can in
    *   a namespace of his own, goes by unseen.
    * - `filesystem`: everything on the file system that the path is on, whichever way it is reached.
+   * - `subtree`: a directory with all that is below it, by where files are and not by what they are called: through bind mounts too.
+   *   The whole file system is marked, and what is outside is allowed at once.
+   * - `system`: with the target `/`, all mounted file systems, also those that are mounted later, but the kernel's own (proc, sysfs,
+   *   cgroup and the like), those that may not answer (network, FUSE), and what `exclude` and `only` leave out.
+   *
+   * {@link Guard.coverage} tells what is held. The environment variable FANOTIFY_GUARD_ONLY limits guards of any scope to file systems
+   * that are mounted below certain directories.
    */
-  readonly scope?: 'inode' | 'mount' | 'filesystem' | undefined;
+  readonly scope?: 'inode' | 'mount' | 'filesystem' | 'subtree' | 'system' | undefined;
+  /**
+   * Of scope `subtree`: whether file systems that are mounted below are inside, also later. One is when all its mounts are below: what
+   * a bind mount shows of elsewhere is where it is. Default true.
+   */
+  readonly crossMounts?: boolean | undefined;
+  /** Of scope `system`: file systems to leave out. */
+  readonly exclude?: SystemExclusions | undefined;
+  /**
+   * Of scope `system`: let in only file systems that are mounted at or below these directories, or are on these devices
+   * (`major:minor`). What is mounted at `/` is let in by `'/'` or its device alone.
+   */
+  readonly only?: readonly string[] | undefined;
   /** Hold opens of directories, too. Default false. */
   readonly directories?: boolean | undefined;
   /**
@@ -226,7 +255,10 @@ export interface GuardOptions {
   /** Whose accesses are allowed without asking. This process's own always are. */
   readonly exempt?: readonly Exemption[] | undefined;
   /**
-   * Who is trusted not to slip a change past verdicts given with `cache`. These are kept for files that root alone can write to, and
+   * Who is trusted: in scope `subtree`, with `root` the kernel is told to ignore directories outside in which, and above which, nobody
+   * but root can rename or link anything (Linux 6.0). With `nobody` each access outside costs a round trip to the responder.
+   *
+   * And not to slip a change past verdicts given with `cache`. These are kept for files that root alone can write to, and
    * of no other: an ordinary user can change a file of his in ways that nothing shows. Default `root`: the kernel is told to ignore
    * such files, once allowed, until they are written to, where their directories are root's alone, too; root can slip past that by
    * mmap or AIO. `nobody`: everything is held each time, and cached verdicts are given by the responder.

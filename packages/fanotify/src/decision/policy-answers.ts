@@ -7,14 +7,14 @@ import { kindNumber } from './permission.ts';
 /**
  * Answers the permission events in `events`, and closes their descriptors; returns how many there were.
  *
- * @param isOwn Whether accesses of a process are allowed in any case.
+ * @param isAllowed Whether an access is allowed in any case: by its process, and the file's descriptor.
  * @param policy The word of the response that the others get.
  */
 export function answerByPolicy(
   kernel: Kernel,
   group: number,
   events: Buffer,
-  isOwn: (pid: number) => boolean,
+  isAllowed: (pid: number, fd: number) => boolean,
   policy: number,
 ): number {
   const response = Buffer.alloc(8);
@@ -25,7 +25,7 @@ export function answerByPolicy(
     try {
       if (kindNumber(cursor.maskLow) >= 0) {
         view.setInt32(0, cursor.fd, HOST_IS_LITTLE_ENDIAN);
-        view.setUint32(4, isOwn(cursor.pid) ? FAN_ALLOW : policy, HOST_IS_LITTLE_ENDIAN);
+        view.setUint32(4, isAllowed(cursor.pid, cursor.fd) ? FAN_ALLOW : policy, HOST_IS_LITTLE_ENDIAN);
         kernel.write(group, response);
       }
     } catch (error) {
@@ -51,12 +51,12 @@ export function drainByPolicy(
   kernel: Kernel,
   group: number,
   room: Buffer,
-  isOwn: (pid: number) => boolean,
+  isAllowed: (pid: number, fd: number) => boolean,
   policy: number,
 ): void {
   for (let left = kernel.waitingBytes(group) / FAN_EVENT_METADATA_LEN; left > 0; ) {
     try {
-      left -= answerByPolicy(kernel, group, room.subarray(0, kernel.read(group, room)), isOwn, policy);
+      left -= answerByPolicy(kernel, group, room.subarray(0, kernel.read(group, room)), isAllowed, policy);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       // Before Linux 6.13 that is how one event without a descriptor is told: others wait behind it.

@@ -8,10 +8,15 @@ import { type Kernel, linuxKernel } from '../kernel/index.ts';
 import type { ResponderConfig } from './config.ts';
 import { maxPendingOf } from './descriptor-limit.ts';
 import { errorToJson } from './errors.ts';
+import { GuardMarks } from './guard-marks.ts';
 import { decideBy, loadDecide } from './module.ts';
 import { openPermissionGroup } from './opening.ts';
 import { RULINGS, responseOf } from './permission.ts';
 import { Responder, readBytes } from './responder.ts';
+import { Settling } from './settling.ts';
+import { SubtreeGate } from './subtree-gate.ts';
+import { SubtreePlaces } from './subtree-places.ts';
+import { openRoots } from './subtree-root.ts';
 import { Watchdog } from './watchdog.ts';
 import { FRAME, FrameReader, jsonBody, jsonFrame } from './wire.ts';
 
@@ -38,14 +43,30 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     const files = new ProcFiles(kernel, mounts, () => undefined);
     const decide = config.module === null ? undefined : await withOwner(kernel, loadDecide(config.module));
     const maxPending = maxPendingOf(kernel, config.maxPending);
+    const roots = config.scope === 'subtree' ? openRoots(kernel, mounts, config.targets) : [];
+    const places =
+      config.scope === 'subtree' ? new SubtreePlaces(kernel, mounts, roots, config.crossMounts) : undefined;
+    places?.refresh();
+    const hasOutside = places?.haveOutside;
+    const settling = hasOutside ? new Settling() : undefined;
+    await settling?.start();
     const watchdog = decide && new Watchdog(readBytes(config));
     await watchdog?.start({
       socket: SOCKET,
       ownerPid: config.ownerPid,
+      subtrees: hasOutside
+        ? {
+            roots: roots.map(({ shown, fd, mountFd, mountId, device }) => ({ shown, fd, mountFd, mountId, device })),
+            crossesMounts: config.crossMounts,
+          }
+        : undefined,
       deadlineMs: config.deadlineMs,
       policy: responseOf(RULINGS[config.onTimeout]),
     });
     const group = openPermissionGroup(kernel, mounts, config);
+    const gate = places && settling ? SubtreeGate.open(kernel, mounts, config, group, places, settling) : undefined;
+    const marks =
+      places || config.scope === 'system' ? new GuardMarks(kernel, mounts, config, group, places) : undefined;
     watchdog?.guard(group.fd);
     const sight = { kernel, mounts, files, reader: new ProcessReader(files, 'full') };
     const decideHere = decide && decideBy(decide, sight, group.abilities);
@@ -58,6 +79,8 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
       ownerPidfd,
       mounts,
       files,
+      marks,
+      gate,
       maxPending,
       decideHere,
       watchdog,

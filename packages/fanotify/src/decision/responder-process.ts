@@ -7,6 +7,7 @@ import { debuglog } from 'node:util';
 import { LimitError } from '../group/errors.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import type { ResponderConfig } from './config.ts';
+import type { GuardCoverage } from './coverage.ts';
 import { type ErrorJson, errorFromJson, GuardClosedError, ResponderDiedError } from './errors.ts';
 import { abilitiesOf } from './opening.ts';
 import type { Abilities, Ruling } from './permission.ts';
@@ -156,6 +157,10 @@ export class ResponderProcess {
 
   async status(): Promise<GuardStatus> {
     return (await this.#inquire(FRAME.askStatus, FRAME.status)) as GuardStatus;
+  }
+
+  async coverage(): Promise<GuardCoverage> {
+    return (await this.#inquire(FRAME.askCoverage, FRAME.coverage)) as GuardCoverage;
   }
 
   async forget(): Promise<void> {

@@ -15,8 +15,10 @@ import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
 import { Access } from './access.ts';
 import { nowMs } from './clock.ts';
 import type { ResponderConfig } from './config.ts';
+import type { GuardCoverage } from './coverage.ts';
 import { thrownText } from './errors.ts';
 import { Exemptions } from './exemptions.ts';
+import type { GuardMarks } from './guard-marks.ts';
 import { hurry, URGENCY } from './hurry.ts';
 import { KernelIgnores } from './kernel-ignores.ts';
 import { Latencies } from './latencies.ts';
@@ -26,12 +28,14 @@ import { type Asked, OwnerDecider } from './owner-decider.ts';
 import { ALLOW, DENY, kindNumber, RULINGS, type Ruling, responseOf } from './permission.ts';
 import { answerByPolicy } from './policy-answers.ts';
 import type { GuardStatus } from './status.ts';
+import type { SubtreeGate } from './subtree-gate.ts';
 import { type Decider, PendingTable, policyOf } from './table.ts';
 import { VerdictCache } from './verdict-cache.ts';
 import type { Watchdog } from './watchdog.ts';
 import { FRAME, FrameReader, jsonFrame, type Notice, readAnswer, writeAsk } from './wire.ts';
 
 const POLLIN = 1;
+const POLLPRI = 2;
 const POLLOUT = 4;
 /** Of a group that tells ranges: with their record, which is as long. */
 const RANGED_EVENT_BYTES = 2 * FAN_EVENT_METADATA_LEN;
@@ -45,6 +49,8 @@ const WOKEN_MS = 1;
 /** From more than so many held on until there are fewer than so few, it runs in real time. */
 const MANY = 64;
 const FEW = 16;
+/** For what another thread has to do first: so long it looks again and again, then every millisecond. */
+const SETTLE_LOOK_MS = 0.1;
 /** Notices of one kind are gathered for so long. */
 const NOTICE_MS = 100;
 
@@ -59,6 +65,10 @@ export interface ResponderParts {
   readonly ownerPidfd: number;
   readonly mounts: MountTable;
   readonly files: ProcFiles;
+  /** Of scopes `subtree` and `system`. */
+  readonly marks: GuardMarks | undefined;
+  /** Where what is marked is not all inside. */
+  readonly gate: SubtreeGate | undefined;
   /** How many accesses are undecided at most. */
   readonly maxPending: number;
   /** Who decides in this process; undefined where the owner does. */
@@ -86,6 +96,8 @@ export class Responder {
   readonly #exemptions: Exemptions;
   readonly #cache: VerdictCache;
   readonly #ignores: KernelIgnores;
+  readonly #gate: SubtreeGate | undefined;
+  readonly #marks: GuardMarks | undefined;
   readonly #outlet: Outlet;
   readonly #frames: FrameReader;
   readonly #latencies = new Latencies();
@@ -99,7 +111,9 @@ export class Responder {
   #readEvents = 0;
   readonly #response: Buffer = Buffer.alloc(8);
   readonly #responseView: DataView;
-  readonly #entries: { group: PollEntry; socket: Mutable; owner: PollEntry; ignores: Mutable };
+  readonly #entries: Readonly<
+    Record<'group' | 'socket' | 'owner' | 'ignores' | 'outside' | 'renames' | 'mounts', Mutable>
+  >;
   readonly #polled: PollEntry[];
   readonly #counts = {
     allowed: 0,
@@ -107,6 +121,7 @@ export class Responder {
     byDecision: 0,
     byCache: 0,
     byExemption: 0,
+    outside: 0,
     own: 0,
     timedOut: 0,
     failed: 0,
@@ -125,7 +140,7 @@ export class Responder {
   #noticesDueMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: ResponderParts) {
-    const { kernel, config, group, socket, ownerPidfd, mounts, files, decideHere, watchdog } = parts;
+    const { kernel, config, group, socket, ownerPidfd, mounts, files, marks, gate, decideHere, watchdog } = parts;
     this.#parts = parts;
     this.#kernel = kernel;
     this.#groupFd = group.fd;
@@ -137,6 +152,8 @@ export class Responder {
     this.#outlet = new Outlet(kernel, socket);
     this.#frames = new FrameReader((type, body) => this.#hear(type, body));
     this.#exemptions = new Exemptions(kernel, files, config.exempt);
+    this.#marks = marks;
+    this.#gate = gate;
     this.#cache = new VerdictCache(kernel, mounts, config.maxCached, group.hearsWriters);
     this.#ignores = new KernelIgnores(
       kernel,
@@ -177,10 +194,12 @@ export class Responder {
       socket: { fd: socket, events: POLLIN, revents: 0 },
       owner: { fd: ownerPidfd, events: POLLIN, revents: 0 },
       ignores: { fd: this.#ignores.fd, events: POLLIN, revents: 0 },
+      outside: { fd: gate?.ignoresFd ?? -1, events: POLLIN, revents: 0 },
+      renames: { fd: gate?.renamesFd(nowMs()) ?? -1, events: POLLIN, revents: 0 },
+      mounts: { fd: marks?.fd ?? -1, events: POLLPRI, revents: 0 },
     };
-    const { group: groupEntry, socket: socketEntry, owner: ownerEntry, ignores } = this.#entries;
-    this.#polled =
-      ignores.fd < 0 ? [groupEntry, socketEntry, ownerEntry] : [groupEntry, socketEntry, ownerEntry, ignores];
+    const { group: groupEntry, socket: socketEntry, owner: ownerEntry, ...others } = this.#entries;
+    this.#polled = [groupEntry, socketEntry, ownerEntry, ...Object.values(others).filter(({ fd }) => fd >= 0)];
   }
 
   /** Says that it is ready, and answers until it is told to go or its owner has ended. */
@@ -191,12 +210,16 @@ export class Responder {
 
   /** One turn of the loop; waits at most `longestMs` for something to do. */
   step(longestMs: number): void {
-    const { group, socket, owner, ignores } = this.#entries;
+    const { group, socket, owner, ignores, outside, renames, mounts } = this.#entries;
     const startedMs = nowMs();
-    const isFull = this.#table.size >= this.#parts.maxPending;
-    (group as Mutable).fd = isFull ? -1 : this.#groupFd;
+    const isFull = this.#undecided >= this.#parts.maxPending;
+    group.fd = isFull ? -1 : this.#groupFd;
     // It may have been given up: to look at what is closed would never wait.
     ignores.fd = this.#ignores.fd;
+    if (this.#gate) {
+      outside.fd = this.#gate.ignoresFd;
+      renames.fd = this.#gate.renamesFd(startedMs);
+    }
     socket.events = this.#hasToSay ? POLLIN | POLLOUT : POLLIN;
     const ready = this.#poll(this.#waitMs(startedMs, longestMs, isFull));
     let now = nowMs();
@@ -211,11 +234,18 @@ export class Responder {
         now = nowMs();
       }
       if (ignores.fd >= 0 && ignores.revents !== 0) this.#ignores.attend(this.#inbox);
+      if (outside.fd >= 0 && outside.revents !== 0) this.#gate?.attendIgnores(this.#inbox);
+      if (mounts.revents !== 0) this.#lookAtMounts();
+      if (renames.fd >= 0 && renames.revents !== 0) {
+        this.#gate?.hear(now);
+        this.#tellGone();
+      }
     }
+    if (this.#gate?.isWaiting) this.#settle(now);
     if (!isFull) {
       const isReadable = group.revents !== 0;
       if (!isReadable || now - startedMs > WOKEN_MS) this.#emptyAtMs = now;
-      if (isReadable) this.#read(this.#parts.maxPending - this.#table.size, false);
+      if (isReadable) this.#read(this.#parts.maxPending - this.#undecided, false);
     }
     if (this.#table.nextDueMs <= now) this.#table.expire(now);
     if (isFull && now - this.#emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
@@ -228,7 +258,7 @@ export class Responder {
   /** Comes before those who are woken in vain by each answer, while there are many of them. */
   #hurry(): void {
     // What a decide module has answered was never in the table.
-    const held = Math.max(this.#table.size, this.#readEvents);
+    const held = Math.max(this.#undecided, this.#readEvents);
     if (this.#isHurrying ? held >= FEW : held <= MANY) return;
     this.#isHurrying = !this.#isHurrying;
     hurry(this.#kernel, this.#isHurrying ? URGENCY.loop : URGENCY.none);
@@ -243,11 +273,16 @@ export class Responder {
   giveUp(): void {
     const { ownerPid } = this.#parts.config;
     const { fd, offset, end } = this.#cursor;
-    const isHeld = [...this.#table.pending()].some(({ access }) => access.fd === fd);
+    const waiting = [...(this.#gate?.abandon() ?? [])];
+    const isHeld =
+      [...this.#table.pending()].some(({ access }) => access.fd === fd) || waiting.some((access) => access.fd === fd);
     const rest = this.#buffer.subarray(isHeld ? end : offset, this.#readLength);
     this.#readLength = 0;
-    answerByPolicy(this.#kernel, this.#groupFd, rest, (pid) => pid === ownerPid, responseOf(policyOf(this.#deciders)));
+    const isAllowed = (pid: number, fd: number) =>
+      pid === ownerPid || this.#gate?.places.seemsOutside(fd, pid) === true;
+    answerByPolicy(this.#kernel, this.#groupFd, rest, isAllowed, responseOf(policyOf(this.#deciders)));
     this.#table.abandon(nowMs());
+    for (const access of waiting) this.#letIn(access);
     this.#drain();
   }
 
@@ -259,11 +294,12 @@ export class Responder {
       break;
     }
     return {
-      pending: this.#table.size,
+      pending: this.#undecided,
       oldestMs,
       ...this.#counts,
       cached: this.#cache.size,
       ignored: this.#ignores.count,
+      ignoredOutside: this.#gate?.ignored ?? 0,
       verdictUs: this.#latencies.quantiles(),
       memoryBytes: process.memoryUsage.rss(),
     };
@@ -283,6 +319,7 @@ export class Responder {
    * answer is far.
    */
   #poll(waitMs: number): number {
+    if (this.#gate?.isWaiting) return this.#pollSettling(this.#gate, waitMs);
     const busyPollMs = this.#parts.config.busyPollUs / 1000;
     if (busyPollMs === 0 || waitMs === 0) return this.#kernel.poll(this.#polled, waitMs);
     const startedMs = nowMs();
@@ -297,6 +334,53 @@ export class Responder {
     const ready = this.#kernel.poll(this.#polled, waitMs);
     if (!isAsked) this.#isBusy = nowMs() - startedMs < busyPollMs;
     return ready;
+  }
+
+  #pollSettling(gate: SubtreeGate, waitMs: number): number {
+    const startedMs = nowMs();
+    do {
+      const ready = this.#kernel.poll(this.#polled, 0);
+      if (ready > 0 || gate.hasSettled || waitMs === 0) return ready;
+    } while (nowMs() - startedMs < SETTLE_LOOK_MS);
+    return this.#kernel.poll(this.#polled, 1);
+  }
+
+  /** How many accesses are not answered yet. */
+  get #undecided(): number {
+    return this.#table.size + (this.#gate?.waiting ?? 0);
+  }
+
+  /** Goes on with those of which it is clear now where they are. */
+  #settle(now: number): void {
+    for (let next = this.#gate?.nextSettled(now); next; next = this.#gate?.nextSettled(now)) {
+      const { access, cached, isInside } = next;
+      if (!isInside) this.#letIn(access);
+      else if (cached) this.#giveCached(access, cached);
+      else this.#table.hold(access, this.#deciders, access.sinceMs);
+    }
+  }
+
+  /** What is outside is nobody's concern. */
+  #letIn(access: Access): void {
+    this.#counts.outside++;
+    this.#respondAndClose(access, ALLOW);
+  }
+
+  #lookAtMounts(): void {
+    const marks = this.#marks;
+    if (!marks) return;
+    try {
+      const { held, notHeld } = marks.look();
+      if (held.length + notHeld.length > 0) this.notice({ notice: 'coverage', held, notHeld });
+    } catch (error) {
+      // What goes for all file systems: no more marks are to be had.
+      this.#failed(error);
+    }
+    this.#tellGone();
+  }
+
+  #tellGone(): void {
+    for (const subtree of this.#marks?.newlyGone() ?? []) this.notice({ notice: 'gone', subtree });
   }
 
   /**
@@ -350,6 +434,7 @@ export class Responder {
             bytes: Number(recordRangeCount(cursor, cursor.range)),
           };
     const access = new Access(fd, pid, kind, range, readMs);
+    access.sinceMs = sinceMs;
     if (kind < 0) {
       // A writer has closed the file: what was cached of it is looked at, and goes if it has changed.
       if ((cursor.maskLow & Number(FAN_CLOSE_WRITE)) !== 0) this.#cache.written(access);
@@ -363,17 +448,37 @@ export class Responder {
     } else if (this.#exemptions.has(pid)) {
       this.#counts.byExemption++;
       this.#answer(access, ALLOW);
+    } else if (cached?.allowed) {
+      this.#giveCached(access, cached);
+    } else if (this.#gate && this.#isElsewhere(this.#gate, access, cached, giveUp)) {
+      return;
     } else if (cached) {
-      this.#counts.byCache++;
-      // The kernel was not told to ignore the file, or has forgotten it.
-      if (cached.allowed) this.#ignore(access);
-      this.#respondAndClose(access, cached);
+      this.#giveCached(access, cached);
     } else if (giveUp || this.#isOverdue(sinceMs)) {
       this.#counts.timedOut++;
       this.#answer(access, policyOf(this.#deciders));
     } else {
       this.#table.hold(access, this.#deciders, sinceMs);
     }
+  }
+
+  #giveCached(access: Access, cached: Ruling): void {
+    this.#counts.byCache++;
+    // The kernel was not told to ignore the file, or has forgotten it.
+    if (cached.allowed) this.#ignore(access);
+    this.#respondAndClose(access, cached);
+  }
+
+  /** Whether an access is outside, and answered, or may be: then that is settled in a moment. */
+  #isElsewhere(gate: SubtreeGate, access: Access, cached: Ruling | undefined, giveUp: boolean): boolean {
+    if (giveUp) {
+      if (!gate.seemsOutside(access)) return false;
+    } else {
+      const place = gate.place(access, cached);
+      if (place !== 'outside') return place === 'unsettled';
+    }
+    this.#letIn(access);
+    return true;
   }
 
   /** Calls what may never come back. */
@@ -496,9 +601,13 @@ export class Responder {
     } else if (type === FRAME.forget) {
       this.#cache.forget();
       this.#ignores.forget();
+      this.#gate?.forget();
       this.#outlet.say(jsonFrame(FRAME.forgot, null));
     } else if (type === FRAME.askStatus) {
       this.#outlet.say(jsonFrame(FRAME.status, this.status));
+    } else if (type === FRAME.askCoverage) {
+      this.#outlet.say(jsonFrame(FRAME.coverage, this.#marks?.coverage() ?? NOTHING_COVERED));
+      this.#tellGone();
     } else if (type === FRAME.close) {
       this.#end(nowMs());
     }
@@ -508,9 +617,11 @@ export class Responder {
   #end(now: number): void {
     this.#isEnding = true;
     this.#table.abandon(now);
+    for (const access of this.#gate?.abandon() ?? []) this.#letIn(access);
     this.#drain();
     this.#kernel.close(this.#groupFd);
     this.#ignores.close();
+    this.#gate?.close();
   }
 
   /**
@@ -577,5 +688,7 @@ export class Responder {
     this.#failures = undefined;
   }
 }
+
+const NOTHING_COVERED: GuardCoverage = { held: [], notHeld: [], pseudoTypes: [], subtrees: [] };
 
 type Mutable = { -readonly [Key in keyof PollEntry]: PollEntry[Key] };

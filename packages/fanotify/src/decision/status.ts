@@ -15,6 +15,8 @@ export interface GuardStatus {
   /** Given again from the responder's cache. */
   readonly byCache: number;
   readonly byExemption: number;
+  /** Outside of the subtrees, and so allowed at once. */
+  readonly outside: number;
   /** This process's own accesses, always allowed. */
   readonly own: number;
   /** Got `onTimeout`. */
@@ -29,6 +31,8 @@ export interface GuardStatus {
   readonly cached: number;
   /** Files that the kernel was told to ignore, since it was last told to ignore none. */
   readonly ignored: number;
+  /** Directories outside of the subtrees that the kernel was told to ignore, since it was last told to ignore none. */
+  readonly ignoredOutside: number;
   /** How long accesses were held, from being read to being answered, in microseconds; null before the first. */
   readonly verdictUs: LatencyQuantiles | null;
   /** Memory of the responder (resident), in bytes. */

@@ -24,7 +24,14 @@ const MOST_WRITTEN = 4096;
 
 /** File systems that keep ctime and count writers, by statfs(2): ext2 to 4, xfs, btrfs, tmpfs, f2fs, bcachefs. */
 const TMPFS = 0x0102_1994;
-const CACHEABLE: ReadonlySet<number> = new Set([0xef53, 0x5846_5342, 0x9123_683e, TMPFS, 0xf2f5_2010, 0xca45_1a4e]);
+export const CACHEABLE: ReadonlySet<number> = new Set([
+  0xef53,
+  0x5846_5342,
+  0x9123_683e,
+  TMPFS,
+  0xf2f5_2010,
+  0xca45_1a4e,
+]);
 
 interface Entry {
   readonly dev: bigint;

@@ -3,6 +3,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { nowMs } from './clock.ts';
+import type { RootPlace } from './subtree-root.ts';
 
 /** Whose turn it is to answer: the loop's, a call's of the module, or the watchdog's, for good. */
 export const TURN = { loop: 0, call: 1, watchdog: 2 } as const;
@@ -20,11 +21,19 @@ export interface Shared {
   readonly events: Uint8Array<SharedArrayBuffer>;
 }
 
+/** Subtrees as the watchdog is told of them: descriptors are the process's, whichever thread uses them. */
+export interface WatchedSubtrees {
+  readonly roots: readonly RootPlace[];
+  readonly crossesMounts: boolean;
+}
+
 /** What the watchdog is started with. */
 export interface WatchdogData {
   readonly shared: Shared;
   readonly socket: number;
   readonly ownerPid: number;
+  /** How to tell what is outside of the subtrees; undefined where nothing is. */
+  readonly subtrees: WatchedSubtrees | undefined;
   readonly deadlineMs: number;
   /** The word of the response that the policy is. */
   readonly policy: number;

@@ -2,6 +2,7 @@
 // has a fixed layout; the rest is JSON. Both ends are of one version and one machine, so numbers are in its byte order.
 
 import { HOST_IS_LITTLE_ENDIAN as LE } from '../abi/index.ts';
+import type { FilesystemCoverage, SubtreeCoverage } from './coverage.ts';
 import type { PermissionEventName } from './options.ts';
 import type { Asked } from './owner-decider.ts';
 import { KINDS, type Ruling } from './permission.ts';
@@ -17,6 +18,8 @@ export const FRAME = {
   forget: 4,
   /** Answered by `status`. */
   askStatus: 5,
+  /** Answered by `coverage`. */
+  askCoverage: 6,
   /** Marks are placed: from now on accesses are held. */
   ready: 10,
   /** It could not begin: {@link Failure}. */
@@ -28,6 +31,7 @@ export const FRAME = {
   notice: 15,
   /** What was asked has its verdict already: the number of the ask. */
   withdrawn: 16,
+  coverage: 17,
 } as const;
 
 const HEADER_BYTES = 8;
@@ -60,6 +64,14 @@ export type Notice =
       readonly stack: string | undefined;
       readonly count: number;
     }
+  /** What is mounted has changed, and what of it is held. */
+  | {
+      readonly notice: 'coverage';
+      readonly held: readonly FilesystemCoverage[];
+      readonly notHeld: readonly FilesystemCoverage[];
+    }
+  /** A subtree is no more. */
+  | { readonly notice: 'gone'; readonly subtree: SubtreeCoverage }
   /** Something went wrong in the responder that nobody else is told of. */
   | { readonly notice: 'trouble'; readonly message: string }
   /** A call of the decide module took too long: the responder gave everything its policy and ends. */

@@ -1,0 +1,55 @@
+// A thread that waits for renames which are under way: the kernel moves a file, and only then tells of it. Until it has told, it keeps
+// the directories locked, so whoever has looked for a name in them since has come after the telling. That may wait; the loop may not.
+
+import { Worker } from 'node:worker_threads';
+
+/** Slots of the shared numbers: how many looks were asked for, and how many are done. */
+export const COUNT = { asked: 0, done: 1 } as const;
+/** Then, for each look that waits, a directory's descriptor and how many directories up. */
+export const FIRST_LOOK = 2;
+export const LOOK_SLOTS = 2;
+export const MOST_LOOKS = 256;
+
+export interface SettlingData {
+  readonly numbers: Int32Array<SharedArrayBuffer>;
+}
+
+export class Settling {
+  readonly #numbers = new Int32Array(new SharedArrayBuffer(4 * (FIRST_LOOK + MOST_LOOKS * LOOK_SLOTS)));
+
+  /** Starts the thread, which loads modules: before anything is marked. */
+  async start(): Promise<void> {
+    const workerData: SettlingData = { numbers: this.#numbers };
+    const worker = new Worker(new URL('./settling-main.js', import.meta.url), {
+      workerData,
+      stdout: true,
+      stderr: true,
+    });
+    await new Promise<void>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+    worker.unref();
+  }
+
+  /**
+   * Asks for a look into a directory and those above it.
+   *
+   * @returns Its number, or undefined when too many wait.
+   */
+  ask(directory: number, levels: number): number | undefined {
+    const asked = Atomics.load(this.#numbers, COUNT.asked);
+    if (((asked - Atomics.load(this.#numbers, COUNT.done)) | 0) >= MOST_LOOKS) return undefined;
+    const slot = FIRST_LOOK + (asked & (MOST_LOOKS - 1)) * LOOK_SLOTS;
+    this.#numbers[slot] = directory;
+    this.#numbers[slot + 1] = levels;
+    Atomics.add(this.#numbers, COUNT.asked, 1);
+    Atomics.notify(this.#numbers, COUNT.asked);
+    return asked;
+  }
+
+  /** Whether a look is done: its descriptor is used no more. */
+  isDone(look: number): boolean {
+    return ((Atomics.load(this.#numbers, COUNT.done) - look) | 0) > 0;
+  }
+}
