@@ -1,6 +1,7 @@
 // `npm test [-- file filters]`: sets up if need be, then runs vitest; as root inside a mount namespace of its own, so that
 // no mount of a test is seen outside or left behind. Tests that mount look at FANOTIFY_PRIVATE_MOUNTS, which says so.
 
+const os = require('node:os');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
 const { setUp, root } = require('./set-up.cjs');
@@ -13,7 +14,8 @@ exports.test = function test(args) {
   const vitest = path.join(root, 'node_modules/vitest/vitest.mjs');
   // The loader "runner" writes nothing: the checkout may belong to somebody else.
   const command = [process.execPath, vitest, 'run', '--configLoader', 'runner', ...args];
-  const env = { ...process.env };
+  // No guard of a test holds anything but file systems that tests have mounted: docs/deciding.md.
+  const env = { ...process.env, FANOTIFY_GUARD_ONLY: [os.tmpdir(), '/tmp', '/run'].join(':') };
   if (process.getuid?.() === 0) {
     const tried = spawnSync(privateMounts[0], [...privateMounts.slice(1), 'true'], { encoding: 'utf8' });
     if (tried.status === 0) {

@@ -6,6 +6,7 @@
  * @module fanotify
  */
 
+export type { FilesystemCoverage, GuardCoverage, NotHeldReason, SubtreeCoverage } from './decision/coverage.ts';
 export {
   AlreadyAnsweredError,
   DecideError,
@@ -28,6 +29,7 @@ export type {
   PermissionEvent,
   PermissionEventName,
   PermissionRequest,
+  SystemExclusions,
   Verdict,
   VerdictOptions,
 } from './decision/options.ts';

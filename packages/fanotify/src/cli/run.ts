@@ -12,6 +12,7 @@ Examples:
   fanotify watch -r -e closeWrite --json /srv | jq -r .path
   sudo fanotify trace                         the whole system, with the processes that did it
   sudo fanotify trace -c -f W -o log          what is written on this file system, into a file
+  sudo fanotify guard --deny '*.exe' ~/in     who may open files there, and who may not
   sudo fanotify doctor                        what can be seen here, and what cannot
 
 'fanotify help watch' tells all about a command.`;
@@ -20,6 +21,7 @@ Examples:
 const COMMANDS = {
   watch: async () => (await import('./watch.ts')).watchCommand,
   trace: async () => (await import('./trace.ts')).traceCommand,
+  guard: async () => (await import('./guard.ts')).guardCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 } as const;
 

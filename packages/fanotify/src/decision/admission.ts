@@ -69,6 +69,7 @@ export function whyLeftOut(
   if (!first) return 'gone';
   const { type, device } = first;
   const points = mounts.map(({ mountPoint }) => mountPoint.toString('latin1'));
+  if (kindOf(type) === 'pseudo') return 'pseudo';
   if (only) {
     const isNamed = only.some((place) => {
       if (place === device) return true;
@@ -78,7 +79,6 @@ export function whyLeftOut(
     });
     if (!isNamed) return 'only';
   }
-  if (kindOf(type) === 'pseudo') return 'pseudo';
   if (types.includes(type)) return 'type';
   if (points.some((point) => mountPoints.includes(point))) return 'mountPoint';
   return undefined;

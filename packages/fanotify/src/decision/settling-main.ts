@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { AT_SYMLINK_NOFOLLOW } from '../abi/index.ts';
 import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
 import { levelPath } from './chain.ts';
+import { hurry, URGENCY } from './hurry.ts';
 import { COUNT, FIRST_LOOK, LOOK_SLOTS, MOST_LOOKS, type SettlingData } from './settling.ts';
 
 /**
@@ -14,6 +15,8 @@ const NO_NAME = 'x'.repeat(900);
 
 const { numbers } = workerData as SettlingData;
 const kernel = linuxKernel();
+// Accesses wait for it.
+hurry(kernel, URGENCY.loop);
 parentPort?.postMessage('waiting');
 for (;;) {
   const done = Atomics.load(numbers, COUNT.done);

@@ -13,8 +13,11 @@ import type { Settling } from './settling.ts';
 import { Subtree, type Unsettled } from './subtree.ts';
 import type { SubtreePlaces } from './subtree-places.ts';
 
-/** What is not settled then is asked about. */
-const SETTLED_WITHIN_MS = 5;
+/**
+ * What is not settled then is asked about. It takes some 50 µs, unless a directory on the way is locked for longer: by whoever writes to
+ * it and waits for the disk.
+ */
+const SETTLED_WITHIN_MS = 1000;
 /** Renames are heard when a place is judged, and else not more often than that. */
 const HEAR_EVERY_MS = 50;
 
@@ -43,6 +46,7 @@ export class SubtreeGate {
   readonly #departures: Departures;
   readonly #ignores: OutsideIgnores | undefined;
   readonly #settling: Settling;
+  readonly #settledWithinMs: number;
   /** In the order in which the thread looks. */
   readonly #waiting: Waiting[] = [];
   #heardMs = 0;
@@ -52,12 +56,14 @@ export class SubtreeGate {
     mounts: MountTable,
     places: SubtreePlaces,
     settling: Settling,
+    deadlineMs: number,
     departures: Departures,
     ignores: OutsideIgnores | undefined,
   ) {
     this.#kernel = kernel;
     this.places = places;
     this.#settling = settling;
+    this.#settledWithinMs = Math.min(SETTLED_WITHIN_MS, deadlineMs / 2);
     this.#departures = departures;
     this.#ignores = ignores;
     this.#subtree = new Subtree(kernel, mounts, places, departures, ignores);
@@ -80,7 +86,7 @@ export class SubtreeGate {
     const ignores = config.trustsRoot
       ? new OutsideIgnores(kernel, group.fd, permissionMask(config), config.maxCached)
       : undefined;
-    return new SubtreeGate(kernel, mounts, places, settling, departures, ignores);
+    return new SubtreeGate(kernel, mounts, places, settling, config.deadlineMs, departures, ignores);
   }
 
   /** Readable when the kernel has to ignore nothing any more; -1 when there is none. */
@@ -126,7 +132,7 @@ export class SubtreeGate {
       this.#kernel.close(place.directory);
       return 'inside';
     }
-    const dueMs = nowMs() + SETTLED_WITHIN_MS;
+    const dueMs = nowMs() + this.#settledWithinMs;
     this.#waiting.push({ access, cached, unsettled: place, look, dueMs, isOver: false });
     return 'unsettled';
   }
