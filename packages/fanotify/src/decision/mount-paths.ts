@@ -1,11 +1,23 @@
 // Paths within file systems, and the mounts that show them.
 
-import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../abi/index.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from '../abi/index.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
 import type { Mount } from '../identity/mounts.ts';
 import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
 
 const SLASH = 0x2f;
+/** Whatever a path says, it leads to no other file system, which could make it wait. */
+const BENEATH = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
 
 /** The path within the file system of what is called `link` through a mount; undefined when it is not below the mount point. */
 export function within({ root }: Pick<Mount, 'root'>, mountPoint: Buffer, link: Buffer): Buffer | undefined {
@@ -58,7 +70,7 @@ export function openMount(kernel: Kernel, mount: Mount): number | undefined {
 export function openBelow(kernel: Kernel, mountFd: number, path: Buffer, mountRoot: Buffer): number | undefined {
   const rest = path.subarray(mountRoot.length === 1 ? 1 : mountRoot.length + 1);
   try {
-    return kernel.openBeneath(mountFd, rest.length === 0 ? '.' : rest, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return kernel.openAt2(mountFd, rest.length === 0 ? '.' : rest, O_PATH | O_DIRECTORY | O_CLOEXEC, BENEATH);
   } catch (error) {
     if (error instanceof KernelError) return undefined;
     throw error;
