@@ -106,3 +106,13 @@ export type {
   UnheardFilesystem,
   WhyNotHeard,
 } from './scope/system-coverage.ts';
+export type {
+  RunCategory,
+  RunCount,
+  RunCoverage,
+  RunDenied,
+  RunFile,
+  RunProcess,
+  RunRename,
+  RunReport,
+} from './scope/run-report.ts';

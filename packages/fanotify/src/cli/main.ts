@@ -18,4 +18,4 @@ const { status, signal } = await run(process.argv.slice(2), {
 });
 // A command that was ended by a signal ends by it, so that shells and npm see an interruption and not a failure.
 if (signal) process.kill(process.pid, signal);
-else process.exit(status);
+process.exit(status);

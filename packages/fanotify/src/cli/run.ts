@@ -13,6 +13,7 @@ Examples:
   sudo fanotify trace                         the whole system, with the processes that did it
   sudo fanotify trace -c -f W -o log          what is written on this file system, into a file
   sudo fanotify guard --deny '*.exe' ~/in     who may open files there, and who may not
+  sudo fanotify run -- make                   what a command does to files
   sudo fanotify doctor                        what can be seen here, and what cannot
 
 'fanotify help watch' tells all about a command.`;
@@ -22,6 +23,7 @@ const COMMANDS = {
   watch: async () => (await import('./watch.ts')).watchCommand,
   trace: async () => (await import('./trace.ts')).traceCommand,
   guard: async () => (await import('./guard.ts')).guardCommand,
+  run: async () => (await import('./run-command.ts')).runCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 } as const;
 
@@ -40,6 +42,8 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError("Try 'fanotify --help'.")
     .exitOverride()
+    // What follows the command of 'run' is that command's.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => void process.stdout.write(text),
       writeErr: (text) => surroundings.say(text.trimEnd()),

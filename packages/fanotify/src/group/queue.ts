@@ -60,6 +60,11 @@ export interface QueueOptions {
 
 /** Says of each event, at the moment that its path is as of, whether it is wanted: what a scope is made of. */
 export interface EventFilter {
+  /**
+   * Whether an event is of no interest by the bytes of its head alone: nothing is made of it then, and nothing learned from it. An
+   * event that moves or makes a directory is not to be skipped, or paths go wrong.
+   */
+  skips?(pid: number, maskLow: number): boolean;
   /** Called before the events of a read: the time to check again what may change unheard. */
   nextRound(): void;
   /** Events that are refused still teach the paths of what comes behind them. */
@@ -69,6 +74,8 @@ export interface EventFilter {
 /** Events that are read and not yet delivered. */
 interface Ahead {
   readonly events: KernelEvent[];
+  /** How many were read: those, and the ones that were skipped. */
+  readonly count: number;
   readonly bytes: number;
   /** Grows whenever a read has emptied the kernel's queue: events of different rounds were never merged. */
   readonly round: number;
@@ -163,7 +170,7 @@ export class EventQueue implements Lookahead {
       do {
         if (this.#aheadBytes >= aheadBytes) return false;
         if (this.#read() === 0) break;
-        waiting -= this.#ahead.at(-1)?.events.length ?? 0;
+        waiting -= this.#ahead.at(-1)?.count ?? 0;
       } while (waiting > 0);
     } catch (error) {
       this.#failLater(error);
@@ -234,7 +241,10 @@ export class EventQueue implements Lookahead {
     const buffer = Buffer.from(this.#buffer.subarray(0, length));
     const view = new DataView(buffer.buffer, buffer.byteOffset, length);
     const batch: Batch = { buffer, view, timeMs: Date.now(), round: this.#round };
-    this.#ahead.push({ events: this.#eventsOf(batch), bytes: length, round: this.#round });
+    const { outside } = this.counters;
+    const events = this.#eventsOf(batch);
+    const count = events.length + this.counters.outside - outside;
+    this.#ahead.push({ events, count, bytes: length, round: this.#round });
     this.#aheadBytes += length;
     this.#lastReadWasFull = length >= bufferBytes - LARGEST_EVENT;
     if (!this.#lastReadWasFull) {
@@ -246,11 +256,16 @@ export class EventQueue implements Lookahead {
 
   #eventsOf(batch: Batch): KernelEvent[] {
     const { processes, hasPidfds } = this.#options;
+    const { filter } = this;
     const events: KernelEvent[] = [];
     const cursor = this.#cursor;
     cursor.reset(batch.buffer, batch.buffer.length);
     while (cursor.next()) {
       const mask = cursor.maskLow;
+      if (filter?.skips?.(cursor.pid, mask)) {
+        this.counters.outside++;
+        continue;
+      }
       const event = new KernelEvent(kindOf(mask), batch, cursor);
       // At once, and not when the event is delivered: processes do not wait.
       if (processes) event.process = processes.of(event.pid, hasPidfds ? event.pidfd : undefined);

@@ -44,5 +44,12 @@ export function parentOf(absolute: Buffer): Buffer {
   return absolute.subarray(0, Math.max(1, absolute.lastIndexOf(SLASH)));
 }
 
+/** Whether an absolute path is a directory's, or of something in it or deeper. */
+export function isWithin(path: Buffer, directory: Buffer): boolean {
+  const { length } = directory;
+  if (path.length < length || path.compare(directory, 0, length, 0, length) !== 0) return false;
+  return path.length === length || path[length] === SLASH || directory[length - 1] === SLASH;
+}
+
 const SLASH = 0x2f;
 const SEPARATOR = Buffer.from('/');

@@ -8,6 +8,7 @@
 
 export { ERRNO, type ErrnoName, errnoName, KernelError, KernelUnavailableError } from './error.ts';
 export type {
+  ChildChange,
   DirectoryEntry,
   FileStatus,
   FilesystemStatus,

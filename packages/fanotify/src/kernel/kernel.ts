@@ -73,6 +73,15 @@ export interface Readiness {
   close(): void;
 }
 
+/** What waitid(2) tells of a child. */
+export interface ChildChange {
+  readonly pid: number;
+  /** CLD_EXITED = 1, CLD_KILLED = 2, CLD_DUMPED = 3, CLD_TRAPPED = 4, CLD_STOPPED = 5, CLD_CONTINUED = 6. */
+  readonly code: number;
+  /** Its exit status, or the signal. */
+  readonly status: number;
+}
+
 /**
  * The operations of the operating system that fanotify needs, one for one: arguments pass through unvalidated and
  * buffers hold the kernel's own bytes, so that what is seen is the kernel's own answer. Every operation is synchronous
@@ -173,6 +182,24 @@ export interface Kernel {
    * RLIMIT_RTPRIO.
    */
   scheduleInRealTime(priority: number): void;
+  /**
+   * unshare(2), for the calling thread: CLONE_NEWNS, and CLONE_NEWPID for the processes that it starts from then on; until it is back
+   * by {@link setNamespace} no thread can be started. Privilege: CAP_SYS_ADMIN.
+   */
+  unshare(flags: number): void;
+  /** setns(2), for the calling thread: to the namespace of a file such as /proc/self/ns/pid. Privilege: CAP_SYS_ADMIN. */
+  setNamespace(fd: number, type: number): void;
+  /** mount(2) without data. Privilege: CAP_SYS_ADMIN. */
+  mount(source: KernelPath, target: KernelPath, type: string | null, flags: number): void;
+  /**
+   * waitid(2) of one child, or with pid 0 of any: what has become of it; undefined when with WNOHANG nothing has. ECHILD when there
+   * is no such child.
+   */
+  waitChild(pid: number, options: number): ChildChange | undefined;
+  /** tcgetpgrp(3): the process group in the foreground of the terminal that `fd` is; 0 for one of another PID namespace. */
+  terminalGroup(fd: number): number;
+  /** tcsetpgrp(3), also from the background. */
+  setTerminalGroup(fd: number, group: number): void;
   /** The whole of a small file: what is read of /proc and /sys. */
   readFile(path: KernelPath): Buffer;
   /** getdents(2): everything in a directory, in its order. */

@@ -34,6 +34,11 @@ export interface Libc {
   pidfdOpen(pid: number): number;
   pidfdGetfd(pidfd: number, targetFd: number): number;
   schedSetscheduler(pid: number, policy: number, parameters: Bytes): number;
+  unshare(flags: number): number;
+  setns(fd: number, type: number): number;
+  mount(source: CPath, target: CPath, type: CPath, flags: number): number;
+  waitid(idType: number, id: number, info: Bytes, options: number): number;
+  signal(signal: number, disposition: bigint): bigint;
   epollCreate(flags: number): number;
   epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
   localtime(seconds: Bytes, tm: Bytes): unknown;
@@ -110,6 +115,9 @@ function declare(koffi: Koffi): Libc {
   const openCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, void *how, uintptr_t bytes)',
   );
+  const mount = library.func(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
+  );
   return {
     errno: () => koffi.errno(),
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
@@ -136,10 +144,21 @@ function declare(koffi: Koffi): Libc {
     pidfdGetfd: (pidfd, targetFd) => pidfdCall(PIDFD_GETFD_NUMBER, pidfd, targetFd, 0),
     schedSetscheduler: (thread, policy, parameters) =>
       scheduleCall(SCHED_SETSCHEDULER_NUMBER, thread, policy, parameters),
+    unshare: library.func('int unshare(int flags)'),
+    setns: library.func('int setns(int fd, int type)'),
+    mount: (source, target, type, flags) => mount(source, target, type, flags, null),
+    waitid: library.func('int waitid(int idtype, uint32_t id, void *info, int options)'),
+    signal: signalDisposition(library),
     epollCreate: library.func('int epoll_create1(int flags)'),
     epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
     localtime: library.func('void *localtime_r(void *seconds, void *tm)'),
     strftime: library.func('size_t strftime(void *buffer, size_t bytes, const char *format, void *tm)'),
     node: koffi.node,
   };
+}
+
+/** A handler is an address, and SIG_DFL and SIG_IGN are 0 and 1: numbers here, since none is ever called. */
+function signalDisposition(library: ReturnType<Koffi['load']>): Libc['signal'] {
+  const signal = library.func('intptr_t signal(int signal, intptr_t disposition)');
+  return (number, disposition) => BigInt(signal(number, disposition));
 }

@@ -197,6 +197,12 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     pidfdGetfd: (pidfd, targetFd) => kernel.pidfdGetfd(pidfd, targetFd),
     pidfdSendSignal: (pidfd, signal) => kernel.pidfdSendSignal(pidfd, signal),
     scheduleInRealTime: (priority) => kernel.scheduleInRealTime(priority),
+    unshare: (flags) => kernel.unshare(flags),
+    setNamespace: (fd, type) => kernel.setNamespace(fd, type),
+    mount: (source, target, type, flags) => kernel.mount(source, target, type, flags),
+    waitChild: (pid, options) => kernel.waitChild(pid, options),
+    terminalGroup: (fd) => kernel.terminalGroup(fd),
+    setTerminalGroup: (fd, group) => kernel.setTerminalGroup(fd, group),
     readFile: (path) => kernel.readFile(path),
     readDirectory: (path) => kernel.readDirectory(path),
   };

@@ -6,6 +6,7 @@ import { release } from 'node:os';
 import { AT_HANDLE_MNT_ID_UNIQUE } from '../abi/index.ts';
 import { ERRNO, KernelError } from './error.ts';
 import type {
+  ChildChange,
   DirectoryEntry,
   FileStatus,
   FilesystemStatus,
@@ -55,6 +56,15 @@ const OPEN_HOW_BYTES = 24;
 const OPEN_HOW_RESOLVE = 16;
 // asm-generic/ioctls.h: the same on every architecture that libc.ts admits.
 const FIONREAD = 0x541b;
+const TIOCGPGRP = 0x540f;
+const TIOCSPGRP = 0x5410;
+// wait.h, and siginfo_t of asm-generic/siginfo.h for 64-bit machines.
+const P_ALL = 0;
+const P_PID = 1;
+const SIGINFO_BYTES = 128;
+const SIGINFO = { code: 8, pid: 16, status: 24 } as const;
+const SIGTTOU = 22;
+const SIG_IGN = 1n;
 
 /**
  * {@link Kernel} over the system calls of the running Linux. Prefer {@link linuxKernel}, which shares one.
@@ -273,6 +283,44 @@ export class LinuxKernel implements Kernel {
     const self = 0;
     const policy = (priority === 0 ? SCHED_OTHER : SCHED_RR) | SCHED_RESET_ON_FORK;
     if (this.#libc.schedSetscheduler(self, policy, parameters) === -1) this.#fail('sched_setscheduler');
+  }
+
+  unshare(flags: number): void {
+    if (this.#libc.unshare(flags) === -1) this.#fail('unshare');
+  }
+
+  setNamespace(fd: number, type: number): void {
+    if (this.#libc.setns(fd, type) === -1) this.#fail('setns');
+  }
+
+  mount(source: KernelPath, target: KernelPath, type: string | null, flags: number): void {
+    const [cSource, cTarget] = [terminated('mount', source), terminated('mount', target)];
+    if (this.#libc.mount(cSource, cTarget, type, flags) === -1) this.#fail('mount', target);
+  }
+
+  waitChild(pid: number, options: number): ChildChange | undefined {
+    const info = Buffer.alloc(SIGINFO_BYTES);
+    while (this.#libc.waitid(pid === 0 ? P_ALL : P_PID, pid, info, options) === -1) {
+      this.#failUnlessInterrupted('waitid');
+    }
+    const changed = info.readInt32LE(SIGINFO.pid);
+    if (changed === 0) return undefined;
+    return { pid: changed, code: info.readInt32LE(SIGINFO.code), status: info.readInt32LE(SIGINFO.status) };
+  }
+
+  terminalGroup(fd: number): number {
+    if (this.#libc.ioctl(fd, TIOCGPGRP, this.#countBuffer) === -1) this.#fail('ioctl');
+    return this.#countBuffer.readInt32LE(0);
+  }
+
+  setTerminalGroup(fd: number, group: number): void {
+    this.#countBuffer.writeInt32LE(group);
+    // From the background the whole group would be stopped, unless it ignores that.
+    const before = this.#libc.signal(SIGTTOU, SIG_IGN);
+    const answer = this.#libc.ioctl(fd, TIOCSPGRP, this.#countBuffer);
+    const errno = this.#libc.errno();
+    this.#libc.signal(SIGTTOU, before);
+    if (answer === -1) throw new KernelError('ioctl', errno);
   }
 
   readFile(path: KernelPath): Buffer {

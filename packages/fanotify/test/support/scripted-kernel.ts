@@ -53,6 +53,12 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     pidfdGetfd: refuse('pidfd_getfd'),
     pidfdSendSignal: refuse('pidfd_send_signal'),
     scheduleInRealTime: refuse('sched_setscheduler'),
+    unshare: refuse('unshare'),
+    setNamespace: refuse('setns'),
+    mount: refuse('mount'),
+    waitChild: refuse('waitid'),
+    terminalGroup: refuse('ioctl'),
+    setTerminalGroup: refuse('ioctl'),
     readFile: refuse('open'),
     readDirectory: refuse('scandir'),
   };

@@ -1,0 +1,132 @@
+// The process that the user has started: starts another inside of new PID and mount namespaces, passes signals on to it, and ends
+// as the command has ended.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { AT_FDCWD, O_CLOEXEC } from '../../abi/index.ts';
+import { type Kernel, KernelError } from '../../kernel/index.ts';
+import { UserError } from '../failure.ts';
+import type { Ending, Surroundings } from '../surroundings.ts';
+import {
+  type CommandEnd,
+  type InnerOptions,
+  type Inward,
+  Line,
+  monotonicMs,
+  type Outward,
+  PASSED_ON,
+  SOCKET_FD,
+} from './socket.ts';
+import { Terminal } from './terminal.ts';
+
+const INSIDE = fileURLToPath(new URL('./inside-main.js', import.meta.url));
+// linux/sched.h
+const CLONE_NEWNS = 0x0002_0000;
+const CLONE_NEWPID = 0x2000_0000;
+
+/** A command that has stopped goes on before this, if it was the whole process group that was stopped. */
+const STOP_AFTER_MS = 50;
+
+/** Runs a command and traces it. */
+export async function runOutside(
+  command: readonly string[],
+  options: InnerOptions,
+  { kernel: openKernel }: Surroundings,
+): Promise<Ending> {
+  const kernel = openKernel();
+  const terminal = new Terminal(kernel);
+  const child = startInside(kernel, [JSON.stringify(options), ...command]);
+  let end: CommandEnd | undefined;
+  let failure: Extract<Outward, { failed: string }> | undefined;
+  const stopping = new Stop();
+  const line = new Line<Inward, Outward>(
+    child.stdio[SOCKET_FD] as Duplex,
+    (message) => {
+      if ('failed' in message) failure = message;
+      else if ('stopped' in message) stopping.commandStopped(message.stopped);
+      else {
+        end = message.ended;
+        terminal.takeBack();
+        line.say({ report: true });
+      }
+    },
+    () => undefined,
+  );
+  const passOn = (signal: NodeJS.Signals) => {
+    if (signal === 'SIGCONT') stopping.goesOn();
+    line.say({ signal });
+  };
+  for (const signal of PASSED_ON) process.on(signal, passOn);
+  const how = await new Promise<string>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status, signal) => resolve(signal ? `was ended by ${signal}` : `ended with status ${status}`));
+  });
+  for (const signal of PASSED_ON) process.off(signal, passOn);
+  stopping.end();
+  terminal.takeBack();
+  if (failure) throw new CommandNotRunError(failure.failed, failure.status);
+  if (!end) throw new UserError(`what traces the command ${how}, and the command with it: there is no report`);
+  if (end.signal === null) return { status: end.status ?? 1 };
+  return { status: 128 + constants.signals[end.signal], signal: end.signal };
+}
+
+/** The command was not started. `status` is what is made of it. */
+export class CommandNotRunError extends Error {
+  static {
+    CommandNotRunError.prototype.name = 'CommandNotRunError';
+  }
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The first process of a new PID namespace, in a new mount namespace. */
+function startInside(kernel: Kernel, args: readonly string[]): ChildProcess {
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const own = kernel.openAt(AT_FDCWD, '/proc/self/ns/pid', O_CLOEXEC);
+  try {
+    kernel.unshare(CLONE_NEWPID | CLONE_NEWNS);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.code !== 'EPERM') throw error;
+    throw new UserError(
+      'run takes root (CAP_SYS_ADMIN), since the kernel tells nobody else what happens on whole file systems, and who does it: ' +
+        "'sudo fanotify run -- …' (a user namespace does not help: its root is nobody to the file systems of the machine). " +
+        "Without root 'fanotify watch -r DIR' beside the command shows what happens in DIR, whoever does it",
+      { cause: error },
+    );
+  }
+  try {
+    return spawn(process.execPath, [INSIDE, ...args], { env, stdio: ['inherit', 'inherit', 'inherit', 'pipe'] });
+  } finally {
+    // Until then this process could start no thread.
+    kernel.setNamespace(own, CLONE_NEWPID);
+    kernel.close(own);
+  }
+}
+
+/** Stops this process when the command alone has stopped: the shell waits for us, and not for it. */
+class Stop {
+  #timer: NodeJS.Timeout | undefined;
+  #wentOnMs = 0;
+
+  commandStopped(atMs: number): void {
+    // We were stopped with it, and hear of that now.
+    if (atMs < this.#wentOnMs) return;
+    clearTimeout(this.#timer);
+    // A shell that is not there would not let us go on: then the kernel does not stop us either (orphaned process groups).
+    this.#timer = setTimeout(() => process.kill(process.pid, 'SIGTSTP'), STOP_AFTER_MS);
+  }
+
+  goesOn(): void {
+    clearTimeout(this.#timer);
+    this.#wentOnMs = monotonicMs();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
