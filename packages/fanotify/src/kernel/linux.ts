@@ -1,9 +1,9 @@
 // The kernel that this process runs on, through the C library. Nothing is validated on the way: the kernel's own answer
 // is what is seen.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
-import { AT_HANDLE_MNT_ID_UNIQUE } from '../abi/index.ts';
+import { AT_FDCWD, AT_HANDLE_MNT_ID_UNIQUE, O_CLOEXEC } from '../abi/index.ts';
 import { ERRNO, KernelError } from './error.ts';
 import type {
   ChildChange,
@@ -88,6 +88,7 @@ export class LinuxKernel implements Kernel {
   readonly #linkBuffer: Buffer = Buffer.alloc(PATH_MAX);
   readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
   readonly #timeBuffer: Buffer = Buffer.alloc(16);
+  #fileBuffer: Buffer = Buffer.allocUnsafeSlow(16_384);
   readonly #countBuffer: Buffer = Buffer.alloc(4);
   readonly #howBuffer: Buffer = Buffer.alloc(OPEN_HOW_BYTES);
   // Every emptied queue ends in this error, which says nothing but itself: one for all, since making a stack trace costs
@@ -324,8 +325,21 @@ export class LinuxKernel implements Kernel {
   }
 
   readFile(path: KernelPath): Buffer {
-    terminated('open', path);
-    return asKernelError(path, () => readFileSync(nodePath(path)));
+    const fd = this.#libc.openat(AT_FDCWD, terminated('open', path), O_CLOEXEC, 0);
+    if (fd === -1) this.#fail('open', path);
+    try {
+      // node:fs would allocate 64 KiB for each file of /proc, since they say that they are empty.
+      let length = 0;
+      for (;;) {
+        if (length === this.#fileBuffer.length) this.#fileBuffer = Buffer.concat([this.#fileBuffer], 2 * length);
+        const bytes = this.#libc.read(fd, this.#fileBuffer.subarray(length), this.#fileBuffer.length - length);
+        if (bytes === -1) this.#failUnlessInterrupted('read', path);
+        else if (bytes === 0) return Buffer.from(this.#fileBuffer.subarray(0, length));
+        else length += bytes;
+      }
+    } finally {
+      this.#libc.close(fd);
+    }
   }
 
   readDirectory(path: KernelPath): DirectoryEntry[] {

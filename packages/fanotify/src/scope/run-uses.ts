@@ -37,8 +37,8 @@ export interface ProcessUse {
   args: readonly string[] | null;
   /** What was told of it last. */
   record: ProcessRecord | null;
-  /** The last event was an execution: interpreters follow. */
-  isExecuting: boolean;
+  /** What it is executing: its interpreters follow. */
+  executing: string | undefined;
 }
 
 /** Adds up. */
@@ -64,7 +64,7 @@ export class RunUses {
     const bits = event.maskLow;
     const key = event.path ?? keyOf(event.rawPath, event.rawName);
     if ((bits & OPEN_EXEC) !== 0) this.#executes(process, key);
-    else process.isExecuting = false;
+    else if (process.executing !== key) process.executing = undefined;
     if ((bits & RENAME) !== 0) {
       const from = event.from ?? keyOf(event.rawFrom, null);
       this.renames.push({ from, to: key, isDirectory: event.directory, process: process.index });
@@ -81,8 +81,8 @@ export class RunUses {
 
   #executes(process: ProcessUse, path: string): void {
     // Of a script, its interpreter and the linker, which are opened one after the other, the first is the program.
-    if (!process.isExecuting) process.programs.push(path);
-    process.isExecuting = true;
+    if (process.executing === undefined) process.programs.push(path);
+    process.executing = path;
   }
 
   #processOf({ pid, process: record }: KernelEvent): ProcessUse {
@@ -106,7 +106,7 @@ export class RunUses {
       programs: [],
       args: null,
       record: null,
-      isExecuting: false,
+      executing: undefined,
     };
     this.processes.push(use);
     this.#byPid.set(pid, use);
