@@ -54,7 +54,8 @@ export function runCommand(surroundings: Surroundings, ended: (ending: Ending) =
     .addHelpText('after', HELP)
     .action(async (command: string[], { json, all, report }: RunOptions) => {
       try {
-        const options = {
+        const task = {
+          command,
           json: json === true,
           all: all === true,
           report,
@@ -62,7 +63,7 @@ export function runCommand(surroundings: Surroundings, ended: (ending: Ending) =
           nodeOptions: process.env.NODE_OPTIONS,
           columns: process.stderr.columns ?? 100,
         };
-        ended(await runOutside(command, options, surroundings));
+        ended(await runOutside(task, surroundings));
       } catch (error) {
         if (!(error instanceof CommandNotRunError)) throw error;
         surroundings.say(`fanotify: ${error.message}`);

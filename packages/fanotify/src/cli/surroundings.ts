@@ -1,9 +1,10 @@
 // What a command gets from the process that it runs in, and gives back to it.
 
 import type { ReadStream } from 'node:tty';
-import type { Kernel } from '../kernel/index.ts';
+import type { Kernel, KernelError } from '../kernel/index.ts';
 import type { TryElsewhere } from '../scope/looking.ts';
 import type { Output } from './output.ts';
+import type { Started } from './run-command/early.ts';
 
 /** What a command is given. */
 export interface Surroundings {
@@ -19,6 +20,8 @@ export interface Surroundings {
   readonly abort?: AbortSignal;
   /** Tries a place in another process, since it may never answer. */
   readonly tryElsewhere?: TryElsewhere;
+  /** What `run` runs in, if it was started early, or why it could not be. */
+  readonly inside?: () => Started | KernelError | undefined;
 }
 
 /** How a command ended. */

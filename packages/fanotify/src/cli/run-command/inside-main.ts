@@ -2,11 +2,10 @@
 
 import { linuxKernel } from '../../kernel/index.ts';
 import { runInside } from './inside.ts';
-import { type InnerOptions, SOCKET_FD } from './socket.ts';
+import { SOCKET_FD } from './socket.ts';
 
 // What nobody reads any more is no reason to end.
 process.stderr.on('error', () => undefined);
 
-const [options = '{}', ...command] = process.argv.slice(2);
-await runInside(linuxKernel(), command, JSON.parse(options) as InnerOptions, SOCKET_FD);
+await runInside(linuxKernel(), SOCKET_FD);
 process.exit(0);

@@ -5,22 +5,15 @@ import { openSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoName, type Kernel } from '../../kernel/index.ts';
 import { RunListener } from '../../scope/run-listener.ts';
+import type { RunReport } from '../../scope/run-report.ts';
 import { reportOf } from '../../scope/run-reporting.ts';
-import { sentenceOf, UserError } from '../failure.ts';
 import { safeJson, shown } from '../text.ts';
 import { Children } from './children.ts';
-import { type Gate, openGate } from './gate.ts';
+import type { Gate } from './gate.ts';
 import { reportText } from './report-text.ts';
+import type { Rule } from './rules.ts';
 import { Signals } from './signals.ts';
-import {
-  type CommandEnd,
-  type InnerOptions,
-  type Inward,
-  Line,
-  monotonicMs,
-  type Outward,
-  PASSED_ON,
-} from './socket.ts';
+import { type CommandEnd, type Inward, Line, monotonicMs, type Outward, PASSED_ON, type RunTask } from './socket.ts';
 
 // linux/mount.h
 const MS_NOSUID = 2;
@@ -38,29 +31,29 @@ const SAY_AFTER_MS = 1000;
 const END_MS = 1000;
 const MOST_NAMED = 5;
 
-/** Runs, traces and reports. */
-export async function runInside(
-  kernel: Kernel,
-  command: readonly string[],
-  options: InnerOptions,
-  socket: number,
-): Promise<void> {
-  let outside: Outside | undefined;
+/** Runs, traces and reports what the process outside says. */
+export async function runInside(kernel: Kernel, socket: number): Promise<void> {
+  const outside = new Outside(socket);
   try {
     mountProc(kernel);
-    const reportFd = options.report === undefined ? undefined : openReport(options.report);
-    outside = new Outside(socket);
-    await new Run(kernel, command, options, outside, reportFd).run();
+    const troubles: unknown[] = [];
+    const listener = await RunListener.open(kernel, (error) => troubles.push(error));
+    const task = await outside.task;
+    await new Run(kernel, listener, task, outside, troubles).run();
   } catch (error) {
-    outside ??= new Outside(socket);
-    const status = error instanceof CommandError ? error.status : 1;
-    outside.line.say({ failed: sentenceOf(error), status });
+    if (error instanceof CommandError) outside.line.say({ failed: error.message, status: error.status });
+    else outside.line.say({ failed: await sentence(error), status: 1 });
   }
   await outside.line.end();
 }
 
-/** A command that could not be started. */
-class CommandError extends UserError {
+/** A sentence for people. What makes them is much to load, and seldom needed. */
+async function sentence(error: unknown): Promise<string> {
+  return (await import('../failure.ts')).sentenceOf(error);
+}
+
+/** The command could not be started, or nothing be told of it. `status` is what is made of that. */
+class CommandError extends Error {
   readonly status: number;
   constructor(message: string, status: number) {
     super(message);
@@ -71,17 +64,23 @@ class CommandError extends UserError {
 /** The other process, as this one sees it. */
 class Outside {
   readonly line: Line<Outward, Inward>;
+  readonly task: Promise<RunTask>;
   /** Resolves when the terminal is ours again. */
   readonly mayReport: Promise<void>;
   hearSignal: (signal: NodeJS.Signals) => void = () => undefined;
 
   constructor(socket: number) {
+    let begin: (task: RunTask) => void = () => undefined;
     let report: () => void = () => undefined;
+    this.task = new Promise((resolve) => {
+      begin = resolve;
+    });
     this.mayReport = new Promise((resolve) => {
       report = resolve;
     });
     const hear = (message: Inward) => {
-      if ('report' in message) report();
+      if ('run' in message) begin(message.run);
+      else if ('report' in message) report();
       else this.hearSignal(message.signal);
     };
     // Nobody is there who could be told how the command ends: with this process all others of the namespace end.
@@ -100,61 +99,68 @@ function openReport(path: string): number {
     return openSync(path, 'w');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new UserError(
-      `the report cannot be written to ${JSON.stringify(path)}: ${code === 'ENOENT' ? 'its directory does not exist' : message}`,
-    );
+    const why = code === 'ENOENT' ? 'its directory does not exist' : message;
+    throw new CommandError(`the report cannot be written to ${JSON.stringify(path)}: ${why}`, 1);
   }
 }
 
 class Run {
   readonly #kernel: Kernel;
-  readonly #command: readonly string[];
-  readonly #options: InnerOptions;
+  readonly #listener: RunListener;
+  readonly #task: RunTask;
   readonly #outside: Outside;
-  readonly #reportFd: number | undefined;
   readonly #children: Children;
+  readonly #troubles: unknown[];
   /** Processes of ours, besides this one. */
   readonly #ours = new Set<number>();
-  readonly #troubles: string[] = [];
   /** Called when one of the namespace may have ended. */
   #onChild: () => void = () => undefined;
 
-  constructor(kernel: Kernel, command: readonly string[], options: InnerOptions, outside: Outside, reportFd?: number) {
+  constructor(kernel: Kernel, listener: RunListener, task: RunTask, outside: Outside, troubles: unknown[]) {
     this.#kernel = kernel;
-    this.#command = command;
-    this.#options = options;
+    this.#listener = listener;
+    this.#task = task;
     this.#outside = outside;
-    this.#reportFd = reportFd;
+    this.#troubles = troubles;
     this.#children = new Children(kernel);
   }
 
   async run(): Promise<void> {
+    const { command, report, rules } = this.#task;
+    const reportFd = report === undefined ? undefined : openReport(report);
     const cwd = process.cwd();
-    const listener = await RunListener.open(this.#kernel, (error) => this.#trouble(error));
-    const gate = await openGate(this.#kernel, this.#options.rules, (error) => this.#trouble(error));
-    if (gate.responderPid !== undefined) {
-      listener.leaveOut(gate.responderPid);
-      this.#children.manage(gate.responderPid);
-      this.#ours.add(gate.responderPid);
-    }
+    const gate = rules.length === 0 ? undefined : await this.#openGate(rules);
     const started = new Date();
     const startedMs = performance.now();
     const end = await this.#runCommand();
     await this.#othersEnd();
     const seconds = (performance.now() - startedMs) / 1000;
-    await listener.close();
+    await this.#listener.close();
     this.#outside.line.say({ ended: end });
     await this.#outside.mayReport;
-    const { uses, coverage, overflows: lost } = listener;
-    const about = { command: this.#command, cwd, started, seconds, end, lost, coverage, denied: gate.denied };
-    this.#write(reportOf(uses, about), gate);
-    await gate.close();
+    const { uses, coverage, overflows: lost } = this.#listener;
+    const denied = gate?.denied ?? [];
+    if (gate && gate.undecided > 0)
+      this.#troubles.push(`${gate.undecided} accesses were allowed, since nobody decided on them in time`);
+    await this.#write(reportOf(uses, { command, cwd, started, seconds, end, lost, coverage, denied }), reportFd);
+    await gate?.close();
+  }
+
+  async #openGate(rules: readonly Rule[]): Promise<Gate> {
+    const { openGate } = await import('./gate.ts');
+    const gate = await openGate(this.#kernel, rules, (error) => this.#troubles.push(error));
+    if (gate.responderPid !== undefined) {
+      this.#listener.leaveOut(gate.responderPid);
+      this.#children.manage(gate.responderPid);
+      this.#ours.add(gate.responderPid);
+    }
+    return gate;
   }
 
   async #runCommand(): Promise<CommandEnd> {
-    const [program = '', ...args] = this.#command;
+    const [program = '', ...args] = this.#task.command;
     const { NODE_OPTIONS: _, ...env } = process.env;
-    const { nodeOptions } = this.#options;
+    const { nodeOptions } = this.#task;
     const child = spawn(program, args, {
       stdio: 'inherit',
       env: nodeOptions === undefined ? env : { ...env, NODE_OPTIONS: nodeOptions },
@@ -201,7 +207,7 @@ class Run {
     this.#onChild();
     const saying = setTimeout(() => {
       if (process.stderr.isTTY)
-        say(`${shown(this.#command[0] ?? '')} has ended; waiting for ${namesOf(remaining())}; Ctrl-C ends them`);
+        say(`${shown(this.#task.command[0] ?? '')} has ended; waiting for ${namesOf(remaining())}; Ctrl-C ends them`);
     }, SAY_AFTER_MS);
     await Promise.race([isAlone, asked]);
     clearTimeout(saying);
@@ -212,20 +218,14 @@ class Run {
     this.#troubles.push(`ended, having been left behind: ${namesOf(left)}`);
   }
 
-  #write(report: ReturnType<typeof reportOf>, gate: Gate): void {
-    const { json, all, columns } = this.#options;
-    if (gate.undecided > 0)
-      this.#troubles.push(`${gate.undecided} accesses were allowed, since nobody decided on them in time`);
-    for (const trouble of this.#troubles) say(trouble);
+  async #write(report: RunReport, fd: number | undefined): Promise<void> {
+    const { json, all, columns } = this.#task;
+    for (const trouble of this.#troubles) say(typeof trouble === 'string' ? trouble : await sentence(trouble));
     const text = json
       ? `${safeJson(report)}\n`
-      : reportText(report, { all, columns: this.#reportFd === undefined ? columns : undefined });
-    if (this.#reportFd === undefined) process.stderr.write(text);
-    else writeAll(this.#reportFd, text);
-  }
-
-  #trouble(error: unknown): void {
-    this.#troubles.push(sentenceOf(error));
+      : reportText(report, { all, columns: fd === undefined ? columns : undefined });
+    if (fd === undefined) process.stderr.write(text);
+    else writeAll(fd, text);
   }
 }
 

@@ -1,43 +1,29 @@
-// The process that the user has started: starts another inside of new PID and mount namespaces, passes signals on to it, and ends
-// as the command has ended.
+// The process that the user has started: tells the one inside of the namespaces what to run, passes signals on to it, and ends as
+// the command has ended.
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import { AT_FDCWD, O_CLOEXEC } from '../../abi/index.ts';
-import { type Kernel, KernelError } from '../../kernel/index.ts';
+import { KernelError } from '../../kernel/index.ts';
 import { UserError } from '../failure.ts';
 import type { Ending, Surroundings } from '../surroundings.ts';
+import { type Started, startInside } from './early.ts';
 import {
   type CommandEnd,
-  type InnerOptions,
   type Inward,
   Line,
   monotonicMs,
   type Outward,
   PASSED_ON,
+  type RunTask,
   SOCKET_FD,
 } from './socket.ts';
-import { Terminal } from './terminal.ts';
-
-const INSIDE = fileURLToPath(new URL('./inside-main.js', import.meta.url));
-// linux/sched.h
-const CLONE_NEWNS = 0x0002_0000;
-const CLONE_NEWPID = 0x2000_0000;
 
 /** A command that has stopped goes on before this, if it was the whole process group that was stopped. */
 const STOP_AFTER_MS = 50;
 
 /** Runs a command and traces it. */
-export async function runOutside(
-  command: readonly string[],
-  options: InnerOptions,
-  { kernel: openKernel }: Surroundings,
-): Promise<Ending> {
-  const kernel = openKernel();
-  const terminal = new Terminal(kernel);
-  const child = startInside(kernel, [JSON.stringify(options), ...command]);
+export async function runOutside(task: RunTask, surroundings: Surroundings): Promise<Ending> {
+  const { child, terminal } = await insideOf(surroundings);
   let end: CommandEnd | undefined;
   let failure: Extract<Outward, { failed: string }> | undefined;
   const stopping = new Stop();
@@ -54,6 +40,7 @@ export async function runOutside(
     },
     () => undefined,
   );
+  line.say({ run: task });
   const passOn = (signal: NodeJS.Signals) => {
     if (signal === 'SIGCONT') stopping.goesOn();
     line.say({ signal });
@@ -84,12 +71,11 @@ export class CommandNotRunError extends Error {
   }
 }
 
-/** The first process of a new PID namespace, in a new mount namespace. */
-function startInside(kernel: Kernel, args: readonly string[]): ChildProcess {
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const own = kernel.openAt(AT_FDCWD, '/proc/self/ns/pid', O_CLOEXEC);
+async function insideOf({ kernel, inside }: Surroundings): Promise<Started> {
   try {
-    kernel.unshare(CLONE_NEWPID | CLONE_NEWNS);
+    const started = inside?.() ?? startInside(kernel());
+    if (started instanceof KernelError) throw started;
+    return started;
   } catch (error) {
     if (!(error instanceof KernelError) || error.code !== 'EPERM') throw error;
     throw new UserError(
@@ -98,13 +84,6 @@ function startInside(kernel: Kernel, args: readonly string[]): ChildProcess {
         "Without root 'fanotify watch -r DIR' beside the command shows what happens in DIR, whoever does it",
       { cause: error },
     );
-  }
-  try {
-    return spawn(process.execPath, [INSIDE, ...args], { env, stdio: ['inherit', 'inherit', 'inherit', 'pipe'] });
-  } finally {
-    // Until then this process could start no thread.
-    kernel.setNamespace(own, CLONE_NEWPID);
-    kernel.close(own);
   }
 }
 

@@ -5,8 +5,9 @@ import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import type { Rule } from './rules.ts';
 
-/** What the inner process is told at its start. */
-export interface InnerOptions {
+/** What is to be run, and how it is told. */
+export interface RunTask {
+  readonly command: readonly string[];
   readonly json: boolean;
   readonly all: boolean;
   /** Where the report goes; standard error without. */
@@ -20,6 +21,7 @@ export interface InnerOptions {
 
 /** To the process inside. */
 export type Inward =
+  | { readonly run: RunTask }
   /** The outer one got this signal. */
   | { readonly signal: NodeJS.Signals }
   /** The terminal is ours again. */
