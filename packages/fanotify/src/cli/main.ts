@@ -11,7 +11,7 @@ const args = process.argv.slice(2);
 const inside = startEarly(args, linuxKernel);
 // While that starts, if it does.
 const [{ run }, { Output }] = await Promise.all([import('./run.ts'), import('./output.ts')]);
-const { status, signal } = await run(args, {
+const { status, signal, keepsTerminal } = await run(args, {
   kernel: linuxKernel,
   openOutput: () => Output.standard(),
   keyboard: process.stdin.isTTY ? process.stdin : undefined,
@@ -21,4 +21,5 @@ const { status, signal } = await run(args, {
 });
 // A command that was ended by a signal ends by it, so that shells and npm see an interruption and not a failure.
 if (signal) process.kill(process.pid, signal);
+if (keepsTerminal) linuxKernel().exitAtOnce(status);
 process.exit(status);

@@ -28,4 +28,6 @@ export interface Surroundings {
 export interface Ending {
   readonly status: number;
   readonly signal?: NodeJS.Signals;
+  /** The terminal is to stay as somebody else has set it. */
+  readonly keepsTerminal?: true;
 }

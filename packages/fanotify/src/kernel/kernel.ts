@@ -200,6 +200,8 @@ export interface Kernel {
   terminalGroup(fd: number): number;
   /** tcsetpgrp(3), also from the background. */
   setTerminalGroup(fd: number, group: number): void;
+  /** _exit(2): at once, without what Node.js does at its exit, which is to set the terminal back to what it was at its start. */
+  exitAtOnce(status: number): void;
   /** The whole of a small file: what is read of /proc and /sys. */
   readFile(path: KernelPath): Buffer;
   /** getdents(2): everything in a directory, in its order. */

@@ -38,6 +38,7 @@ export interface Libc {
   setns(fd: number, type: number): number;
   mount(source: CPath, target: CPath, type: CPath, flags: number): number;
   waitid(idType: number, id: number, info: Bytes, options: number): number;
+  exitAtOnce(status: number): void;
   signal(signal: number, disposition: bigint): bigint;
   epollCreate(flags: number): number;
   epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
@@ -148,6 +149,7 @@ function declare(koffi: Koffi): Libc {
     setns: library.func('int setns(int fd, int type)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null),
     waitid: library.func('int waitid(int idtype, uint32_t id, void *info, int options)'),
+    exitAtOnce: library.func('void _exit(int status)'),
     signal: signalDisposition(library),
     epollCreate: library.func('int epoll_create1(int flags)'),
     epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),

@@ -203,6 +203,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     waitChild: (pid, options) => kernel.waitChild(pid, options),
     terminalGroup: (fd) => kernel.terminalGroup(fd),
     setTerminalGroup: (fd, group) => kernel.setTerminalGroup(fd, group),
+    exitAtOnce: (status) => kernel.exitAtOnce(status),
     readFile: (path) => kernel.readFile(path),
     readDirectory: (path) => kernel.readDirectory(path),
   };

@@ -324,6 +324,10 @@ export class LinuxKernel implements Kernel {
     if (answer === -1) throw new KernelError('ioctl', errno);
   }
 
+  exitAtOnce(status: number): void {
+    this.#libc.exitAtOnce(status);
+  }
+
   readFile(path: KernelPath): Buffer {
     const fd = this.#libc.openat(AT_FDCWD, terminated('open', path), O_CLOEXEC, 0);
     if (fd === -1) this.#fail('open', path);

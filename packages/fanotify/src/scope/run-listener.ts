@@ -38,7 +38,7 @@ const OVERFLOW = Number(FAN_Q_OVERFLOW);
  * How long events gather between two reads: in the queue the kernel merges what is done to a file by one process, and reading it at
  * once costs more than all that is done with it.
  */
-const GATHER_MS = 20;
+const GATHER_MS = 50;
 const ARGS_BYTES = 4096;
 
 /** Hears a command, from {@link RunListener.open} to {@link close}. */
@@ -52,6 +52,7 @@ export class RunListener {
   #readiness: Readiness | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
+  #isClosing = false;
   /** Called with what goes wrong while it listens. */
   readonly #fail: (error: unknown) => void;
 
@@ -112,6 +113,7 @@ export class RunListener {
 
   /** Takes in what was queued until now, and ends. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#readiness?.close();
     clearTimeout(this.#timer);
     const { queue } = this.#inside;
@@ -130,8 +132,8 @@ export class RunListener {
   async #read(): Promise<void> {
     try {
       await this.#look();
-      while (this.#take() && this.#inside.queue.hasMore) await turn();
-      this.#readiness?.start();
+      while (!this.#isClosing && this.#take() && this.#inside.queue.hasMore) await turn();
+      if (!this.#isClosing) this.#readiness?.start();
     } catch (error) {
       this.#fail(error);
     }

@@ -80,6 +80,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     waitChild: unused,
     terminalGroup: unused,
     setTerminalGroup: unused,
+    exitAtOnce: unused,
     onReadable: unused,
     onPriority: unused,
     openAt: answer('open', 60),

@@ -59,6 +59,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     waitChild: refuse('waitid'),
     terminalGroup: refuse('ioctl'),
     setTerminalGroup: refuse('ioctl'),
+    exitAtOnce: refuse('_exit'),
     readFile: refuse('open'),
     readDirectory: refuse('scandir'),
   };

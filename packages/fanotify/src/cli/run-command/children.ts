@@ -51,7 +51,7 @@ export class Children {
     return processIds(this.#kernel).flatMap((pid) => {
       if (pid === this.#kernel.pid || ours.has(pid)) return [];
       const comm = lookAt(() => commOf(this.#kernel, pid));
-      return typeof comm === 'string' ? [{ pid, comm }] : [];
+      return typeof comm === 'string' ? [] : [{ pid, comm: comm.toString() }];
     });
   }
 

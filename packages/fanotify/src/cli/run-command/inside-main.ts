@@ -7,5 +7,7 @@ import { SOCKET_FD } from './socket.ts';
 // What nobody reads any more is no reason to end.
 process.stderr.on('error', () => undefined);
 
-await runInside(linuxKernel(), SOCKET_FD);
-process.exit(0);
+const kernel = linuxKernel();
+await runInside(kernel, SOCKET_FD);
+// The command may have set the terminal, as stty(1) does.
+kernel.exitAtOnce(0);

@@ -17,6 +17,7 @@ import {
   type RunTask,
   SOCKET_FD,
 } from './socket.ts';
+import type { Terminal } from './terminal.ts';
 
 /** A command that has stopped goes on before this, if it was the whole process group that was stopped. */
 const STOP_AFTER_MS = 50;
@@ -26,7 +27,7 @@ export async function runOutside(task: RunTask, surroundings: Surroundings): Pro
   const { child, terminal } = await insideOf(surroundings);
   let end: CommandEnd | undefined;
   let failure: Extract<Outward, { failed: string }> | undefined;
-  const stopping = new Stop();
+  const stopping = new Stop(terminal);
   const line = new Line<Inward, Outward>(
     child.stdio[SOCKET_FD] as Duplex,
     (message) => {
@@ -55,8 +56,8 @@ export async function runOutside(task: RunTask, surroundings: Surroundings): Pro
   terminal.takeBack();
   if (failure) throw new CommandNotRunError(failure.failed, failure.status);
   if (!end) throw new UserError(`what traces the command ${how}, and the command with it: there is no report`);
-  if (end.signal === null) return { status: end.status ?? 1 };
-  return { status: 128 + constants.signals[end.signal], signal: end.signal };
+  if (end.signal === null) return { status: end.status ?? 1, keepsTerminal: true };
+  return { status: 128 + constants.signals[end.signal], signal: end.signal, keepsTerminal: true };
 }
 
 /** The command was not started. `status` is what is made of it. */
@@ -89,20 +90,29 @@ async function insideOf({ kernel, inside }: Surroundings): Promise<Started> {
 
 /** Stops this process when the command alone has stopped: the shell waits for us, and not for it. */
 class Stop {
+  readonly #terminal: Terminal;
   #timer: NodeJS.Timeout | undefined;
   #wentOnMs = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
 
   commandStopped(atMs: number): void {
     // We were stopped with it, and hear of that now.
     if (atMs < this.#wentOnMs) return;
     clearTimeout(this.#timer);
     // A shell that is not there would not let us go on: then the kernel does not stop us either (orphaned process groups).
-    this.#timer = setTimeout(() => process.kill(process.pid, 'SIGTSTP'), STOP_AFTER_MS);
+    this.#timer = setTimeout(() => {
+      this.#terminal.noteHolder();
+      process.kill(process.pid, 'SIGTSTP');
+    }, STOP_AFTER_MS);
   }
 
   goesOn(): void {
     clearTimeout(this.#timer);
     this.#wentOnMs = monotonicMs();
+    this.#terminal.lendAgain();
   }
 
   end(): void {

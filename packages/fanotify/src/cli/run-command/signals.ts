@@ -22,6 +22,11 @@ export class Signals {
 
   /** The outer process got one. */
   told(signal: NodeJS.Signals): void {
+    // Twice does no harm, and a shell in the command's place has a process group of its own.
+    if (signal === 'SIGCONT') {
+      this.#passOn(signal);
+      return;
+    }
     setTimeout(() => {
       const heard = this.#heard.get(signal) ?? 0;
       if (heard > 0) this.#heard.set(signal, heard - 1);

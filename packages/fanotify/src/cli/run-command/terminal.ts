@@ -10,6 +10,8 @@ export class Terminal {
   readonly #kernel: Kernel;
   readonly #fd: number | undefined;
   readonly #group: number = 0;
+  /** The group of the command's own that had it when the command was stopped. */
+  #lent: number | undefined;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -18,13 +20,29 @@ export class Terminal {
     if (this.#group !== ownGroup(kernel)) this.#fd = undefined;
   }
 
+  /** Before this process is stopped with a command that has put itself into the foreground. */
+  noteHolder(): void {
+    const holder = this.#fd === undefined ? undefined : this.#groupAt(this.#fd);
+    this.#lent = holder === this.#group ? undefined : holder;
+  }
+
+  /** When it goes on in the foreground: a command that had put itself there is there again. */
+  lendAgain(): void {
+    const group = this.#lent;
+    this.#lent = undefined;
+    if (group !== undefined && this.#fd !== undefined && this.#groupAt(this.#fd) === this.#group) this.#put(group);
+  }
+
   /** Puts our process group into the foreground again, if it was. */
   takeBack(): void {
-    if (this.#fd === undefined || this.#groupAt(this.#fd) === this.#group) return;
+    if (this.#fd !== undefined && this.#groupAt(this.#fd) !== this.#group) this.#put(this.#group);
+  }
+
+  #put(group: number): void {
     try {
-      this.#kernel.setTerminalGroup(this.#fd, this.#group);
+      this.#kernel.setTerminalGroup(this.#fd ?? -1, group);
     } catch (error) {
-      // It was hung up.
+      // It was hung up, or the group has ended.
       if (!(error instanceof KernelError)) throw error;
     }
   }
