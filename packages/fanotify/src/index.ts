@@ -29,7 +29,7 @@ export type {
   PermissionEvent,
   PermissionEventName,
   PermissionRequest,
-  SystemExclusions,
+  SystemExclusions as GuardExclusions,
   Verdict,
   VerdictOptions,
 } from './decision/options.ts';
