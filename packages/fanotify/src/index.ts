@@ -99,14 +99,6 @@ export {
 } from './scope/global-listener.ts';
 export type { ListenerOptions } from './scope/listener-options.ts';
 export type {
-  BlindSpot,
-  HeardFilesystem,
-  SystemCoverage,
-  SystemCoverageChange,
-  UnheardFilesystem,
-  WhyNotHeard,
-} from './scope/system-coverage.ts';
-export type {
   RunCategory,
   RunCount,
   RunCoverage,
@@ -116,3 +108,11 @@ export type {
   RunRename,
   RunReport,
 } from './scope/run-report.ts';
+export type {
+  BlindSpot,
+  HeardFilesystem,
+  SystemCoverage,
+  SystemCoverageChange,
+  UnheardFilesystem,
+  WhyNotHeard,
+} from './scope/system-coverage.ts';

@@ -103,11 +103,14 @@ export class RunListener {
   }
 
   get coverage(): RunCoverage {
-    const { heard, notHeard, pseudoTypes } = this.#marks;
+    const { heard, notHeard } = this.#marks;
+    const isPseudo = ({ why }: { why: string }) => why === 'pseudo';
     return {
-      covered: heard.map(({ mountPoint, type }) => ({ path: mountPoint.toString(), type })),
-      notCovered: notHeard.map(({ mountPoint, type, why }) => ({ path: mountPoint, type, why })),
-      leftOut: pseudoTypes,
+      covered: heard.map(({ mountPoint, type }) => ({ path: mountPoint, type })),
+      notCovered: notHeard
+        .filter((filesystem) => !isPseudo(filesystem))
+        .map(({ mountPoint, type, why, message }) => ({ path: mountPoint, type, why: message ?? why })),
+      leftOut: [...new Set(notHeard.filter(isPseudo).map(({ type }) => type))].sort(),
     };
   }
 
