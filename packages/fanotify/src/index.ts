@@ -116,3 +116,15 @@ export type {
   UnheardFilesystem,
   WhyNotHeard,
 } from './scope/system-coverage.ts';
+export type {
+  Change,
+  ChangeBase,
+  ChangedEntry,
+  EntryChange,
+  EntryType,
+  RenameChange,
+  RescanChange,
+} from './watch/change.ts';
+export type { BaselineKind, WatchOptions } from './watch/options.ts';
+export { watch } from './watch/watch.ts';
+export type { Hearing, WatchCounters, Watcher } from './watch/watcher.ts';

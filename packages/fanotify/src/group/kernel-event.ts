@@ -135,6 +135,11 @@ export class KernelEvent {
     this.#unasked |= bits;
   }
 
+  /** The low word of the mask, without what is left out. */
+  get told(): number {
+    return this.maskLow & ~this.#unasked;
+  }
+
   /** The round in which it was read: see EventQueue.round. */
   get round(): number {
     return this.#batch.round;

@@ -243,6 +243,16 @@ export class DirectoryPaths {
     return new ResolvedPath(marked.absolute, 'reading');
   }
 
+  /** Opens a directory wherever it is now (O_PATH): its descriptor, or 'gone'; undefined when handles cannot be opened here. */
+  open(key: HandleKey): number | 'gone' | undefined {
+    return this.#locator.open(key);
+  }
+
+  /** Whether a path leads to an object now. */
+  isAt(path: Buffer, key: HandleKey): boolean {
+    return this.#locator.isAt(path, key);
+  }
+
   /** The path of a directory; undefined when it has none that this process could use. */
   resolve(key: HandleKey, lookahead: Lookahead): ResolvedPath | undefined {
     const directory = this.#cache.find(key);

@@ -136,6 +136,24 @@ export class Locator {
     }
   }
 
+  /** Opens a directory wherever it is (O_PATH): its descriptor, or 'gone'; undefined when handles cannot be opened here. */
+  open(key: HandleKey): number | 'gone' | undefined {
+    if (!this.#mayOpenHandles) return undefined;
+    let mountFd: number | undefined;
+    try {
+      mountFd = this.#openMount(fsidOf(key));
+      if (mountFd === undefined) return undefined;
+      const handle = Buffer.from(key.slice(FSID_LENGTH), 'latin1');
+      return this.#kernel.openByHandleAt(mountFd, handle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    } catch (error) {
+      if (error instanceof KernelError && error.code === 'ESTALE') return 'gone';
+      if (error instanceof KernelError && error.code === 'EPERM') this.#mayOpenHandles = false;
+      return nothing(error);
+    } finally {
+      if (mountFd !== undefined) this.#kernel.close(mountFd);
+    }
+  }
+
   /** Whether a path leads to an object now. */
   isAt(path: Buffer, key: HandleKey): boolean {
     try {

@@ -30,6 +30,11 @@ export class ResolvedPath {
     this.asOf = asOf;
     this.prefix = this.text === null || this.text === '/' ? this.text : `${this.text}/`;
   }
+
+  /** The path of an entry. */
+  child(name: Buffer): ResolvedPath {
+    return new ResolvedPath(joinPath(this.raw, name), this.asOf);
+  }
 }
 
 /** `directory`/`name`, in bytes. */

@@ -20,6 +20,9 @@ export interface FoundEvent {
   readonly rawPath: Buffer;
   readonly pathAsOf: 'reading';
   readonly directory: boolean;
+  /** The key of the directory that it is in, and its name there. */
+  readonly parent: string;
+  readonly rawName: Buffer;
   /** Nobody knows. */
   readonly pid: 0;
   toJSON(): FoundJson;
@@ -40,7 +43,7 @@ export interface Finding {
 const KINDS = ['create'] as const;
 
 /** Makes an event of a finding. */
-export function foundEvent({ rawPath, directory }: Finding, seq: number): FoundEvent {
+export function foundEvent({ rawPath, directory, parent, name }: Finding, seq: number): FoundEvent {
   const path: ResolvedPath['text'] = textOf(rawPath);
   const timeMs = Date.now();
   return {
@@ -52,6 +55,8 @@ export function foundEvent({ rawPath, directory }: Finding, seq: number): FoundE
     rawPath,
     pathAsOf: 'reading',
     directory,
+    parent,
+    rawName: name,
     pid: 0,
     toJSON: () => ({
       seq,

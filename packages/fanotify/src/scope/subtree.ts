@@ -169,6 +169,11 @@ export class Subtrees {
     return event.kind === 'rename' ? this.#roots.crossing(event as unknown as KernelEvent) : undefined;
   }
 
+  /** Whether globs leave out a path. */
+  excludes(path: Buffer): boolean {
+    return this.#roots.excludes(path);
+  }
+
   /** A mark goes with its inode: of a root that is deleted the event is still to come. */
   #isStillMarked({ key }: Root): boolean {
     return this.#group.marks().some(({ handle }) => handle !== undefined && key.endsWith(handle.toString('latin1')));

@@ -1,0 +1,133 @@
+// Compares what was told of entries with what is on disk, and tells the difference. The kernel merges events, so that what they
+// say is no more than where to look; every change after the look raises another event.
+
+import type { HandleKey } from '../identity/locator.ts';
+import type { FileStatus, Kernel } from '../kernel/index.ts';
+import { lookAt, sizeOf, typeOf } from './disk.ts';
+import type { MemoryOfLooks } from './memory-of-looks.ts';
+import type { Occupant, Slot, SlotDirectory, Slots } from './slots.ts';
+import type { Source } from './source.ts';
+import { entryPath, type Particulars, type Telling, type ToldPath } from './telling.ts';
+
+/** What settling needs. */
+export interface Settling {
+  readonly kernel: Kernel;
+  readonly source: Source;
+  readonly telling: Telling;
+  readonly memory: MemoryOfLooks;
+  /** Directories that were told to have gone, with all that was in them. */
+  readonly gone: Set<HandleKey>;
+}
+
+/** Tells what became of all slots. Gives those back that could not be looked at: they are to be looked at again. */
+export function settle(slots: Slots, settling: Settling): SlotDirectory[] {
+  if (slots.size === 0) return [];
+  const settlement = new Settlement(settling);
+  for (const directory of slots.directories.values()) settlement.look(directory);
+  for (const slot of slots.order) settlement.settle(slot);
+  return settlement.unseen;
+}
+
+class Settlement {
+  readonly unseen: SlotDirectory[] = [];
+  readonly #with: Settling;
+  readonly #seen = new Map<Slot, FileStatus>();
+  readonly #begun = new Set<Slot>();
+  readonly #done = new Set<Slot>();
+  /** Slots whose entry was told to have gone to another. */
+  readonly #taken = new Set<Slot>();
+
+  constructor(settling: Settling) {
+    this.#with = settling;
+  }
+
+  look(directory: SlotDirectory): void {
+    const { kernel, source } = this.#with;
+    let opened: number | 'gone' | 'elsewhere' | undefined;
+    for (const slot of directory.slots.values()) {
+      if (!slot.needsLook) continue;
+      opened ??= source.open(directory.key, directory.path);
+      if (typeof opened === 'number') this.#lookAt(slot, opened);
+      else if (opened === 'gone') slot.after = 'absent';
+    }
+    if (typeof opened === 'number') kernel.close(opened);
+    else if (opened === 'elsewhere') this.unseen.push(directory);
+  }
+
+  #lookAt(slot: Slot, directory: number): void {
+    const { kernel, source, memory } = this.#with;
+    const status = lookAt(kernel, directory, Buffer.from(slot.name, 'latin1'));
+    // What tells of a directory that has come meanwhile is still to come.
+    const found: Occupant = !status || typeOf(status) === 'directory' ? 'absent' : 'other';
+    if (status && found === 'other') this.#seen.set(slot, status);
+    if (found === slot.after) return;
+    // It has gone, which was told or will be.
+    if (slot.isOnlyChanged) {
+      slot.after = slot.before;
+      slot.isChanged = false;
+      return;
+    }
+    slot.after = found;
+    if (found === 'absent') slot.origin = undefined;
+    memory.set(slot.directory.key, slot.name, found, source.round);
+  }
+
+  /** Tells what became of a slot, and before that of what is in the way. */
+  settle(slot: Slot): void {
+    if (this.#begun.has(slot)) return;
+    this.#begun.add(slot);
+    const { goesTo } = slot;
+    if (goesTo?.origin === slot && goesTo.after === 'other') this.settle(goesTo);
+    const before: Occupant = this.#taken.has(slot) ? 'absent' : slot.before;
+    this.#tell(slot, before);
+    if (slot.gone !== undefined) this.#with.gone.add(slot.gone);
+    this.#done.add(slot);
+  }
+
+  #tell(slot: Slot, before: Occupant): void {
+    const { telling } = this.#with;
+    const { after, origin } = slot;
+    if (before === 'absent' && after === 'absent') return;
+    const path = pathOf(slot);
+    const about = this.#about(slot, after);
+    if (after === 'absent') {
+      this.#tellGone(slot, path, before);
+    } else if (origin && origin !== slot && this.#isStillAt(origin)) {
+      this.#taken.add(origin);
+      telling.rename(pathOf(origin), path, about);
+      if (slot.isChanged) telling.entry('update', path, about);
+    } else if (before === 'absent') {
+      telling.entry('create', path, about, slot.isFound ? 'newDirectory' : undefined);
+    } else if (before !== after) {
+      this.#tellGone(slot, path, before);
+      telling.entry('create', path, about);
+    } else if (after === 'other' || slot.isChanged) {
+      telling.entry('update', path, about);
+    }
+  }
+
+  /** Whether what was told to be there is still told to be there. */
+  #isStillAt(origin: Slot): boolean {
+    return (
+      origin.before === 'other' &&
+      !this.#taken.has(origin) &&
+      !this.#done.has(origin) &&
+      !this.#with.gone.has(origin.directory.key)
+    );
+  }
+
+  #tellGone(slot: Slot, path: ToldPath, before: Occupant): void {
+    this.#with.telling.entry('delete', path, this.#about(slot, before));
+  }
+
+  #about(slot: Slot, occupant: Occupant): Particulars {
+    const { by, timeMs } = slot;
+    if (occupant === 'directory') return { fileType: 'directory', size: null, by, timeMs };
+    const status = slot.after === occupant ? this.#seen.get(slot) : undefined;
+    return { fileType: status ? typeOf(status) : 'unknown', size: status ? sizeOf(status) : null, by, timeMs };
+  }
+}
+
+export function pathOf(slot: Slot): ToldPath {
+  return entryPath(slot.directory.path, slot.name);
+}

@@ -1,0 +1,155 @@
+// What was heard of entries since the last look at the disk: per entry one slot, however much happened. What counts is whether the
+// entry was told before, and whether it is there after.
+
+import type { HandleKey } from '../identity/locator.ts';
+import type { ResolvedPath } from '../identity/path.ts';
+import type { ProcessInfo } from '../identity/process.ts';
+import type { HeardEntry, HeardRename, Place } from './source.ts';
+
+/** A directory with entries that something was heard of. */
+export interface SlotDirectory {
+  readonly key: HandleKey;
+  readonly path: ResolvedPath;
+  readonly slots: Map<string, Slot>;
+}
+
+/** What an entry is by what was heard: 'other' is all but a directory. */
+export type Occupant = 'directory' | 'other' | 'absent';
+
+/** A place for an entry. */
+export interface Slot {
+  readonly directory: SlotDirectory;
+  /** latin1. */
+  readonly name: string;
+  /** As it was told before. */
+  readonly before: Occupant;
+  after: Occupant;
+  /** Where what is here now was told to be: itself, another slot, or undefined when it is new. */
+  origin: Slot | undefined;
+  /** The slot to which what was here before has gone. */
+  goesTo: Slot | undefined;
+  /** Something changed that is not its coming or going. */
+  isChanged: boolean;
+  /** Nothing was heard but that it changed. */
+  isOnlyChanged: boolean;
+  /** Whether only a look tells what is here. */
+  needsLook: boolean;
+  isFound: boolean;
+  /** The directory that has gone from here. */
+  gone: HandleKey | undefined;
+  by: ProcessInfo | null;
+  timeMs: number;
+}
+
+/** Slots in the order in which they were heard of. */
+export class Slots {
+  readonly order: Slot[] = [];
+  readonly directories: Map<HandleKey, SlotDirectory> = new Map();
+  /** Directories that came. */
+  readonly #came = new Set<HandleKey>();
+  readonly #remembered: (directory: HandleKey, name: string) => Occupant | undefined;
+  readonly #toldAs: (path: ResolvedPath) => ResolvedPath;
+
+  constructor(
+    remembered: (directory: HandleKey, name: string) => Occupant | undefined,
+    toldAs: (path: ResolvedPath) => ResolvedPath,
+  ) {
+    this.#remembered = remembered;
+    this.#toldAs = toldAs;
+  }
+
+  get size(): number {
+    return this.order.length;
+  }
+
+  clear(): void {
+    this.order.length = 0;
+    this.directories.clear();
+    this.#came.clear();
+  }
+
+  entry(heard: HeardEntry): void {
+    const { at, isDirectory, key, came, went, isFound } = heard;
+    const kind = isDirectory ? 'directory' : 'other';
+    const isNew = came && !went;
+    // Of a directory itself: it has been told to come in this very batch.
+    if (at.name.length === 1 && at.name[0] === 0x2e && this.#came.has(at.directory)) return;
+    if (isDirectory && isNew && key !== undefined) this.#came.add(key);
+    const slot = this.#touch(at, came ? 'absent' : kind);
+    note(slot, heard);
+    if (!came && !went) {
+      slot.isChanged = true;
+      if (slot.isOnlyChanged && !isDirectory) slot.needsLook = true;
+      return;
+    }
+    slot.isOnlyChanged = false;
+    slot.origin = undefined;
+    slot.isFound = isFound;
+    slot.after = isNew ? kind : 'absent';
+    if (isDirectory && went) slot.gone = key;
+    // Events of one object are merged: which came last, only a look tells. A directory that has gone never comes again.
+    slot.needsLook = came && !isDirectory;
+  }
+
+  /** Something that is no directory was renamed. */
+  rename(from: Place, to: Place, heard: HeardRename): void {
+    const left = this.#touch(from, 'other');
+    const right = this.#touch(to, 'absent');
+    if (left === right) return;
+    note(left, heard);
+    note(right, heard);
+    const { origin } = left;
+    right.origin = origin;
+    right.isChanged = left.isChanged;
+    right.after = 'other';
+    right.needsLook = true;
+    right.isOnlyChanged = false;
+    left.origin = undefined;
+    left.after = 'absent';
+    left.isChanged = false;
+    left.isOnlyChanged = false;
+    left.needsLook = false;
+    if (origin) origin.goesTo = right;
+  }
+
+  #touch({ directory: key, path, name: bytes }: Place, before: Occupant): Slot {
+    let directory = this.directories.get(key);
+    if (!directory) {
+      directory = { key, path: this.#toldAs(path), slots: new Map() };
+      this.directories.set(key, directory);
+    }
+    const name = bytes.toString('latin1');
+    let slot = directory.slots.get(name);
+    if (!slot) {
+      slot = newSlot(directory, name, this.#remembered(key, name) ?? before);
+      directory.slots.set(name, slot);
+      this.order.push(slot);
+    }
+    return slot;
+  }
+}
+
+function newSlot(directory: SlotDirectory, name: string, before: Occupant): Slot {
+  const slot: Slot = {
+    directory,
+    name,
+    before,
+    after: before,
+    origin: undefined,
+    goesTo: undefined,
+    isChanged: false,
+    isOnlyChanged: true,
+    needsLook: false,
+    isFound: false,
+    gone: undefined,
+    by: null,
+    timeMs: 0,
+  };
+  if (before !== 'absent') slot.origin = slot;
+  return slot;
+}
+
+function note(slot: Slot, { by, timeMs }: { readonly by: ProcessInfo | null; readonly timeMs: number }): void {
+  slot.by = by;
+  slot.timeMs = timeMs;
+}

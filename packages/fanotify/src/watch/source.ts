@@ -1,0 +1,84 @@
+// Where watch() hears: the narrow interface between what tells of a tree and what makes changes of it.
+
+import type { HandleKey } from '../identity/locator.ts';
+import type { ResolvedPath } from '../identity/path.ts';
+import type { ProcessInfo } from '../identity/process.ts';
+
+/** An entry of a directory. */
+export interface Place {
+  readonly directory: HandleKey;
+  /** The directory's path as of what was heard. */
+  readonly path: ResolvedPath;
+  /** '.' is the directory itself. */
+  readonly name: Buffer;
+}
+
+interface HeardBase {
+  /** Whether it is of a directory. */
+  readonly isDirectory: boolean;
+  /** What it is of, wherever that is; undefined where the kernel does not tell (before Linux 5.17). */
+  readonly key: HandleKey | undefined;
+  readonly by: ProcessInfo | null;
+  readonly timeMs: number;
+  /** Grows when everything that was queued has been read: see EventQueue.round. */
+  readonly round: number;
+}
+
+/** Something happened to an entry. Several of these at once are in no order. */
+export interface HeardEntry extends HeardBase {
+  readonly kind: 'entry';
+  readonly at: Place;
+  readonly came: boolean;
+  readonly went: boolean;
+  /** It was found in a new directory, rather than heard. */
+  readonly isFound: boolean;
+}
+
+/** Something has another name. A place is undefined where it is not part of what is watched. */
+export interface HeardRename extends HeardBase {
+  readonly kind: 'rename';
+  readonly from: Place | undefined;
+  readonly to: Place | undefined;
+}
+
+/** Events were lost. */
+export interface HeardLoss {
+  readonly kind: 'loss';
+  readonly round: number;
+}
+
+/** A root is no longer where it was. */
+export interface HeardRoot {
+  readonly kind: 'root';
+  readonly round: number;
+  /** Its path as it was watched. */
+  readonly root: Buffer;
+}
+
+export type Heard = HeardEntry | HeardRename | HeardLoss | HeardRoot;
+
+/** Something that tells of trees. What it tells is lent until more is asked for. */
+export interface Source {
+  readonly how: 'filesystem' | 'inodes';
+  /** Why it is not `filesystem`. */
+  readonly because: 'privilege' | 'filesystem' | undefined;
+  /** Grows with what is read: what is queued now is of this round, or of one before. */
+  readonly round: number;
+  batches(): AsyncIterableIterator<readonly Heard[]>;
+  /**
+   * Opens a directory that was heard of, wherever it is now: a descriptor (O_PATH) for the caller to close. 'elsewhere': it is
+   * not where it was when it was last heard of, and what tells where it went is still to come.
+   */
+  open(directory: HandleKey, path: ResolvedPath): number | 'gone' | 'elsewhere';
+  /**
+   * Where a directory is after what was told so far, if that is not the last place it was told to have come to: renames that are
+   * equal to one which waits in the queue are not told again. Undefined when it is there.
+   */
+  correction(directory: HandleKey, to: Place): Place | 'gone' | undefined;
+  /** Whether globs leave out a path. */
+  excludes(path: Buffer): boolean;
+  /** Whether waiting keeps the process alive. */
+  ref(): void;
+  unref(): void;
+  close(): Promise<void>;
+}

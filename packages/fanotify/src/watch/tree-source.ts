@@ -1,0 +1,249 @@
+// Hears whole trees: a group of this process with marked subtrees.
+
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  FAN_CREATE,
+  FAN_DELETE,
+  FAN_MOVED_FROM,
+  FAN_MOVED_TO,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+} from '../abi/index.ts';
+import { NotPermittedError, UnsupportedError } from '../group/errors.ts';
+import { Group, type GroupInternals, internalsOf } from '../group/group.ts';
+import type { KernelEvent } from '../group/kernel-event.ts';
+import type { FileEventName } from '../group/names.ts';
+import { handleAt } from '../identity/handle-at.ts';
+import type { HandleKey, Location } from '../identity/locator.ts';
+import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
+import type { ProcessDepth } from '../identity/process.ts';
+import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
+import type { FoundEvent } from '../scope/found.ts';
+import { isAtOrBelow } from '../scope/places.ts';
+import { markSubtrees, type SubtreeEvent, type Subtrees } from '../scope/subtree.ts';
+import type { Heard, Place, Source } from './source.ts';
+
+/** What to hear. */
+export interface TreeOptions {
+  readonly kernel: Kernel;
+  readonly ignore: readonly string[];
+  readonly recursive: boolean;
+  /** False: nothing; undefined: `name`, where the kernel tells. */
+  readonly by: ProcessDepth | false | undefined;
+}
+
+const CHANGES: readonly FileEventName[] = ['create', 'delete', 'modify', 'attrib', 'closeWrite'];
+const ROOT_EVENTS: readonly FileEventName[] = ['deleteSelf', 'moveSelf'];
+const CAME = Number(FAN_CREATE | FAN_MOVED_TO);
+const WENT = Number(FAN_DELETE | FAN_MOVED_FROM);
+const DOT = 0x2e;
+
+/**
+ * Marks trees and hears them from now on.
+ *
+ * @throws What Group.open and markSubtrees throw.
+ */
+export async function openTree(roots: readonly KernelPath[], options: TreeOptions): Promise<TreeSource> {
+  const group = await openGroup(options);
+  try {
+    return new TreeSource(group, await mark(group, roots, options));
+  } catch (error) {
+    await group.close();
+    throw error;
+  }
+}
+
+async function openGroup({ kernel, by }: TreeOptions): Promise<Group<'handle'>> {
+  if (by === false) return await Group.open({ kernel });
+  try {
+    return await Group.open({ kernel, who: by ?? 'name' });
+  } catch (error) {
+    if (by !== undefined || !(error instanceof NotPermittedError)) throw error;
+    return await Group.open({ kernel });
+  }
+}
+
+async function mark(group: Group<'handle'>, roots: readonly KernelPath[], options: TreeOptions): Promise<Subtrees> {
+  const subtree = { recursive: options.recursive, exclude: options.ignore, rootEvents: ROOT_EVENTS };
+  try {
+    return await markSubtrees(group, roots, { ...subtree, events: [...CHANGES, 'rename'] });
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error;
+    return await markSubtrees(group, roots, { ...subtree, events: [...CHANGES, 'movedFrom', 'movedTo'] });
+  }
+}
+
+/** Trees that are heard. */
+export class TreeSource implements Source {
+  readonly #group: Group<'handle'>;
+  readonly #subtrees: Subtrees;
+  readonly #inside: GroupInternals;
+  #parent: { readonly key: HandleKey; readonly path: ResolvedPath } | undefined;
+
+  constructor(group: Group<'handle'>, subtrees: Subtrees) {
+    this.#group = group;
+    this.#subtrees = subtrees;
+    this.#inside = internalsOf(group as Group);
+  }
+
+  get how(): 'filesystem' | 'inodes' {
+    return this.#subtrees.roots.some(({ how }) => how === 'inodes') ? 'inodes' : 'filesystem';
+  }
+
+  get because(): 'privilege' | 'filesystem' | undefined {
+    return this.#subtrees.roots.find(({ because }) => because)?.because;
+  }
+
+  get round(): number {
+    return this.#inside.queue.round;
+  }
+
+  async *batches(): AsyncGenerator<readonly Heard[], void, void> {
+    for await (const batch of this.#subtrees.batches()) {
+      const heard: Heard[] = [];
+      for (const event of batch) this.#hear(event, heard);
+      if (heard.length > 0) yield heard;
+    }
+  }
+
+  #hear(event: SubtreeEvent, heard: Heard[]): void {
+    if (event.kind === 'found') heard.push(this.#found(event));
+    else if (event.kind === 'overflow') heard.push({ kind: 'loss', round: this.round });
+    else if (event.kind === 'rename') heard.push(this.#renamed(event as unknown as KernelEvent));
+    else if (event.kind === 'file') {
+      const entry = this.#happened(event as unknown as KernelEvent);
+      if (entry) heard.push(entry);
+    }
+  }
+
+  #found({ parent, rawName, rawPath, directory, timeMs }: FoundEvent): Heard {
+    // One directory's entries come one after the other.
+    const above = parentOf(rawPath);
+    if (this.#parent?.key !== parent || !this.#parent.path.raw.equals(above)) {
+      this.#parent = { key: parent, path: new ResolvedPath(above, 'reading') };
+    }
+    return {
+      kind: 'entry',
+      at: { directory: parent, path: this.#parent.path, name: rawName },
+      isDirectory: directory,
+      key: undefined,
+      by: null,
+      timeMs,
+      round: this.round,
+      came: true,
+      went: false,
+      isFound: true,
+    };
+  }
+
+  #renamed(event: KernelEvent): Heard {
+    const crossing = this.#subtrees.crossing(event as unknown as SubtreeEvent);
+    const from =
+      crossing === 'in' || !event.placeBefore ? undefined : placeOf(event, event.placeBefore, event.oldDfidRecord);
+    const to = crossing === 'out' || !event.place ? undefined : placeOf(event, event.place, event.dfidRecord);
+    return { kind: 'rename', from, to, ...this.#baseOf(event) };
+  }
+
+  #happened(event: KernelEvent): Heard | undefined {
+    const { place, dfidRecord, told } = event;
+    if (!place || dfidRecord === 0) return undefined;
+    return {
+      kind: 'entry',
+      at: placeOf(event, place, dfidRecord),
+      ...this.#baseOf(event),
+      came: (told & CAME) !== 0,
+      went: (told & WENT) !== 0,
+      isFound: false,
+    };
+  }
+
+  #baseOf(event: KernelEvent) {
+    return {
+      isDirectory: event.directory,
+      key: event.fidRecord === 0 ? undefined : event.keyOf(event.fidRecord),
+      by: event.process,
+      timeMs: event.timeMs,
+      round: event.round,
+    };
+  }
+
+  open(directory: HandleKey, path: ResolvedPath): number | 'gone' | 'elsewhere' {
+    const { kernel, paths, queue } = this.#inside;
+    const fd = paths.open(directory);
+    if (fd !== undefined) return fd;
+    const now = paths.resolve(directory, queue) ?? path;
+    try {
+      const opened = kernel.openAt(AT_FDCWD, now.raw, O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (this.#isDirectory(opened, directory)) return opened;
+      kernel.close(opened);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+    return 'elsewhere';
+  }
+
+  #isDirectory(fd: number, key: HandleKey): boolean {
+    try {
+      return key.endsWith(handleAt(this.#inside.kernel, fd, '', AT_EMPTY_PATH).handle.toString('latin1'));
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
+  }
+
+  correction(directory: HandleKey, to: Place): Place | 'gone' | undefined {
+    const { paths, queue } = this.#inside;
+    const suspects = queue.suspects(directory);
+    if (!suspects) return undefined;
+    queue.drain();
+    const before = queue.before(directory);
+    if (before === 'elsewhere') return undefined;
+    const location = before ?? this.#seek(directory, suspects);
+    if (!location) return 'gone';
+    if (location.parent === to.directory && location.name.equals(to.name)) return undefined;
+    const path = paths.resolve(location.parent, queue);
+    return path && this.#isInside(path) ? { directory: location.parent, path, name: location.name } : 'gone';
+  }
+
+  #seek(directory: HandleKey, suspects: readonly Location[]): Location | undefined {
+    const { paths, queue } = this.#inside;
+    const now = paths.resolveNow(directory);
+    if (now) {
+      const parent = paths.add(parentOf(now.raw), { keep: false })?.key;
+      return parent === undefined ? undefined : { parent, name: now.raw.subarray(now.raw.lastIndexOf(0x2f) + 1) };
+    }
+    return suspects.find(({ parent, name }) => {
+      const path = paths.resolve(parent, queue);
+      return path && paths.isAt(joinPath(path.raw, name), directory);
+    });
+  }
+
+  #isInside(path: ResolvedPath): boolean {
+    return this.#subtrees.roots.some((root) => isAtOrBelow(path, new ResolvedPath(Buffer.from(root.path), 'reading')));
+  }
+
+  excludes(path: Buffer): boolean {
+    return this.#subtrees.excludes(path);
+  }
+
+  ref(): void {
+    this.#group.ref();
+  }
+
+  unref(): void {
+    this.#group.unref();
+  }
+
+  async close(): Promise<void> {
+    await this.#group.close();
+  }
+}
+
+function placeOf(event: KernelEvent, path: ResolvedPath, record: number): Place {
+  const name = event.nameIn(record);
+  return { directory: event.keyOf(record), path, name: name.length === 0 ? SELF : name };
+}
+
+const SELF = Buffer.from([DOT]);
