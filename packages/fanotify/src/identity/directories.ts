@@ -248,6 +248,11 @@ export class DirectoryPaths {
     return this.#locator.open(key);
   }
 
+  /** Whether an object of any kind still exists, as far as this process can tell. */
+  isAlive(key: HandleKey): boolean {
+    return this.#locator.isAlive(key);
+  }
+
   /** Whether a path leads to an object now. */
   isAt(path: Buffer, key: HandleKey): boolean {
     return this.#locator.isAt(path, key);

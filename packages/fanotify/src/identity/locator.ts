@@ -138,13 +138,24 @@ export class Locator {
 
   /** Opens a directory wherever it is (O_PATH): its descriptor, or 'gone'; undefined when handles cannot be opened here. */
   open(key: HandleKey): number | 'gone' | undefined {
+    return this.#open(key, O_DIRECTORY);
+  }
+
+  /** Whether an object still exists, as far as this process can tell. */
+  isAlive(key: HandleKey): boolean {
+    const fd = this.#open(key, 0);
+    if (typeof fd === 'number') this.#kernel.close(fd);
+    return typeof fd === 'number';
+  }
+
+  #open(key: HandleKey, flags: number): number | 'gone' | undefined {
     if (!this.#mayOpenHandles) return undefined;
     let mountFd: number | undefined;
     try {
       mountFd = this.#openMount(fsidOf(key));
       if (mountFd === undefined) return undefined;
       const handle = Buffer.from(key.slice(FSID_LENGTH), 'latin1');
-      return this.#kernel.openByHandleAt(mountFd, handle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+      return this.#kernel.openByHandleAt(mountFd, handle, O_PATH | O_CLOEXEC | flags);
     } catch (error) {
       if (error instanceof KernelError && error.code === 'ESTALE') return 'gone';
       if (error instanceof KernelError && error.code === 'EPERM') this.#mayOpenHandles = false;

@@ -9,19 +9,34 @@ const MOST = 65_536;
 
 /** By directory and name, for as long as events from before the look can come. */
 export class MemoryOfLooks {
-  #looks: { readonly round: number; readonly entries: Map<string, Occupant> }[] = [];
+  #looks: { readonly round: number; readonly entries: Map<string, Occupant>; readonly directories: Set<HandleKey> }[] =
+    [];
   #size = 0;
 
   /** `round` is that of the events that were queued when it was looked. */
   set(directory: HandleKey, name: string, occupant: Occupant, round: number): void {
-    let last = this.#looks.at(-1);
-    if (last?.round !== round) {
-      last = { round, entries: new Map() };
-      this.#looks.push(last);
-    }
     if (this.#size >= MOST) return;
     this.#size++;
-    last.entries.set(`${directory}/${name}`, occupant);
+    this.#at(round).entries.set(`${directory}/${name}`, occupant);
+  }
+
+  /** A directory was told with what is in it. */
+  list(directory: HandleKey, round: number): void {
+    this.#at(round).directories.add(directory);
+  }
+
+  /** Whether a directory was told with what is in it, ahead of the events that are at hand. */
+  isListed(directory: HandleKey): boolean {
+    return this.#looks.some(({ directories }) => directories.has(directory));
+  }
+
+  #at(round: number) {
+    let last = this.#looks.at(-1);
+    if (last?.round !== round) {
+      last = { round, entries: new Map(), directories: new Set() };
+      this.#looks.push(last);
+    }
+    return last;
   }
 
   get(directory: HandleKey, name: string): Occupant | undefined {
@@ -32,6 +47,13 @@ export class MemoryOfLooks {
       if (occupant !== undefined) return occupant;
     }
     return undefined;
+  }
+
+  /** What was told last of an entry that was looked at before. */
+  correct(directory: HandleKey, name: string, occupant: Occupant): void {
+    if (this.#size === 0) return;
+    const id = `${directory}/${name}`;
+    for (const { entries } of this.#looks) if (entries.has(id)) entries.set(id, occupant);
   }
 
   /** Events of a round have come: what was looked at in rounds before has been caught up with. */

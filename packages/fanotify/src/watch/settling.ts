@@ -5,7 +5,7 @@ import type { HandleKey } from '../identity/locator.ts';
 import type { FileStatus, Kernel } from '../kernel/index.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
 import type { MemoryOfLooks } from './memory-of-looks.ts';
-import type { Occupant, Slot, SlotDirectory, Slots } from './slots.ts';
+import type { Before, Occupant, Slot, SlotDirectory, Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import { entryPath, type Particulars, type Telling, type ToldPath } from './telling.ts';
 
@@ -15,21 +15,21 @@ export interface Settling {
   readonly source: Source;
   readonly telling: Telling;
   readonly memory: MemoryOfLooks;
-  /** Directories that were told to have gone, with all that was in them. */
-  readonly gone: Set<HandleKey>;
+  /** Directories that were told to have gone with all that was in them, and what they were in. */
+  readonly gone: Map<HandleKey, SlotDirectory>;
 }
 
-/** Tells what became of all slots. Gives those back that could not be looked at: they are to be looked at again. */
-export function settle(slots: Slots, settling: Settling): SlotDirectory[] {
+/** Tells what became of all slots. Gives back the directories in which something may have been told wrong. */
+export function settle(slots: Slots, settling: Settling): Iterable<SlotDirectory> {
   if (slots.size === 0) return [];
   const settlement = new Settlement(settling);
   for (const directory of slots.directories.values()) settlement.look(directory);
   for (const slot of slots.order) settlement.settle(slot);
-  return settlement.unseen;
+  return settlement.doubtful;
 }
 
 class Settlement {
-  readonly unseen: SlotDirectory[] = [];
+  readonly doubtful = new Set<SlotDirectory>();
   readonly #with: Settling;
   readonly #seen = new Map<Slot, FileStatus>();
   readonly #begun = new Set<Slot>();
@@ -43,15 +43,19 @@ class Settlement {
 
   look(directory: SlotDirectory): void {
     const { kernel, source } = this.#with;
+    const { stackTraceLimit } = Error;
+    // What is not there is an error of the kernel's, and where it was asked for says nothing.
+    Error.stackTraceLimit = 0;
     let opened: number | 'gone' | 'elsewhere' | undefined;
     for (const slot of directory.slots.values()) {
       if (!slot.needsLook) continue;
-      opened ??= source.open(directory.key, directory.path);
+      opened ??= source.open(directory.key, directory.real);
       if (typeof opened === 'number') this.#lookAt(slot, opened);
       else if (opened === 'gone') slot.after = 'absent';
     }
+    Error.stackTraceLimit = stackTraceLimit;
     if (typeof opened === 'number') kernel.close(opened);
-    else if (opened === 'elsewhere') this.unseen.push(directory);
+    else if (opened === 'elsewhere') this.doubtful.add(directory);
   }
 
   #lookAt(slot: Slot, directory: number): void {
@@ -63,7 +67,7 @@ class Settlement {
     if (found === slot.after) return;
     // It has gone, which was told or will be.
     if (slot.isOnlyChanged) {
-      slot.after = slot.before;
+      slot.after = slot.before === 'unknown' ? 'absent' : slot.before;
       slot.isChanged = false;
       return;
     }
@@ -76,15 +80,29 @@ class Settlement {
   settle(slot: Slot): void {
     if (this.#begun.has(slot)) return;
     this.#begun.add(slot);
+    // It came and went as a whole, or was told to have gone: what was in it is not told any more.
+    if (this.#with.gone.has(slot.directory.key)) {
+      // Something in it lives on, and may have been told to be there.
+      if (slot.after === 'directory') this.doubtful.add(outermostGone(slot.directory, this.#with.gone));
+      slot.after = 'absent';
+      slot.origin = undefined;
+      if (slot.gone !== undefined) this.#with.gone.set(slot.gone, slot.directory);
+      return;
+    }
     const { goesTo } = slot;
     if (goesTo?.origin === slot && goesTo.after === 'other') this.settle(goesTo);
-    const before: Occupant = this.#taken.has(slot) ? 'absent' : slot.before;
-    this.#tell(slot, before);
-    if (slot.gone !== undefined) this.#with.gone.add(slot.gone);
+    this.#tell(slot, this.#taken.has(slot) ? 'absent' : this.#beforeOf(slot));
+    this.#with.memory.correct(slot.directory.key, slot.name, slot.after);
+    if (slot.gone !== undefined) this.#with.gone.set(slot.gone, slot.directory);
     this.#done.add(slot);
   }
 
-  #tell(slot: Slot, before: Occupant): void {
+  #beforeOf({ before, after, passed }: Slot): Before {
+    if (before !== 'absent' || after !== 'absent' || passed === undefined) return before;
+    return this.#with.source.isAlive(passed) ? 'unknown' : before;
+  }
+
+  #tell(slot: Slot, before: Before): void {
     const { telling } = this.#with;
     const { after, origin } = slot;
     if (before === 'absent' && after === 'absent') return;
@@ -96,7 +114,7 @@ class Settlement {
       this.#taken.add(origin);
       telling.rename(pathOf(origin), path, about);
       if (slot.isChanged) telling.entry('update', path, about);
-    } else if (before === 'absent') {
+    } else if (before === 'absent' || before === 'unknown') {
       telling.entry('create', path, about, slot.isFound ? 'newDirectory' : undefined);
     } else if (before !== after) {
       this.#tellGone(slot, path, before);
@@ -116,11 +134,11 @@ class Settlement {
     );
   }
 
-  #tellGone(slot: Slot, path: ToldPath, before: Occupant): void {
+  #tellGone(slot: Slot, path: ToldPath, before: Before): void {
     this.#with.telling.entry('delete', path, this.#about(slot, before));
   }
 
-  #about(slot: Slot, occupant: Occupant): Particulars {
+  #about(slot: Slot, occupant: Before): Particulars {
     const { by, timeMs } = slot;
     if (occupant === 'directory') return { fileType: 'directory', size: null, by, timeMs };
     const status = slot.after === occupant ? this.#seen.get(slot) : undefined;
@@ -130,4 +148,10 @@ class Settlement {
 
 export function pathOf(slot: Slot): ToldPath {
   return entryPath(slot.directory.path, slot.name);
+}
+
+/** The directory that took all others with it. */
+function outermostGone(directory: SlotDirectory, gone: ReadonlyMap<HandleKey, SlotDirectory>): SlotDirectory {
+  const above = gone.get(directory.key);
+  return above && above !== directory && gone.has(above.key) ? outermostGone(above, gone) : directory;
 }

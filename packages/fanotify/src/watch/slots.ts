@@ -9,12 +9,17 @@ import type { HeardEntry, HeardRename, Place } from './source.ts';
 /** A directory with entries that something was heard of. */
 export interface SlotDirectory {
   readonly key: HandleKey;
+  /** As it is told, and as it is. */
   readonly path: ResolvedPath;
+  readonly real: ResolvedPath;
   readonly slots: Map<string, Slot>;
 }
 
 /** What an entry is by what was heard: 'other' is all but a directory. */
 export type Occupant = 'directory' | 'other' | 'absent';
+
+/** 'unknown': something may have been told to be there, and may have been replaced. */
+export type Before = Occupant | 'unknown';
 
 /** A place for an entry. */
 export interface Slot {
@@ -22,7 +27,7 @@ export interface Slot {
   /** latin1. */
   readonly name: string;
   /** As it was told before. */
-  readonly before: Occupant;
+  readonly before: Before;
   after: Occupant;
   /** Where what is here now was told to be: itself, another slot, or undefined when it is new. */
   origin: Slot | undefined;
@@ -37,6 +42,8 @@ export interface Slot {
   isFound: boolean;
   /** The directory that has gone from here. */
   gone: HandleKey | undefined;
+  /** What came and went, in no order: if it still exists it has other names, and may have been here before. */
+  passed: HandleKey | undefined;
   by: ProcessInfo | null;
   timeMs: number;
 }
@@ -44,6 +51,8 @@ export interface Slot {
 /** Slots in the order in which they were heard of. */
 export class Slots {
   readonly order: Slot[] = [];
+  /** Whether there were others since the queue was empty: with events of theirs the kernel may have merged what came later. */
+  isLater = false;
   readonly directories: Map<HandleKey, SlotDirectory> = new Map();
   /** Directories that came. */
   readonly #came = new Set<HandleKey>();
@@ -63,6 +72,7 @@ export class Slots {
   }
 
   clear(): void {
+    if (this.order.length > 0) this.isLater = true;
     this.order.length = 0;
     this.directories.clear();
     this.#came.clear();
@@ -75,7 +85,7 @@ export class Slots {
     // Of a directory itself: it has been told to come in this very batch.
     if (at.name.length === 1 && at.name[0] === 0x2e && this.#came.has(at.directory)) return;
     if (isDirectory && isNew && key !== undefined) this.#came.add(key);
-    const slot = this.#touch(at, came ? 'absent' : kind);
+    const slot = this.#touch(at, came ? (heard.isMove ? 'unknown' : 'absent') : kind);
     note(slot, heard);
     if (!came && !went) {
       slot.isChanged = true;
@@ -87,14 +97,15 @@ export class Slots {
     slot.isFound = isFound;
     slot.after = isNew ? kind : 'absent';
     if (isDirectory && went) slot.gone = key;
+    if (!isDirectory && came && went) slot.passed = key;
     // Events of one object are merged: which came last, only a look tells. A directory that has gone never comes again.
-    slot.needsLook = came && !isDirectory;
+    if (!isDirectory) slot.needsLook ||= came || this.isLater;
   }
 
   /** Something that is no directory was renamed. */
   rename(from: Place, to: Place, heard: HeardRename): void {
     const left = this.#touch(from, 'other');
-    const right = this.#touch(to, 'absent');
+    const right = this.#touch(to, 'unknown');
     if (left === right) return;
     note(left, heard);
     note(right, heard);
@@ -108,14 +119,14 @@ export class Slots {
     left.after = 'absent';
     left.isChanged = false;
     left.isOnlyChanged = false;
-    left.needsLook = false;
+    left.needsLook ||= this.isLater;
     if (origin) origin.goesTo = right;
   }
 
-  #touch({ directory: key, path, name: bytes }: Place, before: Occupant): Slot {
+  #touch({ directory: key, path, name: bytes }: Place, before: Before): Slot {
     let directory = this.directories.get(key);
     if (!directory) {
-      directory = { key, path: this.#toldAs(path), slots: new Map() };
+      directory = { key, path: this.#toldAs(path), real: path, slots: new Map() };
       this.directories.set(key, directory);
     }
     const name = bytes.toString('latin1');
@@ -129,12 +140,12 @@ export class Slots {
   }
 }
 
-function newSlot(directory: SlotDirectory, name: string, before: Occupant): Slot {
+function newSlot(directory: SlotDirectory, name: string, before: Before): Slot {
   const slot: Slot = {
     directory,
     name,
     before,
-    after: before,
+    after: before === 'unknown' ? 'absent' : before,
     origin: undefined,
     goesTo: undefined,
     isChanged: false,
@@ -142,10 +153,11 @@ function newSlot(directory: SlotDirectory, name: string, before: Occupant): Slot
     needsLook: false,
     isFound: false,
     gone: undefined,
+    passed: undefined,
     by: null,
     timeMs: 0,
   };
-  if (before !== 'absent') slot.origin = slot;
+  if (before === 'directory' || before === 'other') slot.origin = slot;
   return slot;
 }
 

@@ -30,6 +30,8 @@ export interface HeardEntry extends HeardBase {
   readonly at: Place;
   readonly came: boolean;
   readonly went: boolean;
+  /** It came from elsewhere, or went elsewhere, with all that is below. */
+  readonly isMove: boolean;
   /** It was found in a new directory, rather than heard. */
   readonly isFound: boolean;
 }
@@ -47,6 +49,14 @@ export interface HeardLoss {
   readonly round: number;
 }
 
+/** Something happened in a directory that is not where anybody would look for it. */
+export interface HeardUnplaced {
+  readonly kind: 'unplaced';
+  readonly round: number;
+  readonly directory: HandleKey;
+  readonly path: ResolvedPath | undefined;
+}
+
 /** A root is no longer where it was. */
 export interface HeardRoot {
   readonly kind: 'root';
@@ -55,7 +65,7 @@ export interface HeardRoot {
   readonly root: Buffer;
 }
 
-export type Heard = HeardEntry | HeardRename | HeardLoss | HeardRoot;
+export type Heard = HeardEntry | HeardRename | HeardLoss | HeardUnplaced | HeardRoot;
 
 /** Something that tells of trees. What it tells is lent until more is asked for. */
 export interface Source {
@@ -64,6 +74,8 @@ export interface Source {
   readonly because: 'privilege' | 'filesystem' | undefined;
   /** Grows with what is read: what is queued now is of this round, or of one before. */
   readonly round: number;
+  /** Whether what comes along with a directory is told as found. */
+  readonly findsBelow: boolean;
   batches(): AsyncIterableIterator<readonly Heard[]>;
   /**
    * Opens a directory that was heard of, wherever it is now: a descriptor (O_PATH) for the caller to close. 'elsewhere': it is
@@ -71,10 +83,16 @@ export interface Source {
    */
   open(directory: HandleKey, path: ResolvedPath): number | 'gone' | 'elsewhere';
   /**
-   * Where a directory is after what was told so far, if that is not the last place it was told to have come to: renames that are
-   * equal to one which waits in the queue are not told again. Undefined when it is there.
+   * Whether a directory may not be where it was told to be: the kernel does not tell a rename that is equal to one which still
+   * waits in the queue.
    */
-  correction(directory: HandleKey, to: Place): Place | 'gone' | undefined;
+  isSuspect(directory: HandleKey): boolean;
+  /** Whether something still exists, under whatever name, as far as can be told. */
+  isAlive(key: HandleKey): boolean;
+  /** Whether everything that was queued has been told. */
+  isIdle(): boolean;
+  /** Where a directory is after what was told so far; undefined when it is not part of what is watched. */
+  pathOf(directory: HandleKey): ResolvedPath | undefined;
   /** Whether globs leave out a path. */
   excludes(path: Buffer): boolean;
   /** Whether waiting keeps the process alive. */

@@ -1,24 +1,27 @@
 // Turns what is heard into changes. Of entries that are no directories what is on disk is told, when it is looked at; directories
 // are followed event by event, since what is below moves along with them.
 
-import { fsidOf, type HandleKey } from '../identity/locator.ts';
-import type { ResolvedPath } from '../identity/path.ts';
-import type { Kernel } from '../kernel/index.ts';
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../abi/index.ts';
+import { fsidText } from '../identity/handle-at.ts';
+import type { HandleKey } from '../identity/locator.ts';
+import { joinPath, ResolvedPath } from '../identity/path.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
 import { arrivalsBelow } from './arrivals.ts';
-import type { Change } from './change.ts';
-import { sizeOf, typeOf } from './disk.ts';
+import type { Change, EntryChange } from './change.ts';
+import { lookAt, sizeOf, typeOf } from './disk.ts';
+import { Doubts, isBelowAny, outermost } from './doubts.ts';
 import { MemoryOfLooks } from './memory-of-looks.ts';
 import { settle } from './settling.ts';
-import { Slots } from './slots.ts';
-import type { Heard, HeardRename, Place, Source } from './source.ts';
+import { type SlotDirectory, Slots } from './slots.ts';
+import type { Heard, HeardEntry, HeardRename, Place, Source } from './source.ts';
 import { entryPath, type Particulars, Telling, type ToldPath } from './telling.ts';
 
 /** What a teller needs. */
 export interface TellerOptions {
   readonly kernel: Kernel;
   readonly source: Source;
-  /** The roots, as they are told. */
-  readonly roots: readonly ToldPath[];
+  /** The roots, by their real paths. */
+  readonly roots: readonly ResolvedPath[];
   readonly toldAs: (path: ResolvedPath) => ResolvedPath;
   readonly tell: (change: Change) => void;
   /** Waited for now and then while much is told at once. */
@@ -26,14 +29,16 @@ export interface TellerOptions {
 }
 
 const LISTED_AT_ONCE = 512;
+const OPEN = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 /** Makes changes of what one source tells. */
 export class Teller {
   readonly #options: TellerOptions;
   readonly #telling: Telling;
   readonly #memory = new MemoryOfLooks();
+  readonly #doubts = new Doubts();
   readonly #slots: Slots;
-  readonly #gone = new Set<HandleKey>();
+  readonly #gone = new Map<HandleKey, SlotDirectory>();
   #round = 0;
   #rescans = 0;
 
@@ -60,22 +65,25 @@ export class Teller {
   async take(batch: readonly Heard[]): Promise<void> {
     const [first] = batch;
     if (first) this.#startRound(first.round);
-    const corrections = this.#corrections(batch);
     for (const heard of batch) {
       switch (heard.kind) {
         case 'entry':
-          this.#slots.entry(heard);
+          await this.#entry(heard);
           break;
         case 'rename':
-          await this.#rename(heard, corrections.get(heard));
+          this.#rename(heard);
           break;
         case 'loss':
           this.#rescan();
+          break;
+        case 'unplaced':
+          this.#doubts.add(heard.path?.raw ?? UNKNOWN, heard.directory, 'wrong');
           break;
         case 'root':
           break;
       }
     }
+    if (!this.#doubts.isEmpty && this.#options.source.isIdle()) await this.#clearUp();
   }
 
   #startRound(round: number): void {
@@ -83,32 +91,41 @@ export class Teller {
     this.#round = round;
     this.#memory.forgetBefore(round);
     this.#gone.clear();
+    this.#slots.isLater = false;
   }
 
   /** Looks at the disk, and tells what has changed since. */
   settle(): void {
     const { kernel, source } = this.#options;
-    settle(this.#slots, { kernel, source, telling: this.#telling, memory: this.#memory, gone: this.#gone });
+    const doubtful = settle(this.#slots, {
+      kernel,
+      source,
+      telling: this.#telling,
+      memory: this.#memory,
+      gone: this.#gone,
+    });
+    for (const { key, real } of doubtful) this.#doubts.add(real.raw, key, 'wrong');
     this.#slots.clear();
   }
 
-  /** Of the directories that were renamed more than once, where those are that are not where they were told to go. */
-  #corrections(batch: readonly Heard[]): Map<HeardRename, Place | 'gone'> {
-    const last = new Map<string, HeardRename>();
-    for (const heard of batch) {
-      if (heard.kind === 'rename' && heard.isDirectory && heard.key !== undefined) last.set(heard.key, heard);
+  async #entry(heard: HeardEntry): Promise<void> {
+    const { at, isDirectory, key, came, went, isFound } = heard;
+    // Nothing tells which directory it is: what is there now is all that can be told.
+    if (isDirectory && key === undefined && !isFound && (went || (came && heard.isMove))) {
+      this.settle();
+      return await this.#reset(at.path.child(at.name));
     }
-    const corrections = new Map<HeardRename, Place | 'gone'>();
-    for (const [key, heard] of last) {
-      const correction = heard.to && this.#options.source.correction(key, heard.to);
-      if (correction) corrections.set(heard, correction);
-    }
-    return corrections;
+    if (at.path.asOf === 'reading' && key !== undefined) this.#doubts.add(at.path.raw, at.directory, 'wrong');
+    if (isFound) this.#memory.list(at.directory, this.#options.source.round);
+    this.#slots.entry(heard);
   }
 
-  async #rename(heard: HeardRename, correction: Place | 'gone' | undefined): Promise<void> {
-    const { from } = heard;
-    const to = correction === 'gone' ? undefined : (correction ?? heard.to);
+  #rename(heard: HeardRename): void {
+    const { from, key } = heard;
+    let { to } = heard;
+    for (const place of [from, to]) {
+      if (place?.path.asOf === 'reading') this.#doubts.add(place.path.raw, place.directory, 'wrong');
+    }
     if (!heard.isDirectory) {
       if (from && to) this.#slots.rename(from, to, heard);
       else if (from ?? to) this.#slots.entry(halfOf(heard, from, to));
@@ -116,39 +133,53 @@ export class Teller {
     }
     this.settle();
     // The kernel has merged its end into an event that came before.
-    if (heard.key !== undefined && this.#gone.has(heard.key)) return;
+    if (key !== undefined && this.#gone.has(key)) return;
+    // Into a directory whose end was told ahead of this, for the same reason: it comes out again.
+    if (to && this.#gone.has(to.directory)) {
+      this.#doubts.add(to.path.raw, undefined, 'wrong');
+      to = undefined;
+    }
     const isFromGone = from !== undefined && this.#gone.has(from.directory);
     const about: Particulars = { fileType: 'directory', size: null, by: heard.by, timeMs: heard.timeMs };
-    if (from && to && !isFromGone) {
-      const [left, right] = [this.#pathOf(from), this.#pathOf(to)];
-      if (!left.raw.equals(right.raw)) this.#telling.rename(left, right, about);
-    } else if (to) {
+    const [left, right] = [from && pathIn(from), to && pathIn(to)];
+    if (from && to && left && right && !isFromGone) {
+      this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
+      this.#doubts.move(left, right);
+    } else if (to && right) {
       this.#telling.entry('create', this.#pathOf(to), about);
-      if (heard.key !== undefined) await this.#tellBelow(heard.key, to);
+      if (from || !this.#options.source.findsBelow) this.#doubts.add(right, key, 'below');
     } else if (from) {
       this.#telling.entry('delete', this.#pathOf(from), about);
     }
+    if (key === undefined) return;
+    if (right && this.#options.source.isSuspect(key)) this.#doubts.add(right, key, 'moved');
+    // It was listed where it has gone since: told twice, or with what is below in another place.
+    const isAhead = [key, from?.directory, to?.directory].some(
+      (each) => each !== undefined && this.#memory.isListed(each),
+    );
+    if (isAhead) for (const path of [left, right]) if (path) this.#doubts.add(path, key, 'wrong');
   }
 
   #pathOf({ path, name }: Place): ToldPath {
     return entryPath(this.#options.toldAs(path), name.toString('latin1'));
   }
 
-  /** A directory came with all that is below. */
-  async #tellBelow(key: string, { path, name }: Place): Promise<void> {
+  /** Tells all that is below an open directory, which is closed then. */
+  async #tellBelow(fd: number, path: ResolvedPath, found: EntryChange['found']): Promise<void> {
     const { kernel, source, toldAs, room } = this.#options;
-    const below = path.child(name);
-    const fd = source.open(key, below);
-    if (typeof fd !== 'number') return;
     try {
       let count = 0;
+      let listed: HandleKey | undefined;
       const excludes = (path: Buffer) => source.excludes(path);
-      for (const arrival of arrivalsBelow(fd, below, fsidOf(key), { kernel, excludes })) {
+      const fsid = fsidText(kernel.statfs(fd).fsid);
+      for (const arrival of arrivalsBelow(fd, path, fsid, { kernel, excludes })) {
         const { directory, status } = arrival;
+        if (directory.key !== listed) this.#memory.list(directory.key, source.round);
+        listed = directory.key;
         const fileType = typeOf(status);
         const about = { fileType, size: sizeOf(status), by: null, timeMs: Date.now() };
         const entry = arrival.name.toString('latin1');
-        this.#telling.entry('create', entryPath(toldAs(directory.path), entry), about, 'newDirectory');
+        this.#telling.entry('create', entryPath(toldAs(directory.path), entry), about, found);
         this.#memory.set(directory.key, entry, fileType === 'directory' ? 'directory' : 'other', source.round);
         if (++count % LISTED_AT_ONCE === 0) await room();
       }
@@ -157,16 +188,72 @@ export class Teller {
     }
   }
 
+  /** Nothing is queued: looks whether what is in doubt is as it was told, and tells it anew where it is not. */
+  async #clearUp(): Promise<void> {
+    const { source, roots } = this.#options;
+    this.settle();
+    const isEverything = this.#doubts.isEverything;
+    const doubts = this.#doubts.take();
+    const wrong = new Set<string>();
+    for (const { told, key, why } of doubts) {
+      const now = key === undefined ? undefined : source.pathOf(key)?.raw.toString('latin1');
+      if (why !== 'wrong' && now === told) continue;
+      if (told !== '') wrong.add(told);
+      if (now !== undefined) wrong.add(now);
+    }
+    if (isEverything) for (const { raw } of roots) wrong.add(raw.toString('latin1'));
+    for (const { told, key, why } of doubts) {
+      const path = new ResolvedPath(Buffer.from(told, 'latin1'), 'reading');
+      if (why !== 'below' || wrong.has(told) || isBelowAny(told, wrong) || key === undefined) continue;
+      const fd = source.open(key, path);
+      if (typeof fd === 'number') await this.#tellBelow(fd, path, 'newDirectory');
+    }
+    const paths = outermost(wrong).map((path) => Buffer.from(path, 'latin1'));
+    for (const path of paths) await this.#reset(new ResolvedPath(path, 'reading'));
+  }
+
+  /** Tells what is on disk at and below a path, whatever was told before. */
+  async #reset(path: ResolvedPath): Promise<void> {
+    const { kernel, source, toldAs } = this.#options;
+    const told = toldAs(path);
+    const status = lookAt(kernel, AT_FDCWD, path.raw);
+    const about = { size: null, by: null, timeMs: Date.now() };
+    this.#telling.entry('delete', told, { ...about, fileType: 'unknown' }, 'rescan');
+    if (!status || source.excludes(path.raw)) return;
+    const fileType = typeOf(status);
+    this.#telling.entry('create', told, { ...about, fileType, size: sizeOf(status) }, 'rescan');
+    if (fileType !== 'directory') return;
+    const fd = open(kernel, path.raw);
+    if (fd !== undefined) await this.#tellBelow(fd, path, 'rescan');
+  }
+
   #rescan(): void {
     this.settle();
     this.#memory.clear();
+    this.#doubts.clear();
     this.#rescans++;
-    for (const root of this.#options.roots) this.#telling.rescan(root, false, 'overflow');
+    for (const root of this.#options.roots) this.#telling.rescan(this.#options.toldAs(root), false, 'overflow');
+  }
+}
+
+function pathIn({ path, name }: Place): Buffer {
+  return joinPath(path.raw, name);
+}
+
+const UNKNOWN = Buffer.alloc(0);
+
+function open(kernel: Kernel, path: Buffer): number | undefined {
+  try {
+    return kernel.openAt(AT_FDCWD, path, OPEN);
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
   }
 }
 
 function halfOf(heard: HeardRename, from: Place | undefined, to: Place | undefined) {
   const { isDirectory, key, by, timeMs, round } = heard;
   const at = (to ?? from) as Place;
-  return { kind: 'entry', at, isDirectory, key, by, timeMs, round, came: !!to, went: !to, isFound: false } as const;
+  const way = { came: !!to, went: !to, isMove: true, isFound: false };
+  return { kind: 'entry', at, isDirectory, key, by, timeMs, round, ...way } as const;
 }

@@ -16,8 +16,8 @@ import { Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import type { FileEventName } from '../group/names.ts';
 import { handleAt } from '../identity/handle-at.ts';
-import type { HandleKey, Location } from '../identity/locator.ts';
-import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
+import type { HandleKey } from '../identity/locator.ts';
+import { parentOf, ResolvedPath } from '../identity/path.ts';
 import type { ProcessDepth } from '../identity/process.ts';
 import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import type { FoundEvent } from '../scope/found.ts';
@@ -38,6 +38,7 @@ const CHANGES: readonly FileEventName[] = ['create', 'delete', 'modify', 'attrib
 const ROOT_EVENTS: readonly FileEventName[] = ['deleteSelf', 'moveSelf'];
 const CAME = Number(FAN_CREATE | FAN_MOVED_TO);
 const WENT = Number(FAN_DELETE | FAN_MOVED_FROM);
+const MOVED = Number(FAN_MOVED_TO | FAN_MOVED_FROM);
 const DOT = 0x2e;
 
 /**
@@ -100,6 +101,10 @@ export class TreeSource implements Source {
     return this.#inside.queue.round;
   }
 
+  get findsBelow(): boolean {
+    return this.#subtrees.markedDirectories > 0;
+  }
+
   async *batches(): AsyncGenerator<readonly Heard[], void, void> {
     for await (const batch of this.#subtrees.batches()) {
       const heard: Heard[] = [];
@@ -134,6 +139,7 @@ export class TreeSource implements Source {
       round: this.round,
       came: true,
       went: false,
+      isMove: false,
       isFound: true,
     };
   }
@@ -148,13 +154,15 @@ export class TreeSource implements Source {
 
   #happened(event: KernelEvent): Heard | undefined {
     const { place, dfidRecord, told } = event;
-    if (!place || dfidRecord === 0) return undefined;
+    if (dfidRecord === 0) return undefined;
+    if (!place) return { kind: 'unplaced', round: event.round, directory: event.keyOf(dfidRecord), path: undefined };
     return {
       kind: 'entry',
       at: placeOf(event, place, dfidRecord),
       ...this.#baseOf(event),
       came: (told & CAME) !== 0,
       went: (told & WENT) !== 0,
+      isMove: (told & MOVED) !== 0,
       isFound: false,
     };
   }
@@ -193,31 +201,23 @@ export class TreeSource implements Source {
     }
   }
 
-  correction(directory: HandleKey, to: Place): Place | 'gone' | undefined {
-    const { paths, queue } = this.#inside;
-    const suspects = queue.suspects(directory);
-    if (!suspects) return undefined;
-    queue.drain();
-    const before = queue.before(directory);
-    if (before === 'elsewhere') return undefined;
-    const location = before ?? this.#seek(directory, suspects);
-    if (!location) return 'gone';
-    if (location.parent === to.directory && location.name.equals(to.name)) return undefined;
-    const path = paths.resolve(location.parent, queue);
-    return path && this.#isInside(path) ? { directory: location.parent, path, name: location.name } : 'gone';
+  isSuspect(directory: HandleKey): boolean {
+    return this.#inside.queue.suspects(directory) !== undefined;
   }
 
-  #seek(directory: HandleKey, suspects: readonly Location[]): Location | undefined {
+  isAlive(key: HandleKey): boolean {
+    return this.#inside.paths.isAlive(key);
+  }
+
+  isIdle(): boolean {
+    const { queue } = this.#inside;
+    return queue.drain() && queue.waiting === 0;
+  }
+
+  pathOf(directory: HandleKey): ResolvedPath | undefined {
     const { paths, queue } = this.#inside;
-    const now = paths.resolveNow(directory);
-    if (now) {
-      const parent = paths.add(parentOf(now.raw), { keep: false })?.key;
-      return parent === undefined ? undefined : { parent, name: now.raw.subarray(now.raw.lastIndexOf(0x2f) + 1) };
-    }
-    return suspects.find(({ parent, name }) => {
-      const path = paths.resolve(parent, queue);
-      return path && paths.isAt(joinPath(path.raw, name), directory);
-    });
+    const path = paths.resolve(directory, queue);
+    return path && this.#isInside(path) ? path : undefined;
   }
 
   #isInside(path: ResolvedPath): boolean {

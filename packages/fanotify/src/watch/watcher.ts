@@ -1,7 +1,7 @@
 // A watch and its life: starts hearing, gathers, hands on, ends.
 
 import { posix } from 'node:path';
-import { type ResolvedPath, textOf } from '../identity/path.ts';
+import { ResolvedPath } from '../identity/path.ts';
 import { linuxKernel } from '../kernel/index.ts';
 import type { Change } from './change.ts';
 import type { WatchOptions } from './options.ts';
@@ -106,7 +106,7 @@ export class LocalWatcher implements Watcher {
     this.#teller = new Teller({
       kernel,
       source,
-      roots: paths.map((raw) => ({ raw, text: textOf(raw) })),
+      roots: paths.map((raw) => new ResolvedPath(raw, 'reading')),
       toldAs: namesOf(paths, kernel),
       tell: (change) => this.#outbox.put(change),
       room: () => this.#outbox.room(),

@@ -1,0 +1,80 @@
+// Places of which nobody is sure that they were told right: the kernel merges renames, and without privilege a directory can be
+// where nobody finds it. When nothing is left in the queue it is looked what is there.
+
+import type { HandleKey } from '../identity/locator.ts';
+
+/** More than these, and it is cheaper to look at everything. */
+const MOST = 4096;
+
+/** A place in doubt. */
+export interface Doubt {
+  /** Where it was told to be: a real path, in latin1. */
+  readonly told: string;
+  /** The directory that it is about, if any. */
+  readonly key: HandleKey | undefined;
+  readonly why: Why;
+}
+
+/**
+ * `moved`: it may be elsewhere. `wrong`: something was told there that may be wrong, even if the directory is there. `below`: the
+ * directory was told, and nothing of what is below.
+ */
+export type Why = 'moved' | 'wrong' | 'below';
+
+/** What is in doubt, by where it was told to be. */
+export class Doubts {
+  #doubts = new Map<string, Doubt>();
+  #isEverything = false;
+
+  get isEmpty(): boolean {
+    return this.#doubts.size === 0 && !this.#isEverything;
+  }
+
+  /** More than are kept in mind. */
+  get isEverything(): boolean {
+    return this.#isEverything;
+  }
+
+  add(path: Buffer, key: HandleKey | undefined, why: Why): void {
+    const told = path.toString('latin1');
+    if (this.#doubts.size >= MOST) this.#isEverything = true;
+    else this.#doubts.set(`${told}\0${why}\0${key ?? ''}`, { told, key, why });
+  }
+
+  /** A directory was told to have another path. */
+  move(from: Buffer, to: Buffer): void {
+    if (this.#doubts.size === 0) return;
+    const before = from.toString('latin1');
+    const after = to.toString('latin1');
+    const doubts = [...this.#doubts.values()];
+    this.#doubts.clear();
+    for (const { told, key, why } of doubts) {
+      const isBelow = told === before || told.startsWith(`${before}/`);
+      this.add(Buffer.from(isBelow ? after + told.slice(before.length) : told, 'latin1'), key, why);
+    }
+  }
+
+  take(): Doubt[] {
+    const doubts = [...this.#doubts.values()];
+    this.clear();
+    return doubts;
+  }
+
+  clear(): void {
+    this.#doubts.clear();
+    this.#isEverything = false;
+  }
+}
+
+/** The paths that are not below another. */
+export function outermost(paths: ReadonlySet<string>): string[] {
+  return [...paths].filter((path) => !isBelowAny(path, paths));
+}
+
+/** Whether a path is below one of others. */
+export function isBelowAny(path: string, others: ReadonlySet<string>): boolean {
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if (others.has(path.slice(0, end))) return true;
+  }
+  return false;
+}

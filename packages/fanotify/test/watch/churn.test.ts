@@ -1,0 +1,66 @@
+// Several processes change a tree at random, as fast as they can: what was told in the end is what is on disk.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { limitKernel, linuxKernel } from '../../src/kernel/index.ts';
+import { watch } from '../../src/watch/watch.ts';
+import { withoutPrivilege } from '../scope/listen.ts';
+import { canMount, mountTmpfs } from '../support/mounts.ts';
+import { ToldTree } from './told-tree.ts';
+
+const SEEDS = Number(process.env.FANOTIFY_CHURN_RUNS ?? 3);
+const FIRST = Number(process.env.FANOTIFY_CHURN_SEED ?? Math.floor(Math.random() * 1e9));
+const PROCESSES = Number(process.env.FANOTIFY_CHURN_PROCESSES ?? 3);
+const STEPS = Number(process.env.FANOTIFY_CHURN_STEPS ?? 2000);
+const churn = new URL('churn.mjs', import.meta.url).pathname;
+
+const WAYS = {
+  'a filesystem mark': linuxKernel(),
+  'inode marks': withoutPrivilege(),
+  'a filesystem mark, as Linux 5.15': limitKernel(linuxKernel(), '5.15'),
+  'inode marks, as Linux 5.15': withoutPrivilege(limitKernel(linuxKernel(), '5.15')),
+};
+const CASES = Object.keys(WAYS)
+  .flatMap((way) => Array.from({ length: SEEDS }, (_, index) => [way as keyof typeof WAYS, FIRST + index] as const))
+  .filter(([way]) => canMount || way.startsWith('inode'));
+
+it.each(CASES)('by %s, seed %i: the state told is the state on disk', async (way, seed) => {
+  const mount = canMount ? mountTmpfs() : temporary();
+  const tree = join(mount.path, 'tree');
+  const outside = join(mount.path, 'outside');
+  mkdirSync(tree);
+  mkdirSync(outside);
+  const watcher = watch(tree, { baseline: 'none', kernel: WAYS[way] });
+  try {
+    await watcher.ready;
+    const told = new ToldTree();
+    told.list(tree);
+    const done = Promise.all(
+      Array.from({ length: PROCESSES }, (_, number) => number).map(async (number) => {
+        const child = spawn(process.execPath, [churn, tree, outside, `${seed * 3 + number}`, `${STEPS}`], {
+          stdio: 'inherit',
+        });
+        expect((await once(child, 'exit'))[0]).toBe(0);
+      }),
+    ).then(() => writeFileSync(join(tree, 'end'), ''));
+    for await (const batch of watcher.batches()) {
+      told.apply(batch);
+      if (batch.some((change) => change.type === 'create' && change.path === join(tree, 'end'))) break;
+    }
+    await done;
+    expect(told.differences(tree)).toEqual([]);
+    expect(told.odd).toEqual([]);
+  } finally {
+    await watcher.close();
+    mount.unmount();
+  }
+});
+
+function temporary() {
+  const path = mkdtempSync(join(tmpdir(), 'fanotify-churn-'));
+  return { path, unmount: () => rmSync(path, { recursive: true, force: true }) };
+}
