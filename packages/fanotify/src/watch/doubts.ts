@@ -41,6 +41,14 @@ export class Doubts {
     else this.#doubts.set(`${told}\0${why}\0${key ?? ''}`, { told, key, why });
   }
 
+  /** Whether what is in a directory may never have been told. */
+  covers(directory: Buffer): boolean {
+    if (this.#doubts.size === 0) return false;
+    const path = directory.toString('latin1');
+    const told = new Set([...this.#doubts.values()].map((doubt) => doubt.told));
+    return told.has(path) || isBelowAny(path, told);
+  }
+
   /** A directory was told to have another path. */
   move(from: Buffer, to: Buffer): void {
     if (this.#doubts.size === 0) return;

@@ -17,6 +17,8 @@ export interface Settling {
   readonly memory: MemoryOfLooks;
   /** Directories that were told to have gone with all that was in them, and what they were in. */
   readonly gone: Map<HandleKey, SlotDirectory>;
+  /** Whether there were others since the queue was empty. */
+  readonly isLater: boolean;
 }
 
 /** Tells what became of all slots. Gives back the directories in which something may have been told wrong. */
@@ -64,6 +66,8 @@ class Settlement {
     // What tells of a directory that has come meanwhile is still to come.
     const found: Occupant = !status || typeOf(status) === 'directory' ? 'absent' : 'other';
     if (status && found === 'other') this.#seen.set(slot, status);
+    // Then it is not certain which of the events told it, and which are still to come.
+    if (slot.turns > 1 || this.#with.isLater) memory.set(slot.directory.key, slot.name, found, source.round);
     if (found === slot.after) return;
     // It has gone, which was told or will be.
     if (slot.isOnlyChanged) {

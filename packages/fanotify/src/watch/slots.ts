@@ -40,6 +40,8 @@ export interface Slot {
   /** Whether only a look tells what is here. */
   needsLook: boolean;
   isFound: boolean;
+  /** How often something came or went: the kernel merges events, so that more than once is in no certain order. */
+  turns: number;
   /** The directory that has gone from here. */
   gone: HandleKey | undefined;
   /** What came and went, in no order: if it still exists it has other names, and may have been here before. */
@@ -92,6 +94,7 @@ export class Slots {
       if (slot.isOnlyChanged && !isDirectory) slot.needsLook = true;
       return;
     }
+    slot.turns += came && went ? 2 : 1;
     slot.isOnlyChanged = false;
     slot.origin = undefined;
     slot.isFound = isFound;
@@ -103,12 +106,14 @@ export class Slots {
   }
 
   /** Something that is no directory was renamed. */
-  rename(from: Place, to: Place, heard: HeardRename): void {
-    const left = this.#touch(from, 'other');
+  rename(from: Place, to: Place, heard: HeardRename, wasTold: boolean): void {
+    const left = this.#touch(from, wasTold ? 'other' : 'unknown');
     const right = this.#touch(to, 'unknown');
     if (left === right) return;
     note(left, heard);
     note(right, heard);
+    left.turns++;
+    right.turns++;
     const { origin } = left;
     right.origin = origin;
     right.isChanged = left.isChanged;
@@ -152,6 +157,7 @@ function newSlot(directory: SlotDirectory, name: string, before: Before): Slot {
     isOnlyChanged: true,
     needsLook: false,
     isFound: false,
+    turns: 0,
     gone: undefined,
     passed: undefined,
     by: null,

@@ -82,11 +82,6 @@ export interface Source {
    * not where it was when it was last heard of, and what tells where it went is still to come.
    */
   open(directory: HandleKey, path: ResolvedPath): number | 'gone' | 'elsewhere';
-  /**
-   * Whether a directory may not be where it was told to be: the kernel does not tell a rename that is equal to one which still
-   * waits in the queue.
-   */
-  isSuspect(directory: HandleKey): boolean;
   /** Whether something still exists, under whatever name, as far as can be told. */
   isAlive(key: HandleKey): boolean;
   /** Whether everything that was queued has been told. */

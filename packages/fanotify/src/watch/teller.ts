@@ -39,6 +39,8 @@ export class Teller {
   readonly #doubts = new Doubts();
   readonly #slots: Slots;
   readonly #gone = new Map<HandleKey, SlotDirectory>();
+  /** The places that directories have left since the queue was empty. */
+  readonly #left = new Map<HandleKey, Set<string>>();
   #round = 0;
   #rescans = 0;
 
@@ -91,6 +93,7 @@ export class Teller {
     this.#round = round;
     this.#memory.forgetBefore(round);
     this.#gone.clear();
+    this.#left.clear();
     this.#slots.isLater = false;
   }
 
@@ -103,6 +106,7 @@ export class Teller {
       telling: this.#telling,
       memory: this.#memory,
       gone: this.#gone,
+      isLater: this.#slots.isLater,
     });
     for (const { key, real } of doubtful) this.#doubts.add(real.raw, key, 'wrong');
     this.#slots.clear();
@@ -127,7 +131,7 @@ export class Teller {
       if (place?.path.asOf === 'reading') this.#doubts.add(place.path.raw, place.directory, 'wrong');
     }
     if (!heard.isDirectory) {
-      if (from && to) this.#slots.rename(from, to, heard);
+      if (from && to) this.#slots.rename(from, to, heard, !this.#doubts.covers(from.path.raw));
       else if (from ?? to) this.#slots.entry(halfOf(heard, from, to));
       return;
     }
@@ -139,25 +143,40 @@ export class Teller {
       this.#doubts.add(to.path.raw, undefined, 'wrong');
       to = undefined;
     }
-    const isFromGone = from !== undefined && this.#gone.has(from.directory);
+    const wasTold = from && !this.#gone.has(from.directory) && !this.#doubts.covers(from.path.raw);
     const about: Particulars = { fileType: 'directory', size: null, by: heard.by, timeMs: heard.timeMs };
     const [left, right] = [from && pathIn(from), to && pathIn(to)];
-    if (from && to && left && right && !isFromGone) {
+    if (from && to && left && right && wasTold) {
       this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
       this.#doubts.move(left, right);
     } else if (to && right) {
+      if (from) this.#telling.entry('delete', this.#pathOf(from), about);
       this.#telling.entry('create', this.#pathOf(to), about);
       if (from || !this.#options.source.findsBelow) this.#doubts.add(right, key, 'below');
     } else if (from) {
       this.#telling.entry('delete', this.#pathOf(from), about);
     }
     if (key === undefined) return;
-    if (right && this.#options.source.isSuspect(key)) this.#doubts.add(right, key, 'moved');
+    if (to && right && this.#hasLeft(key, from, to)) this.#doubts.add(right, key, 'moved');
     // It was listed where it has gone since: told twice, or with what is below in another place.
     const isAhead = [key, from?.directory, to?.directory].some(
       (each) => each !== undefined && this.#memory.isListed(each),
     );
     if (isAhead) for (const path of [left, right]) if (path) this.#doubts.add(path, key, 'wrong');
+  }
+
+  /**
+   * Whether a directory has left a place before to which it has come, since the queue was empty: the kernel does not tell a rename
+   * that is equal to one which waits in the queue, so that it may have left it again.
+   */
+  #hasLeft(key: HandleKey, from: Place | undefined, to: Place): boolean {
+    let left = this.#left.get(key);
+    if (!left) {
+      left = new Set();
+      this.#left.set(key, left);
+    }
+    left.add(from ? placeId(from) : '');
+    return left.has(placeId(to));
   }
 
   #pathOf({ path, name }: Place): ToldPath {
@@ -235,6 +254,8 @@ export class Teller {
     for (const root of this.#options.roots) this.#telling.rescan(this.#options.toldAs(root), false, 'overflow');
   }
 }
+
+const placeId = ({ directory, name }: Place): string => `${directory}/${name.toString('latin1')}`;
 
 function pathIn({ path, name }: Place): Buffer {
   return joinPath(path.raw, name);

@@ -201,10 +201,6 @@ export class TreeSource implements Source {
     }
   }
 
-  isSuspect(directory: HandleKey): boolean {
-    return this.#inside.queue.suspects(directory) !== undefined;
-  }
-
   isAlive(key: HandleKey): boolean {
     return this.#inside.paths.isAlive(key);
   }
