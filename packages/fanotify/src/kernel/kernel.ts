@@ -30,8 +30,12 @@ export interface FileStatus {
   readonly uid: number;
   readonly gid: number;
   readonly sizeBytes: bigint;
+  /** When content last changed (st_mtime), in nanoseconds since 1970; its owner can set it. */
+  readonly mtimeNs: bigint;
   /** When content or metadata last changed (st_ctime), in nanoseconds since 1970: nobody but the kernel can set it. */
   readonly ctimeNs: bigint;
+  /** When it came into being (stx_btime), in nanoseconds since 1970; 0 where the file system does not tell. */
+  readonly btimeNs: bigint;
 }
 
 /** What statfs(2) tells of a file system: its magic number (`f_type`) and its id as fanotify reports it. */

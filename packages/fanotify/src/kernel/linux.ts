@@ -40,6 +40,7 @@ const STATFS_BYTES = 120;
 const STATFS_FSID = 56;
 const STATX_BYTES = 256;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
 const POLLFD_BYTES = 8;
 const POLLFD_REVENTS = 6;
 const MAX_HANDLE_SZ = 128;
@@ -91,6 +92,9 @@ export class LinuxKernel implements Kernel {
   #fileBuffer: Buffer = Buffer.allocUnsafeSlow(16_384);
   readonly #countBuffer: Buffer = Buffer.alloc(4);
   readonly #howBuffer: Buffer = Buffer.alloc(OPEN_HOW_BYTES);
+  #major = 0;
+  #minor = 0;
+  #device = 0n;
   // Every emptied queue ends in this error, which says nothing but itself: one for all, since making a stack trace costs
   // ten times the system call.
   readonly #nothingToRead: KernelError = new KernelError('read', ERRNO.EAGAIN);
@@ -222,18 +226,20 @@ export class LinuxKernel implements Kernel {
   statAt(dirfd: number, path: KernelPath, flags: number): FileStatus {
     // statx(2), because its struct is the same on every architecture, which fstatat(2)'s is not.
     const buffer = this.#statBuffer;
-    if (this.#libc.statx(dirfd, terminated('statx', path), flags, STATX_BASIC_STATS, buffer) === -1) {
+    if (this.#libc.statx(dirfd, terminated('statx', path), flags, STATX_BASIC_STATS | STATX_BTIME, buffer) === -1) {
       this.#fail('statx', path);
     }
     return {
-      dev: deviceNumber(buffer.readUInt32LE(136), buffer.readUInt32LE(140)),
+      dev: this.#deviceNumber(buffer.readUInt32LE(136), buffer.readUInt32LE(140)),
       ino: buffer.readBigUInt64LE(32),
       mode: buffer.readUInt16LE(28),
       nlink: buffer.readUInt32LE(16),
       uid: buffer.readUInt32LE(20),
       gid: buffer.readUInt32LE(24),
       sizeBytes: buffer.readBigUInt64LE(40),
-      ctimeNs: buffer.readBigInt64LE(96) * 1_000_000_000n + BigInt(buffer.readUInt32LE(104)),
+      mtimeNs: nanoseconds(buffer, 112),
+      ctimeNs: nanoseconds(buffer, 96),
+      btimeNs: (buffer.readUInt32LE(0) & STATX_BTIME) === 0 ? 0n : nanoseconds(buffer, 80),
     };
   }
 
@@ -366,6 +372,16 @@ export class LinuxKernel implements Kernel {
     }));
   }
 
+  /** What is looked at one after the other is mostly on one device. */
+  #deviceNumber(major: number, minor: number): bigint {
+    if (major !== this.#major || minor !== this.#minor) {
+      this.#major = major;
+      this.#minor = minor;
+      this.#device = deviceNumber(major, minor);
+    }
+    return this.#device;
+  }
+
   #failUnlessInterrupted(syscall: string, path?: KernelPath): void {
     const errno = this.#libc.errno();
     if (errno !== ERRNO.EINTR) throw new KernelError(syscall, errno, path);
@@ -374,6 +390,12 @@ export class LinuxKernel implements Kernel {
   #fail(syscall: string, path?: KernelPath | null): never {
     throw new KernelError(syscall, this.#libc.errno(), path);
   }
+}
+
+/** A struct statx_timestamp. */
+function nanoseconds(buffer: Buffer, offset: number): bigint {
+  const seconds = buffer.readInt32LE(offset + 4) * 0x1_0000_0000 + buffer.readUInt32LE(offset);
+  return BigInt(seconds) * 1_000_000_000n + BigInt(buffer.readUInt32LE(offset + 8));
 }
 
 /** A path as C takes it. One with a NUL inside would be cut there in silence, so it is refused with EINVAL. */

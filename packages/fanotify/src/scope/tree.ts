@@ -252,7 +252,8 @@ function isOfKernel(error: unknown): boolean {
   return error instanceof KernelError || (error instanceof Error && error.cause instanceof KernelError);
 }
 
-function isPseudo(kernel: Kernel, fd: number): boolean {
+/** Whether it is the kernel's own state, as files. */
+export function isPseudo(kernel: Kernel, fd: number): boolean {
   try {
     return PSEUDO.has(kernel.statfs(fd).type);
   } catch (error) {

@@ -96,7 +96,9 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
       uid: 0,
       gid: 0,
       sizeBytes: 0n,
+      mtimeNs: 0n,
       ctimeNs: 0n,
+      btimeNs: 0n,
     }),
     statfs: answer('statfs', { type: 0xef53, fsid: [1, 2] as const }),
     readFile: unused,
@@ -200,7 +202,8 @@ describe.each(VERSIONS)('as Linux %s', (version) => {
   });
 
   test('a mark on proc and its like, whose fsid was zero', () => {
-    const none = { dev: 0x16n, ino: 1n, mode: 0o40755, nlink: 1, uid: 0, gid: 0, sizeBytes: 0n, ctimeNs: 0n };
+    const times = { mtimeNs: 0n, ctimeNs: 0n, btimeNs: 0n };
+    const none = { dev: 0x16n, ino: 1n, mode: 0o40755, nlink: 1, uid: 0, gid: 0, sizeBytes: 0n, ...times };
     const proc: Partial<Kernel> = { statfs: () => ({ type: 0x9fa0, fsid: [0x16, 0] }), statAt: () => none };
     const mark = (kernel: Kernel, type: number) => {
       const group = kernel.fanotifyInit(FAN_REPORT_FID, 0);

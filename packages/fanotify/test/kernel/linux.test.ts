@@ -306,7 +306,7 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     symlinkSync('nowhere', join(directory, 'link'));
     writeFileSync(join(directory, 'file'), 'abc');
     for (const path of [directory, join(directory, 'file'), '/dev/null', '/proc/self/ns/mnt', '/sys', '/']) {
-      const { dev, ino, mode, nlink, uid, gid, size, ctimeNs } = statSync(path, { bigint: true });
+      const { dev, ino, mode, nlink, uid, gid, size, mtimeNs, ctimeNs, birthtimeNs } = statSync(path, { bigint: true });
       expect(kernel.statAt(AT_FDCWD, path, 0)).toEqual({
         dev,
         ino,
@@ -315,7 +315,9 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
         uid: Number(uid),
         gid: Number(gid),
         sizeBytes: size,
+        mtimeNs,
         ctimeNs,
+        btimeNs: birthtimeNs,
       });
     }
     const fd = keep(openSync(join(directory, 'file'), 'r'));
