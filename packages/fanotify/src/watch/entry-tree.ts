@@ -102,7 +102,10 @@ export class EntryTree {
         continue;
       }
       leaving?.(at);
-      if (at === TOP) return this.#store.forgetKnown(TOP);
+      if (at === TOP) {
+        this.#store.forgetKnown(TOP);
+        return;
+      }
       const parent = this.parent(at);
       this.#detach(at);
       this.#store.remove(at);

@@ -39,3 +39,11 @@ export function isSame(a: Known, b: Known): boolean {
 export function isModified(a: Known, b: Known): boolean {
   return a.mtimeNs !== b.mtimeNs || a.size !== b.size;
 }
+
+/**
+ * Whether what is the same by number may be the same: an inode number may have been used again, and not every file system tells the time
+ * of birth. A rename leaves size and time of modification as they are.
+ */
+export function isPlausible(a: Known, b: Known): boolean {
+  return a.born !== 0 || a.type === 'directory' || !isModified(a, b);
+}

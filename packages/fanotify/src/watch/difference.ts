@@ -1,0 +1,115 @@
+// How what was told of a tree becomes what is on disk: steps that can be taken one after the other.
+
+import type { Known, Listed } from './baseline.ts';
+import { isModified, isSame } from './known.ts';
+import { comparePaths, isAtOrBelow } from './path-order.ts';
+import { Unsettled } from './unsettled.ts';
+
+/**
+ * One step. Whoever holds a map from path to entry and takes the steps in order has in the end what is on disk. A delete and a rename
+ * are of all that is below, too; a rename replaces what was at its new path.
+ *
+ * - `update`: content changed (size or time of modification), another file took the place, or with `attributes` its status changed.
+ * - `refresh`: nothing to tell, only what is kept is other than it was: a directory's times, which change with its entries.
+ */
+export type Step =
+  | { readonly type: 'create' | 'update' | 'refresh'; readonly path: Buffer; readonly known: Known }
+  /** `known`: what was told. */
+  | { readonly type: 'delete'; readonly path: Buffer; readonly known: Known }
+  | { readonly type: 'rename'; readonly from: Buffer; readonly path: Buffer; readonly known: Known };
+
+export interface DifferenceOptions {
+  /**
+   * Whether it is an update when only the time of the last change of status is another (st_ctime): chmod, chown, a hard link made or
+   * removed, and writing that put the time of modification back. Never of directories. Default true.
+   */
+  readonly attributes?: boolean | undefined;
+}
+
+/**
+ * The difference between what was told and what is on disk, both ordered by comparePaths, as parts of a list: an empty part only gives
+ * the caller the loop back. What is the same costs no memory; what is gone, new, or in a directory that was replaced costs about 100
+ * bytes an entry until the end, when renames are told from it. What was told below a directory that is now unreadable stays.
+ *
+ * A rename is told when the same inode, of the same birth where the file system tells that, is gone from one path and new at another:
+ * another hard link is no rename. Where renames are entangled (two changed places) some are told as delete and create.
+ */
+export function* difference(
+  told: Iterable<Listed>,
+  disk: Iterable<readonly Listed[]>,
+  options: DifferenceOptions = {},
+): Generator<readonly Step[], void> {
+  const compare = comparison(options.attributes !== false);
+  const unsettled = new Unsettled(compare);
+  const before = told[Symbol.iterator]();
+  const read = (): Listed | undefined => {
+    const next = before.next();
+    return next.done ? undefined : next.value;
+  };
+  try {
+    let old = read();
+    /** A directory that was replaced: what is below is not compared yet. */
+    let replaced: Buffer | undefined;
+    let blind: Buffer | undefined;
+    const gone = (entry: Listed) => {
+      if (!blind || !isAtOrBelow(entry.path, blind)) unsettled.addTold(entry);
+    };
+    for (const part of disk) {
+      const steps: Step[] = [];
+      for (const entry of part) {
+        let order = old ? comparePaths(old.path, entry.path) : 1;
+        while (old && order < 0) {
+          gone(old);
+          old = read();
+          order = old ? comparePaths(old.path, entry.path) : 1;
+        }
+        if (replaced && !isAtOrBelow(entry.path, replaced)) replaced = undefined;
+        if (!old || order !== 0) unsettled.addDisk(entry);
+        else {
+          if (replaced || !isAsBefore(old.known, entry.known)) {
+            unsettled.addTold(old);
+            unsettled.addDisk(entry);
+            if (entry.known.type === 'directory' && old.known.type === 'directory') replaced ??= entry.path;
+          } else {
+            const step = compare(old.known, entry);
+            if (step) steps.push(step);
+            if (entry.unreadable) blind = entry.path;
+          }
+          old = read();
+        }
+      }
+      yield steps;
+    }
+    for (let count = 1; old; old = read(), count++) {
+      gone(old);
+      if (count % 1024 === 0) yield [];
+    }
+    yield* unsettled.settle();
+  } finally {
+    before.return?.();
+  }
+}
+
+/** What is told of an entry that is where it was. */
+export type Compare = (told: Known, entry: Listed) => Step | undefined;
+
+function comparison(attributes: boolean): Compare {
+  return (told, { path, known }) => {
+    if (known.type !== 'directory') {
+      if (isModified(told, known) || (attributes && told.ctimeNs !== known.ctimeNs)) {
+        return { type: 'update', path, known };
+      }
+    }
+    const isEqual = told.ctimeNs === known.ctimeNs && told.mtimeNs === known.mtimeNs && isSame(told, known);
+    return isEqual ? undefined : { type: 'refresh', path, known };
+  };
+}
+
+/**
+ * Whether it is what was there before. Devices get other numbers after a restart, and some file systems give inodes others: whose times
+ * are all as they were is the same, for nobody can set the time of the last change of status.
+ */
+function isAsBefore(told: Known, known: Known): boolean {
+  if (isSame(told, known)) return true;
+  return told.type === known.type && told.ctimeNs === known.ctimeNs && !isModified(told, known);
+}
