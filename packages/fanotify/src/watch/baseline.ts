@@ -20,7 +20,7 @@ export interface Known {
 export interface Listed {
   readonly path: Buffer;
   readonly known: Known;
-  /** A directory whose entries could not be read: nothing is said of what is below. */
+  /** A directory whose entries could not be read, or of type 'unknown' all of it: nothing is said of what is below. */
   readonly unreadable?: boolean;
 }
 

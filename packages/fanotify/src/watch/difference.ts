@@ -3,20 +3,8 @@
 import type { Known, Listed } from './baseline.ts';
 import { isModified, isSame } from './known.ts';
 import { comparePaths, isAtOrBelow } from './path-order.ts';
+import type { Compare, Step } from './step.ts';
 import { Unsettled } from './unsettled.ts';
-
-/**
- * One step. Whoever holds a map from path to entry and takes the steps in order has in the end what is on disk. A delete and a rename
- * are of all that is below, too; a rename replaces what was at its new path.
- *
- * - `update`: content changed (size or time of modification), another file took the place, or with `attributes` its status changed.
- * - `refresh`: nothing to tell, only what is kept is other than it was: a directory's times, which change with its entries.
- */
-export type Step =
-  | { readonly type: 'create' | 'update' | 'refresh'; readonly path: Buffer; readonly known: Known }
-  /** `known`: what was told. */
-  | { readonly type: 'delete'; readonly path: Buffer; readonly known: Known }
-  | { readonly type: 'rename'; readonly from: Buffer; readonly path: Buffer; readonly known: Known };
 
 export interface DifferenceOptions {
   /**
@@ -29,7 +17,7 @@ export interface DifferenceOptions {
 /**
  * The difference between what was told and what is on disk, both ordered by comparePaths, as parts of a list: an empty part only gives
  * the caller the loop back. What is the same costs no memory; what is gone, new, or in a directory that was replaced costs about 100
- * bytes an entry until the end, when renames are told from it. What was told below a directory that is now unreadable stays.
+ * bytes an entry until the end, when renames are told from it. What was told of what is unreadable now stays, and is not told.
  *
  * A rename is told when the same inode, of the same birth where the file system tells that, is gone from one path and new at another:
  * another hard link is no rename. Where renames are entangled (two changed places) some are told as delete and create.
@@ -63,6 +51,10 @@ export function* difference(
           old = read();
           order = old ? comparePaths(old.path, entry.path) : 1;
         }
+        if (entry.unreadable && entry.known.type === 'unknown') {
+          blind = entry.path;
+          continue;
+        }
         if (replaced && !isAtOrBelow(entry.path, replaced)) replaced = undefined;
         if (!old || order !== 0) unsettled.addDisk(entry);
         else {
@@ -89,9 +81,6 @@ export function* difference(
     before.return?.();
   }
 }
-
-/** What is told of an entry that is where it was. */
-export type Compare = (told: Known, entry: Listed) => Step | undefined;
 
 function comparison(attributes: boolean): Compare {
   return (told, { path, known }) => {

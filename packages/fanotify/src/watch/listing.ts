@@ -42,7 +42,8 @@ interface Level {
 
 /**
  * Lists what is at `root` and below, in the order of comparePaths, in parts of about 5 ms of work. `root` may be anything, or
- * nothing; a symbolic link is not followed. What vanishes meanwhile is left out, what cannot be read is marked as unreadable.
+ * nothing; a symbolic link is not followed. What vanishes meanwhile is left out; what cannot be read is marked as unreadable, and of type
+ * 'unknown' where not even what it is can be seen.
  */
 export function* list(kernel: Kernel, root: Buffer, options: ListingOptions = {}): Generator<readonly Listed[], void> {
   const levels: Level[] = [];
@@ -93,24 +94,21 @@ class Walk {
     deviceAbove: bigint | undefined,
     type: DirectoryEntry['type'],
   ): Listed | undefined {
-    let isDirectory = type === 'directory';
-    if (!isDirectory) {
+    if (type !== 'directory') {
       const known = this.#stat(dirfd, name, AT_SYMLINK_NOFOLLOW);
-      if (!known) return undefined;
-      isDirectory = known.type === 'directory';
-      if (!isDirectory) return { path, known };
+      if (known === 'gone') return undefined;
+      if (known === 'refused') return { path, known: UNKNOWN, unreadable: true };
+      if (known.type !== 'directory') return { path, known };
     }
     // What is entered is what was opened, and what is said of it is of that.
     const fd = this.#open(dirfd, name);
     if (fd === 'gone') return undefined;
-    if (fd === 'refused') {
-      const known = this.#stat(dirfd, name, AT_SYMLINK_NOFOLLOW);
-      return known && { path, known, unreadable: true };
-    }
+    if (fd === 'refused') return unreadable(path, this.#stat(dirfd, name, AT_SYMLINK_NOFOLLOW));
     let keeps = false;
     try {
-      const known = this.#stat(fd, '', AT_EMPTY_PATH);
-      if (!known) return undefined;
+      // By this name only who may look at the entries finds it.
+      const known = this.#stat(fd, '.', 0);
+      if (typeof known === 'string') return unreadable(path, this.#stat(fd, '', AT_EMPTY_PATH));
       if (!this.#isToBeEntered(fd, known.device, deviceAbove)) return { path, known };
       const names = this.#list(fd);
       if (names === undefined) return { path, known, unreadable: true };
@@ -128,13 +126,11 @@ class Walk {
     return device === above || (this.#options.crossMounts !== false && !isPseudo(this.#kernel, fd));
   }
 
-  #stat(dirfd: number, name: KernelPath, flags: number): Known | undefined {
+  #stat(dirfd: number, name: KernelPath, flags: number): Known | 'gone' | 'refused' {
     try {
       return knownOf(this.#kernel.statAt(dirfd, name, flags));
     } catch (error) {
-      // Gone; or nothing that could be said of it, as in a directory that may be read but not searched.
-      if (error instanceof KernelError) return undefined;
-      throw error;
+      return whyNot(error);
     }
   }
 
@@ -142,8 +138,7 @@ class Walk {
     try {
       return this.#kernel.openAt(dirfd, name, OPEN_DIRECTORY);
     } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      return GONE.includes(error.code) ? 'gone' : 'refused';
+      return whyNot(error);
     }
   }
 
@@ -158,3 +153,15 @@ class Walk {
     }
   }
 }
+
+function whyNot(error: unknown): 'gone' | 'refused' {
+  if (!(error instanceof KernelError)) throw error;
+  return GONE.includes(error.code) ? 'gone' : 'refused';
+}
+
+function unreadable(path: Buffer, known: Known | 'gone' | 'refused'): Listed | undefined {
+  if (known === 'gone') return undefined;
+  return { path, known: known === 'refused' ? UNKNOWN : known, unreadable: true };
+}
+
+const UNKNOWN: Known = { type: 'unknown', ino: 0n, device: 0n, born: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n };

@@ -1,11 +1,11 @@
 // Which of what is gone from one path is what is new at another, and in what order that can be told.
 
 import type { Listed } from './baseline.ts';
-import type { Compare, Step } from './difference.ts';
 import type { Slot } from './entry-store.ts';
 import { EntryTree, TOP } from './entry-tree.ts';
 import { isModified, isPlausible, isSame } from './known.ts';
 import { isAtOrBelow } from './path-order.ts';
+import type { Compare, Step } from './step.ts';
 
 /** Of what was told: it is on disk where it is now. */
 const SETTLED = 0x10;

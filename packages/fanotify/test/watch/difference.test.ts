@@ -4,7 +4,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Known, Listed } from '../../src/watch/baseline.ts';
-import { type DifferenceOptions, difference, type Step } from '../../src/watch/difference.ts';
+import { type DifferenceOptions, difference } from '../../src/watch/difference.ts';
+import type { Step } from '../../src/watch/step.ts';
 import { change, known, ModelTree, ROOT } from './model-tree.ts';
 
 type State = Map<string, Known>;
@@ -248,6 +249,10 @@ describe('what is told', () => {
     const unreadable = (entries: Entries, which: string) =>
       tree(entries, 6n).map((entry) => ({ ...entry, unreadable: entry.path.equals(Buffer.from(`${ROOT}/${which}`)) }));
     expect(told(stepsOf(before, unreadable({ a: [2], z: 13 }, 'a')))).toEqual(['delete a-b']);
+    const unknown = unreadable({ a: [9], z: 13 }, 'a').map((entry) =>
+      entry.unreadable ? { ...entry, known: known('unknown', 0n, 0, 0n) } : entry,
+    );
+    expect(told(stepsOf(before, unknown))).toEqual(['delete a-b']);
     // Also where it has another name by now.
     expect(told(stepsOf(before, unreadable({ b: [2], z: 13 }, 'b')))).toEqual(['rename a b', 'delete a-b']);
     // Of another directory that took the place nothing is known.
