@@ -3,6 +3,7 @@
 
 import type { Known } from './baseline.ts';
 import type { EntryType } from './change.ts';
+import { BaselineError } from './errors.ts';
 
 /** The number of an entry; 0 is none. */
 export type Slot = number;
@@ -183,7 +184,7 @@ export class EntryStore {
 
   #grow(): void {
     // What is not used of it yet takes no memory: it has not been touched.
-    const words = new Uint32Array(this.#words.length * 2);
+    const words = allocate(() => new Uint32Array(this.#words.length * 2));
     words.set(this.#words);
     this.#words = words;
     this.#longs = new BigInt64Array(words.buffer);
@@ -193,9 +194,8 @@ export class EntryStore {
   /** Puts the names that are in use together, and takes more room only where that is not enough. */
   #makeRoomForNames(length: number): void {
     const live = this.#namesEnd - this.#namesLost + length;
-    const names = Buffer.allocUnsafeSlow(
-      live > this.#names.length / 2 ? this.#names.length * 2 + length : this.#names.length,
-    );
+    const bytes = live > this.#names.length / 2 ? this.#names.length * 2 + length : this.#names.length;
+    const names = allocate(() => Buffer.allocUnsafeSlow(bytes));
     let end = 0;
     for (let slot = 1; slot < this.#used; slot++) {
       const start = this.#word(slot, NAME);
@@ -214,4 +214,15 @@ export function hashOf(parent: Slot, bytes: Uint8Array, start: number, end: numb
   let hash = Math.imul(parent ^ 0x811c9dc5, 0x9e3779b1);
   for (let index = start; index < end; index++) hash = Math.imul(hash ^ (bytes[index] as number), 0x01000193);
   return Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) >>> 0;
+}
+
+/** Takes memory, as much as there may not be. */
+export function allocate<T>(take: () => T): T {
+  try {
+    return take();
+  } catch (cause) {
+    throw new BaselineError('there is no memory for what is known of the tree: keep it in a file, or leave out more', {
+      cause,
+    });
+  }
 }

@@ -1,7 +1,7 @@
 // A tree of entries: found by path, moved with all below at once, walked in order.
 
 import type { Known } from './baseline.ts';
-import { EntryStore, hashOf, LAST_CHILD, NEXT, PARENT, PREVIOUS, type Slot } from './entry-store.ts';
+import { allocate, EntryStore, hashOf, LAST_CHILD, NEXT, PARENT, PREVIOUS, type Slot } from './entry-store.ts';
 
 /** '/' itself. */
 export const TOP: Slot = 1;
@@ -253,7 +253,7 @@ export class EntryTree {
 
   #growTable(): void {
     const old = this.#table;
-    this.#table = new Int32Array(old.length * 2);
+    this.#table = allocate(() => new Int32Array(old.length * 2));
     for (const slot of old) if (slot !== 0) this.#enter(slot);
   }
 }

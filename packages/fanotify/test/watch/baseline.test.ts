@@ -1,10 +1,18 @@
 // Every baseline, held to a map from path to entry.
 
+import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Baseline, Known } from '../../src/watch/baseline.ts';
+import { BaselineError } from '../../src/watch/errors.ts';
+import { FileBaseline } from '../../src/watch/file-baseline.ts';
 import { MemoryBaseline } from '../../src/watch/memory-baseline.ts';
 import { comparePaths } from '../../src/watch/path-order.ts';
+import { canMount, mountTmpfs } from '../support/mounts.ts';
 import { known, NAMES } from './model-tree.ts';
 
 /** The obvious way. Paths are latin1 strings. */
@@ -70,7 +78,12 @@ const operation = fc.oneof(
 
 const bytes = (path: string) => Buffer.from(path, 'latin1');
 
-const KINDS: readonly [name: string, make: () => Baseline][] = [['memory', () => new MemoryBaseline()]];
+const KINDS: readonly [name: string, make: () => Baseline][] = [
+  ['memory', () => new MemoryBaseline()],
+  ['a file', () => new FileBaseline()],
+  ['a file, with a merge after every few changes', () => new FileBaseline({ mostChanges: 5, blockBytes: 60 })],
+  ['a file, with more changes', () => new FileBaseline({ mostChanges: 30, blockBytes: 200 })],
+];
 
 describe.each(KINDS)('the baseline in %s', (_name, make) => {
   const listed = (baseline: Baseline, root: string) =>
@@ -106,7 +119,7 @@ describe.each(KINDS)('the baseline in %s', (_name, make) => {
           }
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -145,18 +158,70 @@ describe.each(KINDS)('the baseline in %s', (_name, make) => {
     baseline.close();
     baseline.close();
   });
+});
 
+describe('the baseline in memory', () => {
   it('gives back the room of what is gone', () => {
-    const baseline = make();
-    for (let round = 0; round < 50; round++) {
-      for (let index = 0; index < 1000; index++) {
-        baseline.set(bytes(`/r/${round % 3}/${index % 7}/${round}-${index}`), known('file', BigInt(index), 1, 1n));
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const baseline = new MemoryBaseline();
+    const round = (number: number) => {
+      for (let index = 0; index < 2000; index++) {
+        baseline.set(bytes(`/r/${index % 7}/${number}-${index}`), known('file', BigInt(index), 1, 1n));
       }
-      if (round % 2 === 0) baseline.delete(bytes('/r'));
-    }
-    baseline.delete(bytes('/r'));
-    expect(listed(baseline, '/')).toEqual([]);
+      baseline.move(bytes('/r/1'), bytes('/r/a-longer-name'));
+      baseline.delete(bytes('/r'));
+      collect();
+      return process.memoryUsage().arrayBuffers;
+    };
+    for (let number = 0; number < 5; number++) round(number);
+    const before = round(5);
+    for (let number = 6; number < 100; number++) round(number);
+    expect(round(100)).toBeLessThan(before + 100_000);
     baseline.close();
+  });
+});
+
+describe('the baseline in a file', () => {
+  it('leaves no name behind, and no descriptor', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'fanotify-baseline-'));
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    const before = descriptors();
+    const baseline = new FileBaseline({ directory, mostChanges: 3, blockBytes: 60 });
+    for (let index = 20; index > 0; index--) baseline.set(bytes(`/${index}`), known('file', 1n, 1, 1n));
+    expect(readdirSync(directory)).toEqual([]);
+    expect(descriptors()).toBeGreaterThan(before);
+    baseline.close();
+    expect(descriptors()).toBe(before);
+    expect(() => baseline.get(bytes('/1'))).toThrow(BaselineError);
+    rmdirSync(directory);
+  });
+
+  it('says where there is no room for it', () => {
+    expect(() => new FileBaseline({ directory: '/no/where' })).toThrow(/in \/no\/where: .*TMPDIR/);
+  });
+
+  it.skipIf(!canMount)('is lost as a whole when the disk is full', () => {
+    const { path, unmount } = mountTmpfs(64 * 1024);
+    const baseline = new FileBaseline({ directory: path });
+    try {
+      const fill = () => {
+        for (let index = 10_000; index < 20_000; index++) baseline.set(bytes(`/${index}`), known('file', 1n, 1, 1n));
+      };
+      expect(fill).toThrow(BaselineError);
+      expect(fill).toThrow(/ENOSPC/);
+      for (const method of [
+        () => baseline.get(bytes('/10000')),
+        () => baseline.delete(bytes('/10000')),
+        () => baseline.move(bytes('/10000'), bytes('/1')),
+        () => [...baseline.entries(bytes('/'))],
+      ]) {
+        expect(method).toThrow(BaselineError);
+      }
+      baseline.close();
+    } finally {
+      unmount();
+    }
   });
 });
 

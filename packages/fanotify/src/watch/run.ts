@@ -1,0 +1,137 @@
+// Entries in order in a temporary file. Nothing is changed once it is written; more can be added behind. In memory are the first path of
+// each block of 8 KiB (less than a byte an entry), the last block and some that were read.
+
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Known, Listed } from './baseline.ts';
+import { BlockReader, BlockWriter } from './block.ts';
+import { comparePaths, isAtOrBelow } from './path-order.ts';
+
+const BLOCK_BYTES = 8192;
+const MOST_CACHED = 32;
+
+/** What is at a path, and whether anything is below it. */
+export interface Look {
+  readonly known: Known | undefined;
+  readonly hasBelow: boolean;
+}
+
+/** Something that can be asked for entries. */
+export interface Layer {
+  look(path: Buffer): Look;
+  /** The entry itself and all below it, in order. */
+  scan(root: Buffer): Iterable<Listed>;
+}
+
+/** A {@link Layer} in a file that has no name and is gone with this process at the latest. */
+export class Run implements Layer {
+  /** How many entries. */
+  size = 0;
+  readonly #fd: number;
+  readonly #blockBytes: number;
+  readonly #writer: BlockWriter;
+  /** The first path of each block, also of the last one, which is not written yet. */
+  readonly #firsts: Buffer[] = [];
+  /** Where each written block begins, and where the next one will. */
+  readonly #offsets: number[] = [0];
+  #last: Buffer = Buffer.alloc(0);
+  readonly #cache = new Map<number, Buffer>();
+
+  constructor(directory: string = tmpdir(), blockBytes: number = BLOCK_BYTES) {
+    const path = join(directory, `.fanotify-baseline-${randomBytes(12).toString('hex')}`);
+    this.#fd = openSync(path, 'wx+', 0o600);
+    unlinkSync(path);
+    this.#blockBytes = blockBytes;
+    this.#writer = new BlockWriter(blockBytes);
+  }
+
+  /** Whether something may be added at this path. */
+  isBehind(path: Buffer): boolean {
+    return this.size === 0 || comparePaths(this.#last, path) < 0;
+  }
+
+  /** Adds an entry behind all others. */
+  add(path: Buffer, known: Known): void {
+    const writer = this.#writer;
+    if (writer.length >= this.#blockBytes) this.#flush();
+    if (writer.length === 0) this.#firsts.push(path);
+    writer.add(path, known);
+    this.#last = path;
+    this.size++;
+  }
+
+  look(path: Buffer): Look {
+    const block = this.#blockOf(path);
+    if (block < 0) return { known: undefined, hasBelow: this.#isFirstBelow(0, path) };
+    const reader = new BlockReader(this.#read(block));
+    let found = reader.seek(path);
+    const known = found && reader.pathNow().equals(path) ? reader.known() : undefined;
+    if (known) found = reader.next();
+    return { known, hasBelow: found ? isAtOrBelow(reader.pathNow(), path) : this.#isFirstBelow(block + 1, path) };
+  }
+
+  *scan(root: Buffer): Iterable<Listed> {
+    const start = Math.max(0, this.#blockOf(root));
+    for (let block = start; block < this.#firsts.length; block++) {
+      const reader = new BlockReader(this.#read(block, false));
+      for (let more = block === start ? reader.seek(root) : reader.next(); more; more = reader.next()) {
+        if (!isAtOrBelow(reader.pathNow(), root)) return;
+        yield reader.listed();
+      }
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+    this.#cache.clear();
+  }
+
+  #isFirstBelow(block: number, path: Buffer): boolean {
+    const first = this.#firsts[block];
+    return first !== undefined && isAtOrBelow(first, path);
+  }
+
+  /** The block that an entry is in, if it is there; -1 when it is before all. */
+  #blockOf(path: Buffer): number {
+    let low = 0;
+    let high = this.#firsts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (comparePaths(this.#firsts[middle] as Buffer, path) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  #read(block: number, keep = true): Buffer {
+    const start = this.#offsets[block] as number;
+    const end = this.#offsets[block + 1];
+    if (end === undefined) return this.#writer.bytes();
+    const cached = this.#cache.get(block);
+    if (cached) return cached;
+    const bytes = Buffer.allocUnsafeSlow(end - start);
+    for (let read = 0; read < bytes.length; ) {
+      const more = readSync(this.#fd, bytes, read, bytes.length - read, start + read);
+      if (more === 0) throw new RangeError('the file is shorter than what was written');
+      read += more;
+    }
+    if (keep) {
+      const [oldest] = this.#cache.keys();
+      if (this.#cache.size >= MOST_CACHED && oldest !== undefined) this.#cache.delete(oldest);
+      this.#cache.set(block, bytes);
+    }
+    return bytes;
+  }
+
+  #flush(): void {
+    const bytes = this.#writer.bytes();
+    const start = this.#offsets.at(-1) ?? 0;
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(this.#fd, bytes, written, bytes.length - written, start + written);
+    }
+    this.#offsets.push(start + bytes.length);
+    this.#writer.clear();
+  }
+}
