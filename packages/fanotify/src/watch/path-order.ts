@@ -14,6 +14,11 @@ export function comparePaths(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+/** Whether a path with this byte is after one with that, when all before is equal. The bytes differ. */
+export function isAfter(byte: number, other: number): boolean {
+  return other === SLASH || (byte !== SLASH && byte > other);
+}
+
 /** Whether `path` is `directory` itself or below it. */
 export function isAtOrBelow(path: Buffer, directory: Buffer): boolean {
   const { length } = directory;

@@ -10,7 +10,11 @@ import { BlockReader, BlockWriter } from './block.ts';
 import { comparePaths, isAtOrBelow } from './path-order.ts';
 
 const BLOCK_BYTES = 8192;
-const MOST_CACHED = 32;
+const MOST_CACHED = 128;
+/** Read at once in a scan. */
+const AHEAD_BYTES = 65_536;
+
+const NOTHING = Buffer.alloc(0);
 
 /** What is at a path, and whether anything is below it. */
 export interface Look {
@@ -36,7 +40,7 @@ export class Run implements Layer {
   readonly #firsts: Buffer[] = [];
   /** Where each written block begins, and where the next one will. */
   readonly #offsets: number[] = [0];
-  #last: Buffer = Buffer.alloc(0);
+  #last: Buffer = NOTHING;
   readonly #cache = new Map<number, Buffer>();
 
   constructor(directory: string = tmpdir(), blockBytes: number = BLOCK_BYTES) {
@@ -74,8 +78,22 @@ export class Run implements Layer {
 
   *scan(root: Buffer): Iterable<Listed> {
     const start = Math.max(0, this.#blockOf(root));
+    // Of its own: what is cached may go while the caller has the loop.
+    let ahead: Buffer = NOTHING;
+    let from = start;
+    let until = start;
     for (let block = start; block < this.#firsts.length; block++) {
-      const reader = new BlockReader(this.#read(block, false));
+      const isWritten = block + 1 < this.#offsets.length;
+      if (block === until && isWritten) {
+        from = block;
+        until = this.#until(from);
+        const bytes = this.#offset(until) - this.#offset(from);
+        if (ahead.length < bytes) ahead = Buffer.allocUnsafeSlow(bytes);
+        this.#readInto(ahead.subarray(0, bytes), this.#offset(from));
+      }
+      const base = this.#offset(from);
+      const bytes = isWritten ? ahead.subarray(this.#offset(block) - base, this.#offset(block + 1) - base) : undefined;
+      const reader = new BlockReader(bytes ?? this.#writer.bytes());
       for (let more = block === start ? reader.seek(root) : reader.next(); more; more = reader.next()) {
         if (!isAtOrBelow(reader.pathNow(), root)) return;
         yield reader.listed();
@@ -105,24 +123,39 @@ export class Run implements Layer {
     return low - 1;
   }
 
-  #read(block: number, keep = true): Buffer {
-    const start = this.#offsets[block] as number;
+  #offset(block: number): number {
+    return this.#offsets[block] as number;
+  }
+
+  /** The block after those that are read at once. */
+  #until(from: number): number {
+    let until = from + 1;
+    while (until + 1 < this.#offsets.length && this.#offset(until + 1) - this.#offset(from) <= AHEAD_BYTES) until++;
+    return until;
+  }
+
+  #read(block: number): Buffer {
+    const start = this.#offset(block);
     const end = this.#offsets[block + 1];
     if (end === undefined) return this.#writer.bytes();
-    const cached = this.#cache.get(block);
-    if (cached) return cached;
-    const bytes = Buffer.allocUnsafeSlow(end - start);
+    let whole = this.#cache.get(block);
+    if (!whole) {
+      const [oldest] = this.#cache.size < MOST_CACHED ? [] : this.#cache.keys();
+      const room = oldest === undefined ? undefined : this.#cache.get(oldest);
+      if (oldest !== undefined) this.#cache.delete(oldest);
+      whole = room && room.length >= end - start ? room : Buffer.allocUnsafeSlow(end - start + 256);
+      this.#readInto(whole.subarray(0, end - start), start);
+      this.#cache.set(block, whole);
+    }
+    return whole.subarray(0, end - start);
+  }
+
+  #readInto(bytes: Buffer, start: number): void {
     for (let read = 0; read < bytes.length; ) {
       const more = readSync(this.#fd, bytes, read, bytes.length - read, start + read);
       if (more === 0) throw new RangeError('the file is shorter than what was written');
       read += more;
     }
-    if (keep) {
-      const [oldest] = this.#cache.keys();
-      if (this.#cache.size >= MOST_CACHED && oldest !== undefined) this.#cache.delete(oldest);
-      this.#cache.set(block, bytes);
-    }
-    return bytes;
   }
 
   #flush(): void {
