@@ -86,6 +86,7 @@ export class LinuxKernel implements Kernel {
   #pollBuffer: Uint8Array = new Uint8Array(this.#pollView.buffer);
   // Written by one call and read before the next: every operation is synchronous.
   readonly #statBuffer: Buffer = Buffer.alloc(STATX_BYTES);
+  readonly #statView: DataView = new DataView(this.#statBuffer.buffer, this.#statBuffer.byteOffset, STATX_BYTES);
   readonly #linkBuffer: Buffer = Buffer.alloc(PATH_MAX);
   readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
   readonly #timeBuffer: Buffer = Buffer.alloc(16);
@@ -231,12 +232,12 @@ export class LinuxKernel implements Kernel {
     }
     return {
       dev: this.#deviceNumber(buffer.readUInt32LE(136), buffer.readUInt32LE(140)),
-      ino: buffer.readBigUInt64LE(32),
+      ino: this.#statView.getBigUint64(32, true),
       mode: buffer.readUInt16LE(28),
       nlink: buffer.readUInt32LE(16),
       uid: buffer.readUInt32LE(20),
       gid: buffer.readUInt32LE(24),
-      sizeBytes: buffer.readBigUInt64LE(40),
+      sizeBytes: this.#statView.getBigUint64(40, true),
       mtimeNs: nanoseconds(buffer, 112),
       ctimeNs: nanoseconds(buffer, 96),
       btimeNs: (buffer.readUInt32LE(0) & STATX_BTIME) === 0 ? 0n : nanoseconds(buffer, 80),

@@ -10,7 +10,7 @@ import { Run } from './run.ts';
 export interface FileBaselineOptions {
   /** Where the file is. Default: the system's directory for temporary files. It has no name there. */
   readonly directory?: string | undefined;
-  /** How many changes are kept in memory before they are merged into the file; for a moment twice as many. Default 32,768: 3 MB. */
+  /** How many changes are kept in memory before they are merged into the file; for a moment twice as many. Default 32,768: 5 MB. */
   readonly mostChanges?: number | undefined;
   readonly blockBytes?: number | undefined;
 }

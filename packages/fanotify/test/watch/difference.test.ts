@@ -3,8 +3,10 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Known, Listed } from '../../src/watch/baseline.ts';
+import type { Baseline, Known, Listed } from '../../src/watch/baseline.ts';
 import { type DifferenceOptions, difference } from '../../src/watch/difference.ts';
+import { FileBaseline } from '../../src/watch/file-baseline.ts';
+import { MemoryBaseline } from '../../src/watch/memory-baseline.ts';
 import type { Step } from '../../src/watch/step.ts';
 import { change, known, ModelTree, ROOT } from './model-tree.ts';
 
@@ -90,6 +92,32 @@ describe('any difference', () => {
         },
       ),
       { numRuns: runs },
+    );
+  });
+
+  it.each([
+    ['memory', () => new MemoryBaseline()],
+    ['a file', () => new FileBaseline({ mostChanges: 8, blockBytes: 100 })],
+  ] as [string, () => Baseline][])('turns the baseline in %s into what is on disk', (_name, make) => {
+    fc.assert(
+      fc.property(fc.array(fc.array(change, { maxLength: 25, size: 'max' }), { maxLength: 6 }), (rounds) => {
+        const tree = new ModelTree(true);
+        const baseline = make();
+        try {
+          for (const changes of rounds) {
+            for (const one of changes) tree.apply(one);
+            for (const step of stepsOf([...baseline.entries(Buffer.from(ROOT))], tree.list())) {
+              if (step.type === 'delete') baseline.delete(step.path);
+              else if (step.type === 'rename') baseline.move(step.from, step.path);
+              if (step.type !== 'delete') baseline.set(step.path, step.known);
+            }
+            expect([...baseline.entries(Buffer.from(ROOT))]).toEqual(tree.list());
+          }
+        } finally {
+          baseline.close();
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 
