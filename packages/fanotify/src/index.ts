@@ -127,4 +127,4 @@ export type {
 } from './watch/change.ts';
 export type { BaselineKind, WatchOptions } from './watch/options.ts';
 export { watch } from './watch/watch.ts';
-export type { Hearing, WatchCounters, Watcher } from './watch/watcher.ts';
+export type { WatchCounters, Watcher, WatchMethod } from './watch/watcher.ts';

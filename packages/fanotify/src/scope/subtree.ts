@@ -99,6 +99,11 @@ export class Subtrees {
     });
   }
 
+  /** The roots, by key, and where each is as of what was told. */
+  get rootPlaces(): readonly Pick<Root, 'key' | 'path' | 'gone'>[] {
+    return this.#roots.all;
+  }
+
   /** How many directories have a mark of their own. */
   get markedDirectories(): number {
     return this.#tree?.size ?? 0;

@@ -7,23 +7,21 @@ import type { HandleKey } from '../identity/locator.ts';
 import { joinPath, ResolvedPath } from '../identity/path.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { arrivalsBelow } from './arrivals.ts';
-import type { Change, EntryChange } from './change.ts';
+import type { EntryChange } from './change.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
 import { Doubts, isBelowAny, outermost } from './doubts.ts';
 import { MemoryOfLooks } from './memory-of-looks.ts';
 import { settle } from './settling.ts';
 import { type SlotDirectory, Slots } from './slots.ts';
-import type { Heard, HeardEntry, HeardRename, Place, Source } from './source.ts';
-import { entryPath, type Particulars, Telling, type ToldPath } from './telling.ts';
+import type { Heard, HeardEntry, HeardRename, HeardRoot, Place, Source } from './source.ts';
+import { entryPath, type Particulars, type Telling, type ToldPath } from './telling.ts';
 
 /** What a teller needs. */
 export interface TellerOptions {
   readonly kernel: Kernel;
   readonly source: Source;
-  /** The roots, by their real paths. */
-  readonly roots: readonly ResolvedPath[];
   readonly toldAs: (path: ResolvedPath) => ResolvedPath;
-  readonly tell: (change: Change) => void;
+  readonly telling: Telling;
   /** Waited for now and then while much is told at once. */
   readonly room: () => Promise<void>;
 }
@@ -46,12 +44,8 @@ export class Teller {
 
   constructor(options: TellerOptions) {
     this.#options = options;
-    this.#telling = new Telling(options.tell);
+    this.#telling = options.telling;
     this.#slots = new Slots((directory, name) => this.#memory.get(directory, name), options.toldAs);
-  }
-
-  get told(): number {
-    return this.#telling.told;
   }
 
   get rescans(): number {
@@ -82,6 +76,7 @@ export class Teller {
           this.#doubts.add(heard.path?.raw ?? UNKNOWN, heard.directory, 'wrong');
           break;
         case 'root':
+          await this.#root(heard);
           break;
       }
     }
@@ -165,6 +160,21 @@ export class Teller {
     if (isAhead) for (const path of [left, right]) if (path) this.#doubts.add(path, key, 'wrong');
   }
 
+  /** A root is gone, with all that is below; or has come, with all that is below. */
+  async #root({ root, came }: HeardRoot): Promise<void> {
+    const { kernel, toldAs } = this.#options;
+    this.settle();
+    const told = toldAs(root);
+    const about = { size: null, by: null, timeMs: Date.now() };
+    if (!came) return this.#telling.entry('delete', told, { ...about, fileType: 'unknown' });
+    const status = lookAt(kernel, AT_FDCWD, root.raw);
+    if (!status) return;
+    const fileType = typeOf(status);
+    this.#telling.entry('create', told, { ...about, fileType, size: sizeOf(status) });
+    const fd = fileType === 'directory' ? open(kernel, root.raw) : undefined;
+    if (fd !== undefined) await this.#tellBelow(fd, root, 'newDirectory');
+  }
+
   /**
    * Whether a directory has left a place before to which it has come, since the queue was empty: the kernel does not tell a rename
    * that is equal to one which waits in the queue, so that it may have left it again.
@@ -209,7 +219,7 @@ export class Teller {
 
   /** Nothing is queued: looks whether what is in doubt is as it was told, and tells it anew where it is not. */
   async #clearUp(): Promise<void> {
-    const { source, roots } = this.#options;
+    const { source } = this.#options;
     this.settle();
     const isEverything = this.#doubts.isEverything;
     const doubts = this.#doubts.take();
@@ -220,7 +230,7 @@ export class Teller {
       if (told !== '') wrong.add(told);
       if (now !== undefined) wrong.add(now);
     }
-    if (isEverything) for (const { raw } of roots) wrong.add(raw.toString('latin1'));
+    if (isEverything) for (const { raw } of source.roots) wrong.add(raw.toString('latin1'));
     for (const { told, key, why } of doubts) {
       const path = new ResolvedPath(Buffer.from(told, 'latin1'), 'reading');
       if (why !== 'below' || wrong.has(told) || isBelowAny(told, wrong) || key === undefined) continue;
@@ -251,7 +261,7 @@ export class Teller {
     this.#memory.clear();
     this.#doubts.clear();
     this.#rescans++;
-    for (const root of this.#options.roots) this.#telling.rescan(this.#options.toldAs(root), false, 'overflow');
+    for (const root of this.#options.source.roots) this.#telling.rescan(this.#options.toldAs(root), false, 'overflow');
   }
 }
 

@@ -3,6 +3,7 @@
 import { joinPath, type ResolvedPath, textOf } from '../identity/path.ts';
 import type { ProcessInfo } from '../identity/process.ts';
 import type { Change, EntryChange, EntryType, RescanChange } from './change.ts';
+import type { RootNames } from './roots.ts';
 
 /** A path, in both forms. */
 export interface ToldPath {
@@ -32,10 +33,12 @@ const NOT_ASCII = /[\x80-\xff]/;
 /** Numbers changes and hands them on. */
 export class Telling {
   readonly #take: (change: Change) => void;
+  readonly #names: RootNames;
   #seq = 0;
 
-  constructor(take: (change: Change) => void) {
+  constructor(take: (change: Change) => void, names: RootNames) {
     this.#take = take;
+    this.#names = names;
   }
 
   /** How many changes were told. */
@@ -43,13 +46,18 @@ export class Telling {
     return this.#seq;
   }
 
-  entry(type: EntryChange['type'], { text, raw }: ToldPath, about: Particulars, found?: EntryChange['found']): void {
+  entry(kind: EntryChange['type'], path: ToldPath, about: Particulars, found?: EntryChange['found']): void {
+    // Something else has taken the place of a file that is watched.
+    const type = kind === 'create' && this.#names.isTold(path.raw) ? 'update' : kind;
+    const { text, raw } = this.#names.tell(path, type !== 'delete');
     const { fileType, size, by, timeMs } = about;
     const change = { type, seq: ++this.#seq, timeMs, path: text, rawPath: raw, fileType, size, by };
     this.#take(found === undefined ? change : { ...change, found });
   }
 
-  rename(from: ToldPath, to: ToldPath, { fileType, size, by, timeMs }: Particulars): void {
+  rename(left: ToldPath, right: ToldPath, { fileType, size, by, timeMs }: Particulars): void {
+    const from = this.#names.tell(left, false);
+    const to = this.#names.tell(right, true);
     this.#take({
       type: 'rename',
       seq: ++this.#seq,

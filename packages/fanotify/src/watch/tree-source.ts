@@ -5,6 +5,8 @@ import {
   AT_FDCWD,
   FAN_CREATE,
   FAN_DELETE,
+  FAN_DELETE_SELF,
+  FAN_MOVE_SELF,
   FAN_MOVED_FROM,
   FAN_MOVED_TO,
   O_CLOEXEC,
@@ -23,7 +25,7 @@ import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import type { FoundEvent } from '../scope/found.ts';
 import { isAtOrBelow } from '../scope/places.ts';
 import { markSubtrees, type SubtreeEvent, type Subtrees } from '../scope/subtree.ts';
-import type { Heard, Place, Source } from './source.ts';
+import type { Heard, HeardEntry, HeardRename, HeardUnplaced, Place, Source } from './source.ts';
 
 /** What to hear. */
 export interface TreeOptions {
@@ -32,6 +34,8 @@ export interface TreeOptions {
   readonly recursive: boolean;
   /** False: nothing; undefined: `name`, where the kernel tells. */
   readonly by: ProcessDepth | false | undefined;
+  /** Entries, by their real paths as latin1, of which alone is told; all where it is left out. */
+  readonly only?: ReadonlySet<string>;
 }
 
 const CHANGES: readonly FileEventName[] = ['create', 'delete', 'modify', 'attrib', 'closeWrite'];
@@ -39,7 +43,16 @@ const ROOT_EVENTS: readonly FileEventName[] = ['deleteSelf', 'moveSelf'];
 const CAME = Number(FAN_CREATE | FAN_MOVED_TO);
 const WENT = Number(FAN_DELETE | FAN_MOVED_FROM);
 const MOVED = Number(FAN_MOVED_TO | FAN_MOVED_FROM);
+/** What the root itself, by its own mark, says of its end. */
+const ENDS = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
 const DOT = 0x2e;
+
+/** A root, and where it was when it was marked. */
+interface WatchedRoot {
+  readonly key: HandleKey;
+  readonly path: ResolvedPath;
+  isGone: boolean;
+}
 
 /**
  * Marks trees and hears them from now on.
@@ -49,7 +62,7 @@ const DOT = 0x2e;
 export async function openTree(roots: readonly KernelPath[], options: TreeOptions): Promise<TreeSource> {
   const group = await openGroup(options);
   try {
-    return new TreeSource(group, await mark(group, roots, options));
+    return new TreeSource(group, await mark(group, roots, options), options.only);
   } catch (error) {
     await group.close();
     throw error;
@@ -81,12 +94,22 @@ export class TreeSource implements Source {
   readonly #group: Group<'handle'>;
   readonly #subtrees: Subtrees;
   readonly #inside: GroupInternals;
+  readonly #only: ReadonlySet<string> | undefined;
+  /** Where the roots were when they were marked: who watches a path does not follow what was there elsewhere. */
+  readonly #roots: WatchedRoot[];
   #parent: { readonly key: HandleKey; readonly path: ResolvedPath } | undefined;
 
-  constructor(group: Group<'handle'>, subtrees: Subtrees) {
+  constructor(group: Group<'handle'>, subtrees: Subtrees, only?: ReadonlySet<string>) {
     this.#group = group;
     this.#subtrees = subtrees;
     this.#inside = internalsOf(group as Group);
+    this.#only = only;
+    this.#roots = subtrees.rootPlaces.map(({ key, path }) => ({ key, path, isGone: false }));
+  }
+
+  /** The real paths of the roots that are where they were. */
+  get roots(): ResolvedPath[] {
+    return this.#roots.filter(({ isGone }) => !isGone).map(({ path }) => path);
   }
 
   get how(): 'filesystem' | 'inodes' {
@@ -109,18 +132,73 @@ export class TreeSource implements Source {
     for await (const batch of this.#subtrees.batches()) {
       const heard: Heard[] = [];
       for (const event of batch) this.#hear(event, heard);
+      this.#lookForRoots(heard);
       if (heard.length > 0) yield heard;
     }
+    const last: Heard[] = [];
+    this.#lose(() => true, this.round, last);
+    if (last.length > 0) yield last;
   }
 
   #hear(event: SubtreeEvent, heard: Heard[]): void {
-    if (event.kind === 'found') heard.push(this.#found(event));
-    else if (event.kind === 'overflow') heard.push({ kind: 'loss', round: this.round });
-    else if (event.kind === 'rename') heard.push(this.#renamed(event as unknown as KernelEvent));
-    else if (event.kind === 'file') {
-      const entry = this.#happened(event as unknown as KernelEvent);
-      if (entry) heard.push(entry);
+    if (event.kind === 'found') {
+      if (this.#isWatched(event.rawPath)) heard.push(this.#found(event));
+    } else if (event.kind === 'overflow') heard.push({ kind: 'loss', round: this.round });
+    else if (event.kind === 'rename') this.#hearRename(event as unknown as KernelEvent, heard);
+    else if (event.kind === 'file') this.#hearFile(event as unknown as KernelEvent, heard);
+  }
+
+  #hearRename(event: KernelEvent, heard: Heard[]): void {
+    const { fidRecord } = event;
+    if (event.directory && fidRecord !== 0) {
+      const key = event.keyOf(fidRecord);
+      this.#lose((root) => root.key === key, event.round, heard);
     }
+    const renamed = this.#renamed(event);
+    if (renamed.from || renamed.to) heard.push(renamed);
+  }
+
+  #hearFile(event: KernelEvent, heard: Heard[]): void {
+    const { maskLow, dfidRecord, fidRecord } = event;
+    if ((maskLow & ENDS) !== 0) {
+      const record = fidRecord || dfidRecord;
+      const key = record === 0 ? undefined : event.keyOf(record);
+      if (this.#lose((root) => root.key === key, event.round, heard)) return;
+    }
+    const entry = this.#happened(event);
+    if (entry?.kind === 'unplaced' || (entry && this.#isWatchedPlace(entry.at))) heard.push(entry);
+  }
+
+  /** Something above a root may have another name. */
+  #lookForRoots(heard: Heard[]): void {
+    const places = this.#subtrees.rootPlaces;
+    const isElsewhere = (root: WatchedRoot) => {
+      const now = places.find(({ key }) => key === root.key);
+      return !now || now.gone !== undefined || !now.path.raw.equals(root.path.raw);
+    };
+    this.#lose(isElsewhere, this.round, heard);
+  }
+
+  #lose(isLost: (root: WatchedRoot) => boolean, round: number, heard: Heard[]): boolean {
+    const lost = this.#roots.filter((root) => !root.isGone && isLost(root));
+    for (const root of lost) {
+      root.isGone = true;
+      heard.push({ kind: 'root', round, came: false, root: root.path });
+    }
+    return lost.length > 0;
+  }
+
+  #isWatchedPlace({ path, name }: Place): boolean {
+    if (!this.#only) return this.#isBelowRoot(path);
+    return this.#only.has(path.child(name).raw.toString('latin1'));
+  }
+
+  #isWatched(raw: Buffer): boolean {
+    return this.#only ? this.#only.has(raw.toString('latin1')) : this.#isBelowRoot(new ResolvedPath(raw, 'reading'));
+  }
+
+  #isBelowRoot(path: ResolvedPath): boolean {
+    return this.#roots.some((root) => !root.isGone && isAtOrBelow(path, root.path));
   }
 
   #found({ parent, rawName, rawPath, directory, timeMs }: FoundEvent): Heard {
@@ -144,15 +222,19 @@ export class TreeSource implements Source {
     };
   }
 
-  #renamed(event: KernelEvent): Heard {
+  #renamed(event: KernelEvent): HeardRename {
     const crossing = this.#subtrees.crossing(event as unknown as SubtreeEvent);
     const from =
       crossing === 'in' || !event.placeBefore ? undefined : placeOf(event, event.placeBefore, event.oldDfidRecord);
     const to = crossing === 'out' || !event.place ? undefined : placeOf(event, event.place, event.dfidRecord);
-    return { kind: 'rename', from, to, ...this.#baseOf(event) };
+    return { kind: 'rename', from: this.#watched(from), to: this.#watched(to), ...this.#baseOf(event) };
   }
 
-  #happened(event: KernelEvent): Heard | undefined {
+  #watched(place: Place | undefined): Place | undefined {
+    return place && this.#isWatchedPlace(place) ? place : undefined;
+  }
+
+  #happened(event: KernelEvent): HeardEntry | HeardUnplaced | undefined {
     const { place, dfidRecord, told } = event;
     if (dfidRecord === 0) return undefined;
     if (!place) return { kind: 'unplaced', round: event.round, directory: event.keyOf(dfidRecord), path: undefined };
@@ -213,11 +295,7 @@ export class TreeSource implements Source {
   pathOf(directory: HandleKey): ResolvedPath | undefined {
     const { paths, queue } = this.#inside;
     const path = paths.resolve(directory, queue);
-    return path && this.#isInside(path) ? path : undefined;
-  }
-
-  #isInside(path: ResolvedPath): boolean {
-    return this.#subtrees.roots.some((root) => isAtOrBelow(path, new ResolvedPath(Buffer.from(root.path), 'reading')));
+    return path && this.#isBelowRoot(path) ? path : undefined;
   }
 
   excludes(path: Buffer): boolean {

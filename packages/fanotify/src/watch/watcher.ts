@@ -1,14 +1,14 @@
 // A watch and its life: starts hearing, gathers, hands on, ends.
 
 import { posix } from 'node:path';
-import { ResolvedPath } from '../identity/path.ts';
 import { linuxKernel } from '../kernel/index.ts';
 import type { Change } from './change.ts';
+import { Hearing } from './hearing.ts';
 import type { WatchOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
-import type { Source } from './source.ts';
+import { RootNames } from './roots.ts';
 import { Teller } from './teller.ts';
-import { openTree } from './tree-source.ts';
+import { Telling } from './telling.ts';
 
 /** What became of a watch so far. */
 export interface WatchCounters {
@@ -19,7 +19,7 @@ export interface WatchCounters {
 }
 
 /** How a watch hears. */
-export type Hearing = 'filesystem' | 'inodes' | 'fallback';
+export type WatchMethod = 'filesystem' | 'inodes' | 'fallback';
 
 /**
  * A watch that {@link watch} started: iterate it, or its {@link Watcher.batches}.
@@ -27,7 +27,7 @@ export type Hearing = 'filesystem' | 'inodes' | 'fallback';
 export interface Watcher extends AsyncIterable<Change>, AsyncDisposable {
   /** Resolves when everything is heard: what happens from then on is told. Rejects when that cannot be. */
   readonly ready: Promise<void>;
-  readonly how: Hearing | undefined;
+  readonly how: WatchMethod | undefined;
   readonly counters: WatchCounters;
   batches(): AsyncIterableIterator<readonly Change[]>;
   close(): Promise<void>;
@@ -38,18 +38,20 @@ export class LocalWatcher implements Watcher {
   readonly ready: Promise<void>;
   readonly #options: WatchOptions;
   readonly #outbox: Outbox;
-  #source: Source | undefined;
-  #teller: Teller | undefined;
+  readonly #telling: Telling;
+  readonly #names = new RootNames();
+  #hearing: Hearing | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isWanted = false;
 
   constructor(paths: readonly Buffer[], options: WatchOptions) {
     this.#options = options;
     this.#outbox = new Outbox(
-      () => this.#teller?.settle(),
-      () => this.#teller?.waiting ?? 0,
+      () => this.#hearing?.settle(),
+      () => this.#hearing?.waiting ?? 0,
       (isTaking) => this.#want(isTaking),
     );
+    this.#telling = new Telling((change) => this.#outbox.put(change), this.#names);
     options.signal?.addEventListener('abort', this.#abort, { once: true });
     this.ready = this.#start(paths);
     // Whoever iterates is told as well.
@@ -57,12 +59,13 @@ export class LocalWatcher implements Watcher {
     if (options.onChanges) void this.#callBack(options.onChanges);
   }
 
-  get how(): Hearing | undefined {
-    return this.#source?.how;
+  get how(): WatchMethod | undefined {
+    const all = this.#hearing?.sources.map(({ how }) => how);
+    return all && (all.includes('inodes') ? 'inodes' : 'filesystem');
   }
 
   get counters(): WatchCounters {
-    return { told: this.#teller?.told ?? 0, rescans: this.#teller?.rescans ?? 0 };
+    return { told: this.#telling.told, rescans: this.#hearing?.rescans ?? 0 };
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Change, void, void> {
@@ -81,7 +84,7 @@ export class LocalWatcher implements Watcher {
     this.#options.signal?.removeEventListener('abort', this.#abort);
     clearTimeout(this.#timer);
     this.#outbox.close();
-    await this.#source?.close();
+    await this.#hearing?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,38 +93,45 @@ export class LocalWatcher implements Watcher {
 
   readonly #abort = (): void => this.#fail(this.#options.signal?.reason);
 
-  #fail(error: unknown): void {
+  readonly #fail = (error: unknown): void => {
     clearTimeout(this.#timer);
     this.#outbox.fail(error);
-    void this.#source?.close();
-  }
+    void this.#hearing?.close();
+  };
 
   async #start(paths: readonly Buffer[]): Promise<void> {
     const { signal, ignore = [], recursive = true, by } = this.#options;
     signal?.throwIfAborted();
     const kernel = this.#options.kernel ?? linuxKernel();
-    const source = await openTree(paths, { kernel, ignore, recursive, by });
-    if (!this.#outbox.isOpen) return await source.close();
-    this.#source = source;
-    this.#teller = new Teller({
+    const names = this.#names;
+    const hearing = new Hearing({
       kernel,
-      source,
-      roots: paths.map((raw) => new ResolvedPath(raw, 'reading')),
-      toldAs: namesOf(paths, kernel),
-      tell: (change) => this.#outbox.put(change),
+      tree: { kernel, ignore, recursive, by },
+      names,
+      tellerOf: (source) => {
+        return new Teller({
+          kernel,
+          source,
+          toldAs: names.ofDirectory,
+          telling: this.#telling,
+          room: () => this.#outbox.room(),
+        });
+      },
+      heard: () => {
+        this.#timer ??= this.#wait();
+      },
       room: () => this.#outbox.room(),
+      fail: this.#fail,
     });
-    this.#want(this.#outbox.isWanted);
-    void this.#hear(source, this.#teller).catch((error: unknown) => this.#fail(error));
-  }
-
-  async #hear(source: Source, teller: Teller): Promise<void> {
-    for await (const batch of source.batches()) {
-      if (!this.#outbox.isOpen) return;
-      this.#timer ??= this.#wait();
-      await teller.take(batch);
-      await this.#outbox.room();
+    this.#hearing = hearing;
+    hearing.ref(this.#outbox.isWanted);
+    try {
+      await hearing.open(paths);
+    } catch (error) {
+      await hearing.close();
+      throw error;
     }
+    if (!this.#outbox.isOpen) await hearing.close();
   }
 
   /** What was heard is told some time after the first of it. */
@@ -136,28 +146,14 @@ export class LocalWatcher implements Watcher {
   /** Only who waits for changes keeps the process alive. */
   #want(isWanted: boolean): void {
     this.#isWanted = isWanted;
-    if (isWanted) {
-      this.#source?.ref();
-      this.#timer?.ref();
-    } else {
-      this.#source?.unref();
-      this.#timer?.unref();
-    }
+    this.#hearing?.ref(isWanted);
+    if (isWanted) this.#timer?.ref();
+    else this.#timer?.unref();
   }
 
   async #callBack(onChanges: (changes: readonly Change[]) => void | Promise<void>): Promise<void> {
     for await (const changes of this.batches()) await onChanges(changes);
   }
-}
-
-/** Paths as they were named: below the name that was given, though links lead elsewhere. */
-function namesOf(
-  paths: readonly Buffer[],
-  kernel: { readlink(path: string): Buffer },
-): (path: ResolvedPath) => ResolvedPath {
-  void paths;
-  void kernel;
-  return (path) => path;
 }
 
 /** An absolute path without a slash at its end. */
