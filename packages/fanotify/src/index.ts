@@ -90,14 +90,25 @@ export type { Container, ContainerRuntime } from './identity/cgroup.ts';
 export type { GroupMark } from './identity/marks.ts';
 export type { PathAsOf } from './identity/path.ts';
 export type { ProcessDepth, ProcessInfo, ProcessJson } from './identity/process.ts';
+export {
+  DirectedListener,
+  type ListenEvent,
+  type ListenOptions,
+  listen,
+  type SubtreeCoverage,
+} from './scope/directed-listener.ts';
 export type { SystemExclusions } from './scope/exclusions.ts';
+export type { FoundEvent, FoundJson } from './scope/found.ts';
 export {
   GlobalListener,
   type ListenEverywhereEvent,
   type ListenEverywhereOptions,
   listenEverywhere,
 } from './scope/global-listener.ts';
+export type { GoneEvent, GoneJson } from './scope/gone.ts';
 export type { ListenerOptions } from './scope/listener-options.ts';
+export type { MountBelow, MountChange } from './scope/mounts-below.ts';
+export type { Subtree } from './scope/subtree.ts';
 export type {
   RunCategory,
   RunCount,

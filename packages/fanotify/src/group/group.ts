@@ -54,6 +54,8 @@ export interface GroupInternals {
   readonly paths: DirectoryPaths;
   readonly queue: EventQueue;
   isClosed(): boolean;
+  /** Calls back when the group is closed. */
+  onClose(closed: () => void): void;
   /** Renames of a file system are heard by a mark that was not placed by {@link Group.mark}. */
   hearRenames(place: { readonly key: string; readonly fsid: string }): void;
   /** Takes it that file systems are unmounted, by fsid as handle keys begin with. */
@@ -102,12 +104,14 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
   readonly #asked: Record<MarkScope, bigint> = { inode: 0n, mount: 0n, filesystem: 0n, mountNamespace: 0n };
   #signal: AbortSignal | undefined;
   #closed = false;
+  readonly #onClose: (() => void)[] = [];
   static {
     internalsOf = (group) => ({
       kernel: group.#kernel,
       mounts: group.#mounts,
       paths: group.#paths,
       queue: group.#queue,
+      onClose: (closed) => group.#onClose.push(closed),
       isClosed: () => group.#closed,
       hearRenames: (place) => group.#hearing.add('filesystem', place),
       lose: (fsids) => group.#hearing.lose(fsids),
@@ -508,6 +512,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     this.#closed = true;
     this.#signal?.removeEventListener('abort', this.#abort);
     this.#waiter.close();
+    for (const closed of this.#onClose.splice(0)) closed();
     const rest = this.#batch.slice(this.#next);
     this.#queue.counters.delivered -= rest.length;
     this.#queue.counters.discarded += rest.length;

@@ -24,6 +24,8 @@ export interface Location {
 export interface Identity {
   readonly key: HandleKey;
   readonly fsid: string;
+  /** The mount that the path leads to. */
+  readonly mountId: number;
   /** The path without symbolic links. */
   readonly absolute: Buffer;
   /** Undefined for the root of a mount. */
@@ -102,7 +104,7 @@ export class Locator {
       const location = this.#locationIn(absolute, fsid, mountId);
       if (location) this.#awaitRenameIn(parentOf(absolute));
       const isSettled = this.isAt(absolute, key) && kernel.readlink(`/proc/self/fd/${fd}`).equals(link);
-      return { key, fsid, absolute, location, isSettled };
+      return { key, fsid, mountId, absolute, location, isSettled };
     } catch (error) {
       return nothing(error);
     } finally {

@@ -55,6 +55,23 @@ export class Branches {
     return undefined;
   }
 
+  /** A directory and all marked ones below; with `fsid`, all of that file system too. */
+  below(top: HandleKey, fsid?: string): HandleKey[] {
+    return [...this.#places.keys()].filter(
+      (key) => (fsid !== undefined && key.startsWith(fsid)) || this.#isBelow(key, top),
+    );
+  }
+
+  #isBelow(key: HandleKey, top: HandleKey): boolean {
+    for (let next = key, depth = 0; depth < DEEPEST; depth++) {
+      if (next === top) return true;
+      const place = this.#places.get(next);
+      if (place === undefined || place === AWAY) return false;
+      next = place.parent;
+    }
+    return false;
+  }
+
   /** Whether a marked directory has left the tree. */
   isAway(key: HandleKey): boolean {
     return this.#places.get(key) === AWAY && !this.#roots.has(key);

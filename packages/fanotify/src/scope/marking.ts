@@ -13,14 +13,17 @@ import {
 } from '../group/errors.ts';
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
-import type { HandleKey } from '../identity/directories.ts';
-import { ResolvedPath } from '../identity/path.ts';
+import { fsidOf } from '../identity/locator.ts';
+import { parentOf } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
-import { assertNear, compileExclusion, isAtOrBelow } from './places.ts';
+import { type MountBelow, type MountChange, type MountMarker, MountsBelow } from './mounts-below.ts';
+import { assertNear, compileExclusion } from './places.ts';
 import type { Root, Roots } from './roots.ts';
-import { MarkedTree } from './tree.ts';
+import { MarkedTree, type Walk } from './tree.ts';
 
 const OF_DIRECTORIES: ReadonlySet<FileEventName> = new Set(['create', 'delete', 'movedFrom', 'movedTo', 'rename']);
+const RENAME = ['rename'] as const;
+const HALVES = ['movedFrom', 'movedTo'] as const;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
@@ -36,6 +39,15 @@ export interface SubtreeOptions {
    * with '/' with the path relative to the root, one that starts with '/' with the absolute path.
    */
   readonly exclude?: readonly string[];
+  /**
+   * Whether file systems mounted below a root belong to it, also those that are mounted later. Default true; false leaves out what is
+   * on other file systems, and on bind mounts of other places.
+   */
+  readonly crossMounts?: boolean;
+  /** Whether to tell what this process itself does. It is heard in any case, and marks keep in step with it. Default true. */
+  readonly ownEvents?: boolean;
+  /** Told when something is mounted below a root and heard from then on, cannot be heard, or is gone. */
+  readonly onMount?: (change: MountChange) => void;
   /** Told now and then how many directories are marked, where each needs a mark of its own. */
   readonly progress?: (directories: number) => void;
 }
@@ -46,19 +58,62 @@ export class Marking {
   tree: MarkedTree | undefined;
   /** Whether renames are events of their own: since Linux 5.17. */
   hearsRename = true;
-  /** Mount points below a root whose file systems cannot be marked. */
-  readonly unheard: Set<string> = new Set();
   readonly #group: Group<'handle'>;
   readonly #inside: GroupInternals;
   readonly #roots: Roots;
   readonly #options: SubtreeOptions;
-  readonly #markedFilesystems = new Set<string>();
+  readonly #below: MountsBelow;
 
   constructor(group: Group<'handle'>, roots: Roots, options: SubtreeOptions) {
     this.#group = group;
     this.#inside = internalsOf(group as Group);
     this.#roots = roots;
     this.#options = options;
+    this.#below = new MountsBelow(group, roots, this.#marker(), options.crossMounts !== false);
+  }
+
+  /** What is mounted below the roots. */
+  get mountsBelow(): MountBelow[] {
+    return this.#below.all;
+  }
+
+  /** Mount points below a root whose file systems cannot be marked. */
+  get unheard(): ReadonlySet<string> {
+    const unheard = this.mountsBelow.filter(({ why }) => why === 'refused' || why === 'fuse');
+    return new Set(unheard.map(({ mountPoint }) => mountPoint));
+  }
+
+  /**
+   * Keeps marks in step with what is mounted.
+   *
+   * @throws LimitError
+   */
+  async lookAtMounts(): Promise<void> {
+    this.#tell(await this.#below.look());
+  }
+
+  #tell(changes: readonly MountChange[]): void {
+    const { onMount } = this.#options;
+    if (onMount) for (const change of changes) onMount(change);
+  }
+
+  #marker(): MountMarker {
+    return {
+      markFilesystem: (path) => this.#markFilesystem(path),
+      unmarkFilesystem: (path) => this.#group.unmark(path, { scope: 'filesystem', events: this.#heardOfFilesystems() }),
+      markTree: async (mountPoint) => {
+        const parent = this.#inside.paths.add(parentOf(mountPoint), { keep: false });
+        const name = mountPoint.subarray(mountPoint.lastIndexOf(0x2f) + 1);
+        if (parent) await this.tree?.mark({ parent: parent.key, name }, parentOf(mountPoint), this.#walk());
+      },
+      forgetTree: async (place, isElsewhere) => {
+        this.tree?.forgetBelow(place.key, isElsewhere ? undefined : place.fsid);
+        // What was mounted there may be part of the tree at another place as well.
+        for (const { how, key, path, gone } of this.#roots.all)
+          if (how === 'inodes' && !gone && fsidOf(key) === place.fsid)
+            await this.tree?.markRoot(key, path.raw, this.#walk());
+      },
+    };
   }
 
   /**
@@ -95,15 +150,16 @@ export class Marking {
         path: path.toString(),
       });
     }
+    let root: Root;
     try {
       await this.#markFilesystem(path);
       await this.#markRootItself(path, ['deleteSelf']);
-      this.#remember(path, 'filesystem', true);
-      await this.#markMountsBelow();
+      root = this.#remember(path, 'filesystem', true);
     } catch (error) {
       if (!(error instanceof NotPermittedError) && !(error instanceof UnsupportedFilesystemError)) throw error;
-      await this.#markTree(path, error instanceof NotPermittedError ? 'privilege' : 'filesystem');
+      root = await this.#markTree(path, error instanceof NotPermittedError ? 'privilege' : 'filesystem');
     }
+    this.#tell(await this.#below.addBelow(root));
   }
 
   #isDirectory(path: KernelPath): boolean {
@@ -140,73 +196,67 @@ export class Marking {
     await this.#group.mark(path, { events });
   }
 
+  #heardOfFilesystems(): readonly FileEventName[] {
+    return [...this.#options.events, ...(this.hearsRename ? RENAME : HALVES)];
+  }
+
   async #markFilesystem(path: KernelPath): Promise<void> {
     await this.#withRename((rename) =>
       this.#group.mark(path, { scope: 'filesystem', events: [...this.#options.events, ...rename] }),
     );
   }
 
-  async #markTree(path: KernelPath, because: Root['because']): Promise<void> {
-    const root = Buffer.from(path);
+  async #markTree(path: KernelPath, because: Root['because']): Promise<Root> {
+    const raw = Buffer.from(path);
     await this.#withRename(async (rename) => {
       const events: FileEventName[] = [...this.#options.events, 'create', 'delete', 'deleteSelf', ...rename];
       this.tree ??= new MarkedTree(this.#group, events);
       try {
-        await this.#markRootItself(root, [...events, 'moveSelf', ...(this.#options.rootEvents ?? [])]);
+        await this.#markRootItself(raw, [...events, 'moveSelf', ...(this.#options.rootEvents ?? [])]);
       } catch (error) {
         // Walking the tree hits the limit again, and says how many marks it takes.
         if (!(error instanceof LimitError)) throw error;
       }
     });
-    const key = this.#remember(root, 'inodes', true, because);
-    const { progress } = this.#options;
-    await this.tree?.markRoot(key, root, { isExcluded: this.#roots.excludes, ...(progress && { progress }) });
+    const root = this.#remember(raw, 'inodes', true, because);
+    await this.tree?.markRoot(root.key, raw, this.#walk());
+    return root;
+  }
+
+  #walk(): Walk {
+    const { progress, crossMounts } = this.#options;
+    return { isExcluded: this.#roots.excludes, crossMounts: crossMounts !== false, ...(progress && { progress }) };
   }
 
   /** Hears renames, so that paths are right: by the event of that name, or before Linux 5.17 by its two halves. */
   async #withRename(mark: (events: readonly FileEventName[]) => Promise<void>): Promise<void> {
     if (this.hearsRename) {
       try {
-        return await mark(['rename']);
+        return await mark(RENAME);
       } catch (error) {
         if (!(error instanceof UnsupportedError) || this.#options.events.includes('rename')) throw error;
         this.hearsRename = false;
         this.tree = undefined;
       }
     }
-    await mark(['movedFrom', 'movedTo']);
+    await mark(HALVES);
   }
 
-  async #markMountsBelow(): Promise<void> {
-    const root = this.#roots.all.at(-1)?.path;
-    if (!root) return;
-    for (const mount of this.#inside.mounts.mounts) {
-      if (
-        this.#markedFilesystems.has(mount.device) ||
-        !isAtOrBelow(new ResolvedPath(mount.mountPoint, 'reading'), root)
-      )
-        continue;
-      if (mount.mountPoint.equals(root.raw)) continue;
-      this.#markedFilesystems.add(mount.device);
-      if (this.#roots.excludes(mount.mountPoint)) continue;
-      try {
-        await this.#markFilesystem(mount.mountPoint);
-      } catch (error) {
-        if (error instanceof UnsupportedError) throw error;
-        this.unheard.add(mount.mountPoint.toString());
-      }
-    }
-  }
-
-  #remember(path: KernelPath, how: Root['how'], directory: boolean, because?: Root['because']): HandleKey {
-    const key = this.#inside.paths.add(path, { keep: false })?.key;
-    if (key === undefined) {
+  #remember(path: KernelPath, how: Root['how'], directory: boolean, because?: Root['because']): Root {
+    const place = this.#inside.paths.add(path, { keep: false });
+    if (place === undefined) {
       throw new UnsupportedFilesystemError(
         `the file system of ${JSON.stringify(path.toString())} has no file handles, by which events name files`,
         { path: path.toString() },
       );
     }
-    this.#roots.add(key, Buffer.from(path), { how, because, directory, names: this.#namesOf(path) });
-    return key;
+    const { key, mountId } = place;
+    const isRecursive = this.#options.recursive !== false;
+    const names = this.#namesOf(path);
+    const root = this.#roots.add(key, Buffer.from(path), { how, because, directory, isRecursive, mountId, names });
+    const mount = this.#inside.mounts.byId(mountId);
+    const top = mount && this.#inside.paths.add(mount.mountPoint, { keep: false });
+    if (top?.fsid === place.fsid) this.#inside.paths.keepRoot(top);
+    return root;
   }
 }

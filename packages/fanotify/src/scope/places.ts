@@ -98,7 +98,8 @@ export function relativePath(path: Buffer, root: ResolvedPath): string | undefin
 
 const SLASH = 0x2f;
 
-function relativeBytes(path: Buffer, root: Buffer): Buffer | undefined {
+/** The same in bytes. */
+export function relativeBytes(path: Buffer, root: Buffer): Buffer | undefined {
   if (root.length === 1) return path.subarray(1);
   if (path.length < root.length || !path.subarray(0, root.length).equals(root)) return undefined;
   if (path.length === root.length) return path.subarray(root.length);

@@ -3,10 +3,10 @@
 import { FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
 import type { GroupInternals } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
-import type { HandleKey } from '../identity/directories.ts';
+import { fsidOf, type HandleKey, type Identity } from '../identity/locator.ts';
 import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
 import { KernelError } from '../kernel/index.ts';
-import { compileExclusion, isAtOrBelow, isEntry, nameGlobs, relativePath } from './places.ts';
+import { compileExclusion, isAtOrBelow, isEntry, nameGlobs, relativeBytes, relativePath } from './places.ts';
 
 /** A root, as it was found and what became of it. */
 export interface Root {
@@ -15,13 +15,34 @@ export interface Root {
   readonly because: 'privilege' | 'filesystem' | undefined;
   readonly directory: boolean;
   readonly isExcluded: ((relative: string) => boolean) | undefined;
+  /** All that is below belongs to it. */
+  readonly isRecursive: boolean;
+  /** The mount that it is on; undefined where nothing tells. */
+  readonly mountId: number | undefined;
+  /** Where it was named, if {@link path} is another since its file system is mounted twice. */
+  readonly at: ResolvedPath | undefined;
   path: ResolvedPath;
-  gone: 'deleted' | 'moved' | undefined;
+  gone: 'deleted' | 'moved' | 'unmounted' | undefined;
+  /** Its mount is gone; what was heard there may still be to be told. */
+  isUnmounted: boolean;
   /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
   isFound: boolean;
   /** It was renamed, and what is below has not been looked at since. */
   isElsewhere: boolean;
   hasMoved: boolean;
+}
+
+/** A directory that is mounted below a root, and whose own path is elsewhere. */
+export interface Annex {
+  readonly root: Root;
+  readonly key: HandleKey;
+  /** The way from the root to where it is mounted. */
+  readonly way: Buffer;
+  /** By directory in it: its path below the root. */
+  readonly shown: WeakMap<ResolvedPath, ResolvedPath>;
+  /** Where it was, and its root, when those were put together. */
+  base: ResolvedPath | undefined;
+  below: ResolvedPath | undefined;
 }
 
 /** A rename into the subtrees, or out of them. */
@@ -36,12 +57,15 @@ export class Roots {
   readonly all: Root[] = [];
   readonly #inside: GroupInternals;
   readonly #globs: readonly string[];
+  readonly #crossesMounts: boolean;
+  readonly #annexes = new Set<Annex>();
   readonly #isNameExcluded: ((name: string) => boolean) | undefined;
   /** Beside the events, since few cross. */
   readonly #crossings = new WeakMap<KernelEvent, Crossing>();
 
-  constructor(inside: GroupInternals, globs: readonly string[]) {
+  constructor(inside: GroupInternals, globs: readonly string[], crossesMounts = true) {
     this.#inside = inside;
+    this.#crossesMounts = crossesMounts;
     this.#globs = globs;
     this.#isNameExcluded = compileExclusion(nameGlobs(globs));
   }
@@ -55,14 +79,33 @@ export class Roots {
   add(
     key: HandleKey,
     path: Buffer,
-    root: Pick<Root, 'how' | 'because' | 'directory'> & { names: readonly string[] },
-  ): void {
+    root: Pick<Root, 'how' | 'because' | 'directory' | 'isRecursive' | 'mountId'> & { names: readonly string[] },
+  ): Root {
     const { paths, queue } = this.#inside;
     const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(path, 'reading');
-    const { how, because, directory, names } = root;
+    const { names, ...rest } = root;
     const isExcluded = compileExclusion(this.#globs, names);
-    const state = { gone: undefined, isFound: true, isElsewhere: false, hasMoved: false };
-    this.all.push({ key, how, because, directory, isExcluded, path: now, ...state });
+    const [named] = names;
+    const at = named === undefined || named === now.text ? undefined : new ResolvedPath(Buffer.from(named), 'reading');
+    const state = { gone: undefined, isUnmounted: false, isFound: true, isElsewhere: false, hasMoved: false };
+    const added: Root = { key, ...rest, isExcluded, at, path: now, ...state };
+    this.all.push(added);
+    return added;
+  }
+
+  /** Adds what is mounted below a root, if its own path is elsewhere; else its path says that it is below. */
+  annex(root: Root, { key, absolute }: Identity): Annex | undefined {
+    const { paths, queue } = this.#inside;
+    const own = paths.resolve(key, queue);
+    const way = relativeBytes(absolute, root.path.raw);
+    if (!own || way === undefined || own.raw.equals(absolute)) return undefined;
+    const annex = { root, key, way, shown: new WeakMap(), base: undefined, below: undefined };
+    this.#annexes.add(annex);
+    return annex;
+  }
+
+  removeAnnex(annex: Annex): void {
+    this.#annexes.delete(annex);
   }
 
   /**
@@ -102,6 +145,7 @@ export class Roots {
   /** Whether an event is inside of a root, or of a root itself. Gives it the place that only the root knows. */
   accept(event: KernelEvent): boolean {
     const { paths, queue } = this.#inside;
+    if (this.#annexes.size > 0) this.#placeBelow(event);
     for (const root of this.all) {
       if (root.gone) continue;
       if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
@@ -113,6 +157,35 @@ export class Roots {
       }
     }
     return false;
+  }
+
+  /** Gives what happens in directories that are mounted below a root their paths there, unless their own are in one. */
+  #placeBelow(event: KernelEvent): void {
+    const { place, placeBefore } = event;
+    const shown = place && this.#shownBelow(place);
+    if (shown && event.isWhole) event.placeAt(shown, event.deleted);
+    else if (shown) event.placeIn(shown, event.dfidRecord);
+    const before = placeBefore && this.#shownBelow(placeBefore);
+    if (before) event.placedBeforeIn(before, event.oldDfidRecord);
+  }
+
+  #shownBelow(place: ResolvedPath): ResolvedPath | undefined {
+    if (this.all.some((root) => !root.gone && isAtOrBelow(place, root.path))) return undefined;
+    const { paths, queue } = this.#inside;
+    for (const annex of this.#annexes) {
+      const base = paths.resolve(annex.key, queue);
+      if (!base || !isAtOrBelow(place, base)) continue;
+      const known = annex.base === base && annex.below === annex.root.path ? annex.shown.get(place) : undefined;
+      if (known) return known;
+      const rest = relativeBytes(place.raw, base.raw) ?? Buffer.alloc(0);
+      const shown = [annex.way, rest].filter(({ length }) => length > 0).reduce(joinPath, annex.root.path.raw);
+      const path = new ResolvedPath(shown, place.asOf);
+      annex.base = base;
+      annex.below = annex.root.path;
+      annex.shown.set(place, path);
+      return path;
+    }
+    return undefined;
   }
 
   /** Which way an accepted rename went; undefined when both of its places are inside, or one is not known. */
@@ -189,6 +262,7 @@ export class Roots {
   #isEntryInside(event: KernelEvent, root: Root, before: boolean): boolean {
     const place = before ? event.placeBefore : event.place;
     if (!place) return false;
+    if (!this.#crossesMounts && !isOnSameFilesystem(event, root, before)) return false;
     if (!isAtOrBelow(place, root.path)) {
       const record = before ? event.oldDfidRecord : event.dfidRecord;
       return (before || !event.isWhole) && isEntry(place, event.nameIn(record), root.path);
@@ -198,6 +272,11 @@ export class Roots {
     const relative = raw && relativePath(raw, root.path);
     return typeof relative !== 'string' || relative === '' || !root.isExcluded(relative);
   }
+}
+
+function isOnSameFilesystem(event: KernelEvent, { key }: Root, before: boolean): boolean {
+  const record = before ? event.oldDfidRecord : event.dfidRecord || event.fidRecord;
+  return record !== 0 && fsidOf(event.keyOf(record)) === fsidOf(key);
 }
 
 /** The key of the directory that an event names an entry of; '' when it names none. */

@@ -7,11 +7,13 @@ import { type Group, type GroupInternals, internalsOf } from '../group/group.ts'
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { maskOf } from '../group/names.ts';
 import type { HandleKey } from '../identity/locator.ts';
+import { MountWatch } from '../identity/mount-watch.ts';
 import { joinPath, ResolvedPath } from '../identity/path.ts';
 import type { KernelPath } from '../kernel/index.ts';
 import type { Entry } from './branches.ts';
 import { type Finding, Findings, type FoundEvent, foundEvent } from './found.ts';
 import { Marking, type SubtreeOptions } from './marking.ts';
+import type { MountBelow } from './mounts-below.ts';
 import { type Crossing, directoryKey, type Root, Roots } from './roots.ts';
 import type { MarkedTree, Walk } from './tree.ts';
 
@@ -22,12 +24,13 @@ export type { Crossing } from './roots.ts';
 export interface Subtree {
   /** Where it is now; its last path when it is gone. */
   readonly path: string;
+  readonly rawPath: Buffer;
   readonly how: 'filesystem' | 'inodes';
   /** Why each directory below has a mark of its own: no privilege for a filesystem mark, or a file system that takes none. */
   readonly because?: 'privilege' | 'filesystem';
   readonly directory: boolean;
-  /** `moved`: to where it cannot be followed without privilege. */
-  readonly gone?: 'deleted' | 'moved';
+  /** `moved`: to where it cannot be followed without privilege. `unmounted`: the mount that it was on. */
+  readonly gone?: 'deleted' | 'moved' | 'unmounted';
 }
 
 /** What subtrees tell. */
@@ -36,8 +39,7 @@ export type SubtreeEvent = GroupEvent<'handle'> | FoundEvent;
 /**
  * Marks subtrees on a group, which from then on tells only what happens in them.
  *
- * With CAP_SYS_ADMIN each file system below a root gets one mark; those mounted later are not heard, nor are bind mounts of
- * places outside. Without, each directory gets an inode mark: a new directory is marked and then listed, and what came into being
+ * With CAP_SYS_ADMIN each file system below a root gets one mark, also those that are mounted later. Without, each directory gets an inode mark: a new directory is marked and then listed, and what came into being
  * before its mark is told as `found`. Marks of directories that leave the tree stay where nobody can tell where they went; what
  * they hear is left out. A root that is renamed stays the root. What is heard in a directory of the tree whose path is not known
  * (before Linux 5.17, where paths are as of reading: it was moved or deleted meanwhile) is told without a path.
@@ -59,6 +61,8 @@ export async function markSubtrees(
 }
 
 const DELETE_SELF = Number(FAN_DELETE_SELF);
+/** How long what is left in a queue may take before it is looked at again. */
+const SETTLE_MS = 20;
 /** Kinds that an entry may have gone through before it was found. */
 const HIDDEN_BY_FINDING = Number(maskOf(['create', 'modify', 'closeWrite', 'movedTo', 'rename']));
 /** Kinds that bring a directory into a place. */
@@ -76,14 +80,28 @@ export class Subtrees {
   readonly #askedBits: number;
   readonly #askedOfRoots: number;
   readonly #findings = new Findings();
+  readonly #crossMounts: boolean;
+  readonly #leavesOutOwn: boolean;
   #seq = 0;
+  #own = 0;
+  #watch: MountWatch | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** What went wrong where something was mounted. */
+  #failure: { readonly error: unknown } | undefined;
+  /** Roots that are unmounted, and how many events have to be handled before they are gone. */
+  readonly #unmounted = new Map<Root, number>();
+  /** Ends waiting for events, to look at something else. */
+  #wake: (() => void) | undefined;
+  #hasNews = false;
 
   /** Use {@link markSubtrees}. */
   constructor(group: Group<'handle'>, options: SubtreeOptions) {
     this.#group = group;
     this.#inside = internalsOf(group as Group);
-    this.#roots = new Roots(this.#inside, options.exclude ?? []);
+    this.#roots = new Roots(this.#inside, options.exclude ?? [], options.crossMounts !== false);
     this.#marking = new Marking(group, this.#roots, options);
+    this.#leavesOutOwn = options.ownEvents === false;
+    this.#crossMounts = options.crossMounts !== false;
     this.#askedBits = Number(maskOf(options.events));
     this.#askedOfRoots = this.#askedBits | Number(maskOf(options.rootEvents ?? []));
     this.#inside.queue.filter = {
@@ -95,7 +113,14 @@ export class Subtrees {
   /** The roots, in the order given. */
   get roots(): Subtree[] {
     return this.#roots.all.map(({ path, how, because, directory, gone }) => {
-      return { path: path.raw.toString(), how, ...(because && { because }), directory, ...(gone && { gone }) };
+      return {
+        path: path.raw.toString(),
+        rawPath: path.raw,
+        how,
+        ...(because && { because }),
+        directory,
+        ...(gone && { gone }),
+      };
     });
   }
 
@@ -124,8 +149,23 @@ export class Subtrees {
     return this.#marking.unheard;
   }
 
+  /** What is mounted below the roots, and whether it is heard. */
+  get mountsBelow(): readonly MountBelow[] {
+    return this.#marking.mountsBelow;
+  }
+
   get #tree(): MarkedTree | undefined {
     return this.#marking.tree;
+  }
+
+  /** The next sequence number, for an event of somebody else's among these. */
+  number(): number {
+    return ++this.#seq;
+  }
+
+  /** How many events of this process itself were left out. */
+  get own(): number {
+    return this.#own;
   }
 
   /** How many events were told. */
@@ -136,7 +176,51 @@ export class Subtrees {
   /** Marks some more. */
   async add(roots: readonly KernelPath[]): Promise<void> {
     this.#marking.checkGlobs(roots);
-    for (const root of roots) await this.#marking.add(root);
+    for (const root of roots) await this.#inTurn(() => this.#marking.add(root));
+    if (this.#watch || this.#inside.isClosed()) return;
+    const watch = new MountWatch(this.#inside.kernel, () => this.#lookAtMounts());
+    this.#watch = watch;
+    this.#inside.onClose(() => watch.close());
+  }
+
+  /** Marks change where events are read, and where something is mounted: one after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #lookAtMounts(): Promise<void> {
+    try {
+      await this.#inTurn(async () => this.#inside.isClosed() || this.#marking.lookAtMounts());
+    } catch (error) {
+      if (this.#inside.isClosed()) return;
+      this.#failure = { error };
+    }
+    const { queue } = this.#inside;
+    for (const root of this.#roots.all) {
+      if (root.isUnmounted && !root.gone) this.#unmounted.set(root, queue.handled + queue.waiting);
+    }
+    this.#tellNews();
+  }
+
+  #tellNews(): void {
+    this.#hasNews = true;
+    this.#wake?.();
+  }
+
+  /** What was queued when a root was unmounted still happened in it. */
+  #settleUnmounted(): void {
+    const { queue } = this.#inside;
+    for (const [root, after] of this.#unmounted) {
+      if (queue.handled < after && queue.waiting > 0) {
+        setTimeout(() => this.#tellNews(), SETTLE_MS).unref();
+        continue;
+      }
+      this.#unmounted.delete(root);
+      root.gone ??= 'unmounted';
+      this.#tree?.branches.removeRoot(root.key);
+    }
   }
 
   /**
@@ -145,27 +229,70 @@ export class Subtrees {
    * @throws LimitError when there are not marks enough for a new directory: rather than to go on half blind.
    */
   async *batches(): AsyncGenerator<readonly SubtreeEvent[], void, void> {
-    for await (const batch of this.#group.batches()) {
-      const told: SubtreeEvent[] = [];
-      try {
-        if (!this.#marking.hearsRename) await this.#walkMovedRoots(told);
-        // In a group that reports handles every event is of this class.
-        for (const event of batch as unknown as readonly KernelEvent[]) await this.#tell(event, told);
-        await this.#markUnreached(told);
-      } catch (error) {
-        // What was read before it went wrong is still told.
-        if (told.length > 0) yield told;
-        throw error;
+    for await (const batch of this.read()) if (batch.length > 0) yield batch;
+  }
+
+  /** As {@link batches}, with empty ones where a root may have gone meanwhile. */
+  async *read(): AsyncGenerator<readonly SubtreeEvent[], void, void> {
+    const reading = this.#group.batches();
+    let next: Promise<IteratorResult<unknown>> | undefined;
+    try {
+      for (;;) {
+        next ??= reading.next();
+        const result = await this.#untilNews(next);
+        if (result) next = undefined;
+        if (result?.done) return this.#throwFailure();
+        yield* this.#process((result?.value ?? []) as readonly KernelEvent[]);
+        if (this.#roots.all.every(({ gone }) => gone)) return;
       }
-      for (const root of this.#roots.all) {
-        if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) {
-          root.gone = 'moved';
-          this.#tree?.branches.removeRoot(root.key);
-        }
-        root.hasMoved = false;
-      }
+    } finally {
+      // Whoever still waits for the group's next events would wait here too.
+      const left = reading.return();
+      if (!next) await left;
+    }
+  }
+
+  async *#process(batch: readonly KernelEvent[]): AsyncGenerator<readonly SubtreeEvent[], void, void> {
+    const told: SubtreeEvent[] = [];
+    try {
+      if (batch.length > 0) await this.#inTurn(() => this.#read(batch, told));
+      this.#throwFailure();
+    } catch (error) {
+      // What was read before it went wrong is still told.
       if (told.length > 0) yield told;
-      if (this.#roots.all.every(({ gone }) => gone)) return;
+      throw error;
+    }
+    this.#settleUnmounted();
+    yield told;
+  }
+
+  /** The next batch; undefined when something else is to be looked at. */
+  #untilNews(next: Promise<IteratorResult<unknown>>): Promise<IteratorResult<unknown> | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => resolve(undefined);
+      next.then(resolve, reject);
+      if (this.#hasNews) resolve(undefined);
+      this.#hasNews = false;
+    });
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure) throw failure.error;
+  }
+
+  async #read(batch: readonly KernelEvent[], told: SubtreeEvent[]): Promise<void> {
+    if (!this.#marking.hearsRename) await this.#walkMovedRoots(told);
+    // In a group that reports handles every event is of this class.
+    for (const event of batch) await this.#tell(event, told);
+    await this.#markUnreached(told);
+    for (const root of this.#roots.all) {
+      if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) {
+        root.gone = 'moved';
+        this.#tree?.branches.removeRoot(root.key);
+      }
+      root.hasMoved = false;
     }
   }
 
@@ -211,7 +338,11 @@ export class Subtrees {
   async #tell(event: KernelEvent, told: SubtreeEvent[]): Promise<void> {
     if (event.kind === 'overflow') event.lastSeq = this.#seq;
     else if (!event.place && !this.#placeLate(event)) return;
-    if (event.kind === 'overflow' || this.#isWanted(event)) {
+    const isTold = event.kind === 'overflow' || this.#isWanted(event);
+    if (isTold && this.#leavesOutOwn && event.kind !== 'overflow' && event.pid === this.#inside.kernel.pid) {
+      this.#own++;
+      event.release(this.#inside.kernel);
+    } else if (isTold) {
       event.seq = ++this.#seq;
       told.push(event as unknown as SubtreeEvent);
     }
@@ -237,7 +368,8 @@ export class Subtrees {
   }
 
   #walk(told: SubtreeEvent[]): Walk {
-    return { isExcluded: this.#roots.excludes, found: (finding) => this.#tellFound(finding, told) };
+    const crossMounts = this.#crossMounts;
+    return { isExcluded: this.#roots.excludes, crossMounts, found: (finding) => this.#tellFound(finding, told) };
   }
 
   #isWanted(event: KernelEvent): boolean {

@@ -19,6 +19,8 @@ const MOST_UNREACHED = 10_000;
 export interface Walk {
   /** Whether to leave out a directory, and all below it. */
   readonly isExcluded: (path: Buffer) => boolean;
+  /** Whether to go on into what is mounted below. */
+  readonly crossMounts: boolean;
   /** Told of each entry that came into being before its directory was marked. */
   readonly found?: (finding: Finding) => void;
   /** Told now and then of how many directories are marked. */
@@ -35,6 +37,7 @@ interface Start {
   /** Undefined for a root. */
   readonly entry: Entry | undefined;
   readonly fsidAbove?: string;
+  readonly mountAbove?: number;
   /** Tell of what is below also where it was marked already. */
   readonly tellAll: boolean;
 }
@@ -72,6 +75,11 @@ export class MarkedTree {
     if (this.branches.delete(key)) this.#inside.paths.remove(key);
   }
 
+  /** What was mounted at a directory is no longer there. With `fsid`, its file system is gone as a whole, and all marks with it. */
+  forgetBelow(key: HandleKey, fsid: string | undefined): void {
+    for (const below of this.branches.below(key, fsid)) this.forget(below);
+  }
+
   /**
    * Marks a root and what is below, where it is not marked yet. It may be named through a symbolic link.
    *
@@ -104,9 +112,13 @@ export class MarkedTree {
     if (above === undefined || fd === 'gone') return this.#missed(entry);
     try {
       // Another directory may stand there by now. In the right one a name that is missing has left, which is or will be told.
-      if (this.#identify(linkTo(fd))?.key !== entry.parent) return this.#missed(entry);
+      const place = this.#identify(linkTo(fd));
+      if (place?.key !== entry.parent) return this.#missed(entry);
       const path = joinPath(above, entry.name);
-      await this.#markBelow({ dirfd: fd, name: entry.name, flags: O_NOFOLLOW, path, entry, tellAll }, walk);
+      await this.#markBelow(
+        { dirfd: fd, name: entry.name, flags: O_NOFOLLOW, path, entry, mountAbove: place.mountId, tellAll },
+        walk,
+      );
     } finally {
       kernel.close(fd);
     }
@@ -163,7 +175,8 @@ export class MarkedTree {
       if (start.fsidAbove !== undefined && place?.fsid !== start.fsidAbove && isPseudo(kernel, fd)) return;
       // A path too long for the kernel to tell, for one.
       if (!place) return void this.unreadable.add(path.toString());
-      const { key, fsid } = place;
+      const { key, fsid, mountId } = place;
+      if (!walk.crossMounts && start.mountAbove !== undefined && start.mountAbove !== mountId) return;
       const isNew = start.tellAll || !(this.#before ?? this.branches).has(key);
       if (!(await this.#markOne(link, path))) return;
       if (this.#limit && !this.branches.has(key)) this.#beyondLimit++;
@@ -174,7 +187,7 @@ export class MarkedTree {
         if ((type !== 'directory' && type !== 'unknown') || walk.isExcluded(rawPath)) continue;
         // By name in the open directory: whatever is renamed above meanwhile, and however long the path is.
         const below = { dirfd: fd, name, flags: O_NOFOLLOW, path: rawPath, entry: { parent: key, name } };
-        await this.#markBelow({ ...below, fsidAbove: fsid, tellAll: start.tellAll }, walk);
+        await this.#markBelow({ ...below, fsidAbove: fsid, mountAbove: mountId, tellAll: start.tellAll }, walk);
       }
     } finally {
       kernel.close(fd);
