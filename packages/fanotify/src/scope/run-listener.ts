@@ -39,6 +39,8 @@ const OVERFLOW = Number(FAN_Q_OVERFLOW);
  * once costs more than all that is done with it.
  */
 const GATHER_MS = 50;
+/** How soon a new mount is heard. */
+const LOOK_MS = 10;
 const ARGS_BYTES = 4096;
 
 /** Hears a command, from {@link RunListener.open} to {@link close}. */
@@ -51,6 +53,7 @@ export class RunListener {
   readonly #own: Set<number>;
   #readiness: Readiness | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isClosing = false;
   /** Called with what goes wrong while it listens. */
@@ -119,6 +122,7 @@ export class RunListener {
     this.#isClosing = true;
     this.#readiness?.close();
     clearTimeout(this.#timer);
+    clearInterval(this.#looking);
     const { queue } = this.#inside;
     const until = queue.handled + queue.waiting;
     while (queue.handled < until && this.#take()) await turn();
@@ -126,6 +130,7 @@ export class RunListener {
   }
 
   #listen(): void {
+    this.#looking = setInterval(() => void this.#look(), LOOK_MS);
     this.#readiness = this.#kernel.onReadable(this.#group.fd, () => {
       this.#readiness?.stop();
       this.#timer = setTimeout(() => void this.#read(), GATHER_MS);
@@ -134,7 +139,6 @@ export class RunListener {
 
   async #read(): Promise<void> {
     try {
-      await this.#look();
       while (!this.#isClosing && this.#take() && this.#inside.queue.hasMore) await turn();
       if (!this.#isClosing) this.#readiness?.start();
     } catch (error) {
@@ -151,12 +155,13 @@ export class RunListener {
     return true;
   }
 
-  /** New mounts are heard as soon as anything is. */
   async #look(): Promise<void> {
-    if (this.#isLooking) return;
+    if (this.#isLooking || this.#isClosing) return;
     this.#isLooking = true;
     try {
       await this.#marks.look();
+    } catch (error) {
+      this.#fail(error);
     } finally {
       this.#isLooking = false;
     }
