@@ -14,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants as osConstants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -528,6 +528,58 @@ describe('what waits, when it is, and who is there', () => {
   test('a pidfd that is none is refused', () => {
     const fd = openSync('/', 'r');
     expectFailure(() => linuxKernel().pidfdSendSignal(fd, 0), 'pidfd_send_signal', 'EBADF');
+    closeSync(fd);
+  });
+});
+
+describe.skipIf(!canMount)('namespaces, children and terminals', () => {
+  const CLONE_NEWPID = 0x2000_0000;
+
+  test('what is started after unshare is the first of a PID namespace, until the way back', async () => {
+    const kernel = linuxKernel();
+    const own = kernel.openAt(AT_FDCWD, '/proc/self/ns/pid', 0);
+    const pidOf = (text: string) => Number(text.trim());
+    kernel.unshare(CLONE_NEWPID);
+    const inside = spawn('sh', ['-c', 'echo $$']);
+    kernel.setNamespace(own, CLONE_NEWPID);
+    const outside = spawn('sh', ['-c', 'echo $$']);
+    const [first, second] = await Promise.all([inside, outside].map(({ stdout }) => once(stdout, 'data')));
+    expect(pidOf(String(first?.[0]))).toBe(1);
+    expect(pidOf(String(second?.[0]))).toBe(outside.pid);
+    kernel.close(own);
+    expectFailure(() => kernel.unshare(-1), 'unshare', 'EINVAL');
+    expectFailure(() => kernel.setNamespace(-1, CLONE_NEWPID), 'setns', 'EBADF');
+  });
+
+  test('mounts', () => {
+    const place = mkdtempSync(join(tmpdir(), 'kernel-mount-'));
+    const kernel = linuxKernel();
+    kernel.mount('none', place, 'tmpfs', 0);
+    expect(kernel.readFile('/proc/self/mountinfo').toString()).toContain(` ${place} `);
+    execFileSync('umount', [place]);
+    expectFailure(() => kernel.mount('none', place, 'nosuchfs', 0), 'mount', 'ENODEV', place);
+    rmSync(place, { recursive: true });
+  });
+
+  test('tells what has become of a child', async () => {
+    const kernel = linuxKernel();
+    const [WNOHANG, WSTOPPED, WEXITED, WNOWAIT] = [1, 2, 4, 0x0100_0000];
+    const child = spawn('sleep', ['30']);
+    const pid = child.pid ?? 0;
+    expect(kernel.waitChild(pid, WSTOPPED | WEXITED | WNOHANG)).toBeUndefined();
+    child.kill('SIGSTOP');
+    await expect
+      .poll(() => kernel.waitChild(pid, WSTOPPED | WNOHANG))
+      .toEqual({ pid, code: 5, status: osConstants.signals.SIGSTOP });
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expectFailure(() => kernel.waitChild(pid, WEXITED | WNOHANG | WNOWAIT), 'waitid', 'ECHILD');
+  });
+
+  test('a terminal that is none is refused', () => {
+    const fd = openSync('/dev/null', 'r');
+    expectFailure(() => linuxKernel().terminalGroup(fd), 'ioctl', 'ENOTTY');
+    expectFailure(() => linuxKernel().setTerminalGroup(fd, 1), 'ioctl', 'ENOTTY');
     closeSync(fd);
   });
 });
