@@ -16,6 +16,7 @@ import { endurance } from './scenarios/endurance.ts';
 import { eventCost } from './scenarios/event-cost.ts';
 import { flood, lines } from './scenarios/lines.ts';
 import { memory } from './scenarios/memory.ts';
+import { runMake, runNpmCi, runOthers } from './scenarios/run.ts';
 import { start } from './scenarios/start.ts';
 import { storm } from './scenarios/storm.ts';
 import { system } from './scenarios/system.ts';
@@ -34,6 +35,9 @@ const SCENARIOS: readonly Scenario[] = [
   cached,
   endurance,
   decideMemory,
+  runMake,
+  runNpmCi,
+  runOthers,
 ];
 
 try {
