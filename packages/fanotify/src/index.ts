@@ -6,7 +6,12 @@
  * @module fanotify
  */
 
-export type { FilesystemCoverage, GuardCoverage, NotHeldReason, SubtreeCoverage } from './decision/coverage.ts';
+export type {
+  FilesystemCoverage,
+  GuardCoverage,
+  NotHeldReason,
+  SubtreeCoverage as GuardedSubtree,
+} from './decision/coverage.ts';
 export {
   AlreadyAnsweredError,
   DecideError,
@@ -108,7 +113,6 @@ export {
 export type { GoneEvent, GoneJson } from './scope/gone.ts';
 export type { ListenerOptions } from './scope/listener-options.ts';
 export type { MountBelow, MountChange } from './scope/mounts-below.ts';
-export type { Subtree } from './scope/subtree.ts';
 export type {
   RunCategory,
   RunCount,
@@ -119,6 +123,7 @@ export type {
   RunRename,
   RunReport,
 } from './scope/run-report.ts';
+export type { Subtree } from './scope/subtree.ts';
 export type {
   BlindSpot,
   HeardFilesystem,
