@@ -191,18 +191,22 @@ export class EntryStore {
     this.#doubles = new Float64Array(words.buffer);
   }
 
-  /** Puts the names that are in use together, and takes more room only where that is not enough. */
+  /** Takes more room, or where much of it is lost, puts the names that are in use together. */
   #makeRoomForNames(length: number): void {
-    const live = this.#namesEnd - this.#namesLost + length;
-    const bytes = live > this.#names.length / 2 ? this.#names.length * 2 + length : this.#names.length;
-    const names = allocate(() => Buffer.allocUnsafeSlow(bytes));
+    const old = this.#names;
+    const isWorthwhile = this.#namesLost > old.length / 2;
+    const bytes = isWorthwhile ? old.length + length : old.length * 2 + length;
+    this.#names = allocate(() => Buffer.allocUnsafeSlow(bytes));
+    if (!isWorthwhile) {
+      old.copy(this.#names, 0, 0, this.#namesEnd);
+      return;
+    }
     let end = 0;
     for (let slot = 1; slot < this.#used; slot++) {
       const start = this.#word(slot, NAME);
       this.#setWord(slot, NAME, end);
-      end += this.#names.copy(names, end, start, start + this.nameLength(slot));
+      end += old.copy(this.#names, end, start, start + this.nameLength(slot));
     }
-    this.#names = names;
     this.#namesEnd = end;
     this.#namesLost = 0;
   }

@@ -1,7 +1,8 @@
 // A tree of entries: found by path, moved with all below at once, walked in order.
 
 import type { Known } from './baseline.ts';
-import { allocate, EntryStore, hashOf, LAST_CHILD, NEXT, PARENT, PREVIOUS, type Slot } from './entry-store.ts';
+import { EntryStore, LAST_CHILD, NEXT, PARENT, PREVIOUS, type Slot } from './entry-store.ts';
+import { EntryTable } from './entry-table.ts';
 
 /** '/' itself. */
 export const TOP: Slot = 1;
@@ -10,14 +11,11 @@ const UNSORTED = 0x08;
 
 const SLASH = 0x2f;
 const EMPTY = new Uint8Array(0);
-const FIRST_TABLE = 64;
 
 /** A directory tree. Entries of which nothing is kept only lead to others. An entry keeps its number when it is moved. */
 export class EntryTree {
   readonly #store = new EntryStore();
-  /** Entries by directory and name: open addressing, the length a power of two. */
-  #table = new Int32Array(FIRST_TABLE);
-  #count = 0;
+  readonly #table = new EntryTable(this.#store);
 
   constructor() {
     this.#store.add(EMPTY, 0, 0);
@@ -25,7 +23,7 @@ export class EntryTree {
 
   /** How many entries, with those that only lead to others, without '/'. */
   get count(): number {
-    return this.#count;
+    return this.#table.count;
   }
 
   known(slot: Slot): Known | undefined {
@@ -84,12 +82,7 @@ export class EntryTree {
 
   /** The entry of a directory whose name is in these bytes; 0 when there is none. */
   child(parent: Slot, bytes: Uint8Array, start: number, end: number): Slot {
-    const mask = this.#table.length - 1;
-    for (let at = hashOf(parent, bytes, start, end) & mask; ; at = (at + 1) & mask) {
-      const slot = this.#table[at] as Slot;
-      if (slot === 0) return 0;
-      if (this.#store.link(slot, PARENT) === parent && this.#store.isNamed(slot, bytes, start, end)) return slot;
-    }
+    return this.#table.find(parent, bytes, start, end);
   }
 
   /** Removes an entry with all below; of '/' what is kept of it, and all below. `leaving` is told of each before. */
@@ -191,15 +184,12 @@ export class EntryTree {
       this.#join(last, slot);
     }
     store.setLink(parent, LAST_CHILD, slot);
-    this.#count++;
-    if (this.#count * 3 > this.#table.length * 2) this.#growTable();
-    this.#enter(slot);
+    this.#table.enter(slot);
   }
 
   #detach(slot: Slot): void {
     const store = this.#store;
-    this.#leave(slot);
-    this.#count--;
+    this.#table.leave(slot);
     const parent = this.parent(slot);
     const next = store.link(slot, NEXT);
     const previous = store.link(slot, PREVIOUS);
@@ -227,34 +217,6 @@ export class EntryTree {
       previous = child;
     }
     this.#store.setFlag(parent, UNSORTED, false);
-  }
-
-  #enter(slot: Slot): void {
-    const mask = this.#table.length - 1;
-    let at = this.#store.hash(slot) & mask;
-    while (this.#table[at] !== 0) at = (at + 1) & mask;
-    this.#table[at] = slot;
-  }
-
-  #leave(slot: Slot): void {
-    const mask = this.#table.length - 1;
-    let gap = this.#store.hash(slot) & mask;
-    while (this.#table[gap] !== slot) gap = (gap + 1) & mask;
-    // What comes behind and was pushed on from here, or from before, comes back (Knuth, 6.4, algorithm R).
-    for (let at = (gap + 1) & mask; this.#table[at] !== 0; at = (at + 1) & mask) {
-      const moving = this.#table[at] as Slot;
-      const wanted = this.#store.hash(moving) & mask;
-      if (((at - wanted) & mask) < ((at - gap) & mask)) continue;
-      this.#table[gap] = moving;
-      gap = at;
-    }
-    this.#table[gap] = 0;
-  }
-
-  #growTable(): void {
-    const old = this.#table;
-    this.#table = allocate(() => new Int32Array(old.length * 2));
-    for (const slot of old) if (slot !== 0) this.#enter(slot);
   }
 }
 

@@ -13,6 +13,8 @@ export interface FileBaselineOptions {
   /** How many changes are kept in memory before they are merged into the file; for a moment twice as many. Default 32,768: 5 MB. */
   readonly mostChanges?: number | undefined;
   readonly blockBytes?: number | undefined;
+  /** How many entries that do not show any more are read over before it is looked up where they end. */
+  readonly mostReadOver?: number | undefined;
 }
 
 /** All entries as of when it was begun, on their way to a new file. */
@@ -44,7 +46,7 @@ export class FileBaseline implements Baseline {
     this.#options = options;
     this.#mostChanges = options.mostChanges ?? 32_768;
     this.#run = this.#guard(() => this.#makeRun());
-    this.#changes = new Overlay(this.#run);
+    this.#changes = new Overlay(this.#run, options.mostReadOver);
   }
 
   get(path: Buffer): Known | undefined {
@@ -106,7 +108,7 @@ export class FileBaseline implements Baseline {
     const entries = merging.scan(Buffer.from('/'));
     const pace = Math.ceil((2 * (this.#run.size + merging.count)) / this.#mostChanges) + 1;
     this.#merge = { entries, run: this.#makeRun(), pace };
-    this.#changes = new Overlay(merging);
+    this.#changes = new Overlay(merging, this.#options.mostReadOver);
   }
 
   #advance(pace: number): void {

@@ -12,7 +12,7 @@ const HIDES = 0x10;
 const SHOWS = 0x20;
 const FLAGS = HIDES | SHOWS;
 const SLASH = 0x2f;
-const NOTHING: Layer = { look: () => ({ known: undefined, hasBelow: false }), scan: () => [] };
+const NONE: readonly Listed[] = [];
 
 /** Where something is. */
 interface Place {
@@ -30,8 +30,12 @@ export class Overlay implements Layer {
   /** What is shown instead of what is beneath at the same path. */
   readonly #shown = new Map<Slot, Buffer>();
 
-  constructor(beneath: Layer) {
+  /** How many hidden entries are read over before what is after them is looked for. */
+  readonly #mostReadOver: number;
+
+  constructor(beneath: Layer, mostReadOver = 64) {
     this.beneath = beneath;
+    this.#mostReadOver = mostReadOver;
   }
 
   /** How many changes. */
@@ -91,33 +95,56 @@ export class Overlay implements Layer {
     else this.#tree.prune(above, FLAGS);
   }
 
-  *scan(root: Buffer): Generator<Listed, void> {
+  *scan(root: Buffer, past?: Buffer): Generator<Listed, void> {
     const { slot, beneath } = this.#find(root);
-    if (slot === 0) {
-      if (beneath) yield* moved(this.beneath.scan(beneath), beneath, root);
-    } else yield* this.#scan(slot, root, beneath);
+    if (slot !== 0) yield* this.#scan(slot, root, beneath, past);
+    else if (beneath) yield* this.#scanBeneath(root, beneath, past);
+  }
+
+  /** What is beneath, with paths as they are here. */
+  *#scanBeneath(root: Buffer, beneath: Buffer, past: Buffer | undefined): Generator<Listed, void> {
+    if (beneath.equals(root)) {
+      yield* this.beneath.scan(beneath, past);
+      return;
+    }
+    const pastBeneath = past && Buffer.concat([beneath, past.subarray(root.length)]);
+    for (const { path, known } of this.beneath.scan(beneath, pastBeneath)) {
+      yield { path: Buffer.concat([root, path.subarray(beneath.length)]), known };
+    }
   }
 
   /** `beneath` is what shows at the entry and below, where nothing was changed. */
-  *#scan(root: Slot, path: Buffer, beneath: Buffer | undefined): Generator<Listed, void> {
+  *#scan(root: Slot, path: Buffer, beneath: Buffer | undefined, past?: Buffer): Generator<Listed, void> {
     const tree = this.#tree;
-    const lower = (beneath ? moved(this.beneath.scan(beneath), beneath, path) : NOTHING.scan(path))[Symbol.iterator]();
+    const open = (past: Buffer | undefined) =>
+      (beneath ? this.#scanBeneath(path, beneath, past) : NONE)[Symbol.iterator]();
+    let lower = open(past);
     let old: Listed | undefined = next(lower);
     for (let slot: Slot = root; slot !== 0; ) {
       const here = tree.path(slot);
+      const hasOwn = slot !== root && tree.hasFlag(slot, FLAGS) && (beneath !== undefined || tree.hasFlag(slot, SHOWS));
+      const isAbovePast = past !== undefined && here.length < past.length && isAtOrBelow(past, here);
+      if (past && !isAbovePast && (comparePaths(here, past) < 0 || isAtOrBelow(here, past))) {
+        slot = tree.after(slot, root, true);
+        continue;
+      }
       while (old && comparePaths(old.path, here) < 0) {
         yield old;
         old = next(lower);
       }
-      if (slot !== root && tree.hasFlag(slot, FLAGS) && (beneath || tree.hasFlag(slot, SHOWS))) {
-        while (old && isAtOrBelow(old.path, here)) old = next(lower);
-        yield* this.#scan(slot, here, this.#shown.get(slot));
+      if (hasOwn) {
+        for (let hidden = 0; old && isAtOrBelow(old.path, here); hidden++) {
+          // A whole directory that is gone from here.
+          if (hidden === this.#mostReadOver) lower = open(here);
+          old = next(lower);
+        }
+        yield* this.#scan(slot, here, this.#shown.get(slot), isAbovePast ? past : undefined);
         slot = tree.after(slot, root, true);
         continue;
       }
       const before: Listed | undefined = old?.path.equals(here) ? old : undefined;
       if (before) old = next(lower);
-      const known = tree.known(slot) ?? before?.known;
+      const known = isAbovePast ? undefined : (tree.known(slot) ?? before?.known);
       if (known) yield { path: here, known };
       slot = tree.after(slot, root);
     }
@@ -182,13 +209,4 @@ export class Overlay implements Layer {
 function next(entries: Iterator<Listed>): Listed | undefined {
   const { value, done } = entries.next();
   return done ? undefined : value;
-}
-
-/** The same entries with paths that begin with `to` in place of `from`. */
-function* moved(entries: Iterable<Listed>, from: Buffer, to: Buffer): Generator<Listed, void> {
-  if (from.equals(to)) {
-    yield* entries;
-    return;
-  }
-  for (const { path, known } of entries) yield { path: Buffer.concat([to, path.subarray(from.length)]), known };
 }

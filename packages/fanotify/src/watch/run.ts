@@ -25,8 +25,8 @@ export interface Look {
 /** Something that can be asked for entries. */
 export interface Layer {
   look(path: Buffer): Look;
-  /** The entry itself and all below it, in order. */
-  scan(root: Buffer): Iterable<Listed>;
+  /** The entry itself and all below it, in order; with `past`, a path below it, only what comes after that and all below that. */
+  scan(root: Buffer, past?: Buffer): Iterable<Listed>;
 }
 
 /** A {@link Layer} in a file that has no name and is gone with this process at the latest. */
@@ -76,17 +76,20 @@ export class Run implements Layer {
     return { known, hasBelow: found ? isAtOrBelow(reader.pathNow(), path) : this.#isFirstBelow(block + 1, path) };
   }
 
-  *scan(root: Buffer): Iterable<Listed> {
-    const start = Math.max(0, this.#blockOf(root));
+  *scan(root: Buffer, past?: Buffer): Iterable<Listed> {
+    const start = Math.max(0, past ? this.#blockPast(past) : this.#blockOf(root));
     // Of its own: what is cached may go while the caller has the loop.
     let ahead: Buffer = NOTHING;
     let from = start;
     let until = start;
+    // Few at first, since the rest may not be wanted.
+    let aheadBytes = 0;
     for (let block = start; block < this.#firsts.length; block++) {
       const isWritten = block + 1 < this.#offsets.length;
       if (block === until && isWritten) {
         from = block;
-        until = this.#until(from);
+        until = this.#until(from, aheadBytes);
+        aheadBytes = AHEAD_BYTES;
         const bytes = this.#offset(until) - this.#offset(from);
         if (ahead.length < bytes) ahead = Buffer.allocUnsafeSlow(bytes);
         this.#readInto(ahead.subarray(0, bytes), this.#offset(from));
@@ -94,7 +97,9 @@ export class Run implements Layer {
       const base = this.#offset(from);
       const bytes = isWritten ? ahead.subarray(this.#offset(block) - base, this.#offset(block + 1) - base) : undefined;
       const reader = new BlockReader(bytes ?? this.#writer.bytes());
-      for (let more = block === start ? reader.seek(root) : reader.next(); more; more = reader.next()) {
+      let more = block === start ? reader.seek(past ?? root) : reader.next();
+      if (past && block === start) while (more && isAtOrBelow(reader.pathNow(), past)) more = reader.next();
+      for (; more; more = reader.next()) {
         if (!isAtOrBelow(reader.pathNow(), root)) return;
         yield reader.listed();
       }
@@ -113,11 +118,21 @@ export class Run implements Layer {
 
   /** The block that an entry is in, if it is there; -1 when it is before all. */
   #blockOf(path: Buffer): number {
+    return this.#lastBlock((first) => comparePaths(first, path) <= 0);
+  }
+
+  /** The block in which what comes after a path and all below it begins, or which ends right before that. */
+  #blockPast(path: Buffer): number {
+    return this.#lastBlock((first) => comparePaths(first, path) <= 0 || isAtOrBelow(first, path));
+  }
+
+  /** The last block for whose first path this holds, as it does for those of all before it; -1 when there is none. */
+  #lastBlock(holds: (first: Buffer) => boolean): number {
     let low = 0;
     let high = this.#firsts.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (comparePaths(this.#firsts[middle] as Buffer, path) <= 0) low = middle + 1;
+      if (holds(this.#firsts[middle] as Buffer)) low = middle + 1;
       else high = middle;
     }
     return low - 1;
@@ -127,10 +142,10 @@ export class Run implements Layer {
     return this.#offsets[block] as number;
   }
 
-  /** The block after those that are read at once. */
-  #until(from: number): number {
+  /** The block after those that are read at once: one, or as many as are not more than so many bytes. */
+  #until(from: number, bytes: number): number {
     let until = from + 1;
-    while (until + 1 < this.#offsets.length && this.#offset(until + 1) - this.#offset(from) <= AHEAD_BYTES) until++;
+    while (until + 1 < this.#offsets.length && this.#offset(until + 1) - this.#offset(from) <= bytes) until++;
     return until;
   }
 

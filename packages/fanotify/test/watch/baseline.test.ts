@@ -82,7 +82,9 @@ const KINDS: readonly [name: string, make: () => Baseline][] = [
   ['memory', () => new MemoryBaseline()],
   ['a file', () => new FileBaseline()],
   ['a file, with a merge after every few changes', () => new FileBaseline({ mostChanges: 5, blockBytes: 60 })],
-  ['a file, with more changes', () => new FileBaseline({ mostChanges: 30, blockBytes: 200 })],
+  ['a file, with more changes', () => new FileBaseline({ mostChanges: 30, blockBytes: 200, mostReadOver: 3 })],
+  ['a file, with large blocks', () => new FileBaseline({ mostChanges: 20, mostReadOver: 0 })],
+  ['a file, with small blocks', () => new FileBaseline({ mostChanges: 12, blockBytes: 1, mostReadOver: 0 })],
 ];
 
 describe.each(KINDS)('the baseline in %s', (_name, make) => {
@@ -119,7 +121,7 @@ describe.each(KINDS)('the baseline in %s', (_name, make) => {
           }
         },
       ),
-      { numRuns: 200 },
+      { numRuns: Number(process.env.FANOTIFY_BASELINE_RUNS ?? 200) },
     );
   });
 
