@@ -141,6 +141,7 @@ export type {
   RenameChange,
   RescanChange,
 } from './watch/change.ts';
+export { NoFallbackError } from './watch/fallback/errors.ts';
 export type { BaselineKind, WatchOptions } from './watch/options.ts';
 export { watch } from './watch/watch.ts';
 export type { WatchCounters, Watcher, WatchMethod } from './watch/watcher.ts';

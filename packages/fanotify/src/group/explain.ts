@@ -2,12 +2,18 @@
 
 import {
   EVENT_BITS,
+  FAN_CLOEXEC,
   FAN_CREATE,
   FAN_DELETE,
   FAN_MARK_ONLYDIR,
   FAN_MARK_REMOVE,
   FAN_MOVE,
+  FAN_NONBLOCK,
   FAN_RENAME,
+  FAN_REPORT_DIR_FID,
+  FAN_REPORT_FID,
+  FAN_REPORT_NAME,
+  FAN_REPORT_TARGET_FID,
   INIT_FLAGS,
   MARK_FLAGS,
   type Since,
@@ -39,6 +45,7 @@ export function explainInit(kernel: Kernel, error: unknown, flags: number): unkn
       // Privilege is looked at first, also where nobody's would help.
       return (
         tooOld(kernel, error, newest(INIT_FLAGS, BigInt(flags))) ??
+        forbidden(kernel, error, flags) ??
         new NotPermittedError(`this group needs CAP_SYS_ADMIN (run it as root); ${WITHOUT_ROOT}`, cause)
       );
     case 'ENOSYS':
@@ -56,6 +63,21 @@ export function explainInit(kernel: Kernel, error: unknown, flags: number): unkn
     default:
       return error;
   }
+}
+
+// fs/notify/fanotify/fanotify_user.c, FANOTIFY_USER_INIT_FLAGS, since Linux 5.13.
+const NAMES_OBJECTS = FAN_REPORT_FID | FAN_REPORT_DIR_FID;
+const FOR_EVERYBODY = NAMES_OBJECTS | FAN_REPORT_NAME | FAN_REPORT_TARGET_FID | FAN_CLOEXEC | FAN_NONBLOCK;
+const FOR_EVERYBODY_SINCE = '5.13';
+
+/** What everybody may ask for was refused: that is no matter of privilege. */
+function forbidden(kernel: Kernel, error: KernelError, flags: number): NotPermittedError | undefined {
+  if ((flags & ~FOR_EVERYBODY) !== 0 || (flags & NAMES_OBJECTS) === 0) return undefined;
+  if (!hasSince(parseVersion(kernel.release), FOR_EVERYBODY_SINCE)) return undefined;
+  return new NotPermittedError(
+    `${kernel.name} would let everybody open this group, and it is forbidden here, most likely by the seccomp profile of a container: let that admit fanotify_init and fanotify_mark`,
+    { cause: error },
+  );
 }
 
 /** Why fanotify_mark(2) failed. `path` is how the caller named the object. */

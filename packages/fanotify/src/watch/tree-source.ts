@@ -74,7 +74,8 @@ async function openGroup({ kernel, by }: TreeOptions): Promise<Group<'handle'>> 
   try {
     return await Group.open({ kernel, who: by ?? 'name' });
   } catch (error) {
-    if (by !== undefined || !(error instanceof NotPermittedError)) throw error;
+    const isTooMuch = error instanceof NotPermittedError || error instanceof UnsupportedError;
+    if (by !== undefined || !isTooMuch) throw error;
     return await Group.open({ kernel });
   }
 }

@@ -1,5 +1,6 @@
 // watch(): the changes of trees, one after the other.
 
+import { ChoosingWatcher } from './fallback/choosing-watcher.ts';
 import type { WatchOptions } from './options.ts';
 import { absolutePath, LocalWatcher, type Watcher } from './watcher.ts';
 
@@ -28,5 +29,6 @@ export function watch(
   options: WatchOptions = {},
 ): Watcher {
   const named = typeof paths === 'string' || paths instanceof Uint8Array ? [paths] : paths;
-  return new LocalWatcher(named.map(absolutePath), options);
+  const absolute = named.map(absolutePath);
+  return options.fallback === false ? new LocalWatcher(absolute, options) : new ChoosingWatcher(absolute, options);
 }

@@ -29,6 +29,7 @@ export function compileIgnore(directory: string, ignore: Options['ignore']): Ign
   const expressions: RegExp[] = [];
   for (const value of Array.isArray(ignore) ? ignore : []) {
     if (value instanceof RegExp) expressions.push(withoutFlags(value));
+    else if (typeof value !== 'string') throw new TypeError('A pattern to ignore must be of type string or a RegExp');
     else if (isGlob(value)) expressions.push(picomatch.makeRe(value, { dot: true }));
     else paths.add(posix.resolve(directory, value));
   }

@@ -152,6 +152,8 @@ export class WatcherProcess {
   }
 }
 
+let ends = 0;
+
 /** What a subscription was told. */
 export class Recording {
   readonly number: number;
@@ -160,7 +162,6 @@ export class Recording {
   readonly #watcher: WatcherProcess;
   readonly #directory: string;
   #wake: () => void = () => undefined;
-  #ends = 0;
   #taken = 0;
 
   constructor(watcher: WatcherProcess, number: number, directory: string) {
@@ -204,7 +205,7 @@ export class Recording {
    * took become one.
    */
   async now(): Promise<string[]> {
-    const end = `~end${++this.#ends}`;
+    const end = `~end${++ends}`;
     writeFileSync(join(this.#directory, end), '');
     await this.until(({ lines }) => lines.includes(`create ${end}`), end);
     const batches = this.batches.slice(this.#taken);
