@@ -8,7 +8,7 @@ import { LimitError, NoSuchPathError, NotPermittedError, UnsupportedError } from
 import { KernelError, KernelUnavailableError } from '../../src/kernel/index.ts';
 import { isRefusal } from '../../src/watch/fallback/refusal.ts';
 import { type RunningCommand, start } from '../cli/command.ts';
-import { ALL_OURS, WatcherProcess } from './parcel/watcher-process.ts';
+import { ALL_OURS, NUDGE_MS, nudgeIn, WatcherProcess } from './parcel/watcher-process.ts';
 import { compileRefuser, hasCompiler, REFUSALS, type Refuser } from './refusing.ts';
 
 const WATCHING = join(import.meta.dirname, 'watching.mjs');
@@ -58,7 +58,9 @@ function watching(
   return {
     command,
     until: async (fits) => {
-      await command.until(() => said().some(fits));
+      // What comes while @parcel/watcher is telling may wait until something else happens.
+      const nudge = setInterval(() => nudgeIn(root), NUDGE_MS);
+      await command.until(() => said().some(fits)).finally(() => clearInterval(nudge));
       return said();
     },
   };
@@ -156,7 +158,7 @@ describe.runIf(hasCompiler).each(REFUSALS)('watch() where seccomp answers %s', (
 describe.runIf(hasCompiler).each(REFUSALS)('the face of @parcel/watcher where seccomp answers %s', (_, errno) => {
   for (const ours of ALL_OURS) {
     it(`is @parcel/watcher itself, and says so once (${ours.name})`, async () => {
-      const watcher = await WatcherProcess.start({ ...ours, launcher: refuser.launcher(errno) });
+      const watcher = await WatcherProcess.start({ ...ours, withholds: true, launcher: refuser.launcher(errno) });
       const recording = await watcher.subscribe(root, { ignore: ['b', /c/] });
       for (const name of ['a', 'b', 'c']) writeFileSync(join(root, name), '');
       expect(await recording.now()).toEqual(['create a']);

@@ -1,13 +1,14 @@
 // Watchers in processes of their own, so that each has the privilege, and the kernel, that a test gives it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Event, Options } from '../../../src/parcel-watcher.ts';
 
 const PROGRAM = join(import.meta.dirname, 'watcher-process.mjs');
 const NOBODY = 65_534;
 const DEADLINE_MS = 15_000;
+export const NUDGE_MS = 500;
 const isRoot = process.getuid?.() === 0;
 
 /** A way to watch. */
@@ -15,13 +16,15 @@ export interface Contestant {
   readonly name: string;
   readonly module: string;
   readonly asNobody?: boolean;
+  /** Whether what came while it was telling may wait until something else happens. */
+  readonly withholds?: boolean;
   /** What is started in front of Node, with its arguments. */
   readonly launcher?: readonly string[];
   /** Arguments of Node. */
   readonly node?: readonly string[];
 }
 
-export const ORIGINAL: Contestant = { name: '@parcel/watcher', module: '@parcel/watcher' };
+export const ORIGINAL: Contestant = { name: '@parcel/watcher', module: '@parcel/watcher', withholds: true };
 const OURS = 'fanotify/parcel-watcher';
 const AS_ROOT: Contestant = { name: 'fanotify/parcel-watcher as root', module: OURS };
 const AS_NOBODY: Contestant = { name: 'fanotify/parcel-watcher as an ordinary user', module: OURS, asNobody: true };
@@ -67,12 +70,21 @@ export class WatcherProcess {
   readonly #recordings = new Map<number, Recording>();
   #last = 0;
 
-  private constructor(child: ChildProcess) {
+  readonly withholds: boolean;
+
+  private constructor(child: ChildProcess, withholds: boolean) {
     this.#child = child;
+    this.withholds = withholds;
     child.on('message', (message) => this.#take(message as Message));
   }
 
-  static async start({ module, asNobody, launcher = [], node = [] }: Contestant): Promise<WatcherProcess> {
+  static async start({
+    module,
+    asNobody,
+    withholds = false,
+    launcher = [],
+    node = [],
+  }: Contestant): Promise<WatcherProcess> {
     const [program = process.execPath, ...args] = [...launcher, process.execPath, ...node, PROGRAM, module];
     const child = spawn(program, args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -80,7 +92,7 @@ export class WatcherProcess {
       cwd: '/',
       ...(asNobody && isRoot && { uid: NOBODY, gid: NOBODY }),
     });
-    const watcher = new WatcherProcess(child);
+    const watcher = new WatcherProcess(child, withholds);
     await new Promise<void>((resolve, reject) => {
       child.once('message', (message) => {
         watcher.exports = (message as Message).ready ?? [];
@@ -154,6 +166,11 @@ export class WatcherProcess {
 
 let ends = 0;
 
+/** Makes something happen in a directory, if it is there. */
+export function nudgeIn(directory: string): void {
+  if (existsSync(directory)) writeFileSync(join(directory, `~end${++ends}`), '');
+}
+
 /** What a subscription was told. */
 export class Recording {
   readonly number: number;
@@ -181,17 +198,22 @@ export class Recording {
 
   /** Resolves when what was told fits. */
   async until(fits: (recording: this) => boolean, what = 'what was waited for'): Promise<void> {
+    const nudge = this.#watcher.withholds ? setInterval(() => nudgeIn(this.#directory), NUDGE_MS) : undefined;
     const deadline = Date.now() + DEADLINE_MS;
-    while (!fits(this)) {
-      const leftMs = deadline - Date.now();
-      if (leftMs <= 0) throw new Error(`${what} did not come: ${JSON.stringify(this.batches.slice(-20))}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+    try {
+      while (!fits(this)) {
+        const leftMs = deadline - Date.now();
+        if (leftMs <= 0) throw new Error(`${what} did not come: ${JSON.stringify(this.batches.slice(-20))}`);
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, leftMs);
+          this.#wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+    } finally {
+      clearInterval(nudge);
     }
   }
 
