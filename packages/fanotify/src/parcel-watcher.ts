@@ -6,11 +6,14 @@
  * @module parcel-watcher
  */
 
+import { getEventsSince, writeSnapshot } from './watch/parcel/snapshots.ts';
 import { subscribe, unsubscribe } from './watch/parcel/subscriptions.ts';
 import type * as types from './watch/parcel/types.ts';
 
+export { SnapshotError } from './watch/errors.ts';
 export { NoFallbackError } from './watch/fallback/errors.ts';
 export { EventsLostError } from './watch/parcel/errors.ts';
+export { getEventsSince, writeSnapshot } from './watch/parcel/snapshots.ts';
 export { subscribe, unsubscribe } from './watch/parcel/subscriptions.ts';
 export type {
   AsyncSubscription,
@@ -22,7 +25,7 @@ export type {
 } from './watch/parcel/types.ts';
 
 /** All in one, as `import watcher from '@parcel/watcher'` has it. */
-const ParcelWatcher = { subscribe, unsubscribe };
+const ParcelWatcher = { getEventsSince, subscribe, unsubscribe, writeSnapshot };
 
 /** The types, as `watcher.Event` and the like. */
 declare namespace ParcelWatcher {
