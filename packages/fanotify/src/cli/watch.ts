@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel/index.ts';
 import { markSubtrees, type Subtree, type Subtrees } from '../scope/subtree.ts';
 import { hearExecutions } from '../scope/system.ts';
 import { seconds, WHO_DEPTHS, wholeNumber } from './arguments.ts';
+import { BASELINES, type ChangesOptions, checkChanges, printChanges } from './changes.ts';
 import { endingOf, outputFailure, type Written } from './ending.ts';
 import { parseEvents } from './events.ts';
 import { UserError } from './failure.ts';
@@ -25,8 +26,9 @@ import { Stopping } from './stopping.ts';
 import type { Ending, Surroundings } from './surroundings.ts';
 import { shown } from './text.ts';
 import { Unseen } from './unseen.ts';
+import { WATCH_HELP } from './watch-help.ts';
 
-interface WatchOptions {
+interface WatchOptions extends ChangesOptions {
   readonly recursive?: true;
   readonly events?: FileEventName[];
   readonly exclude?: string[];
@@ -38,30 +40,6 @@ interface WatchOptions {
   readonly count?: number;
   readonly timeout?: number;
 }
-
-const HELP = `
-Events:
-  create delete rename modify attrib closeWrite closeNowrite open openExec access
-  movedFrom movedTo deleteSelf moveSelf, and close, move, all for several.
-  Names of the kernel (FAN_CLOSE_WRITE) and of inotifywait (close_write) will do.
-  Without -e: create, modify, attrib, delete, rename; of PATH itself always deleteSelf
-  and moveSelf too. With any -e, a sentence says when PATH is gone.
-
-Globs:
-  Without '/', a glob is compared with each name below PATH; with '/', with the path
-  relative to PATH; with '/' in front, with the absolute path. What is below something
-  left out is left out too.
-
-Exit status:
-  0      after --count events, and when the reader of the output has gone
-  1      on an error, and when every PATH is deleted
-  2      at the time-out
-  128+n  by signal n, as the shell shows it: Ctrl-C 130, SIGTERM 143, SIGHUP 129
-
-As root, -r puts one mark on the file system and sees which process did it (pid); --who
-adds its name ('name'), executable, arguments and user ('command'), container, unit and
-parents ('full'). Without root it marks each directory, and pid is '-' (0 in JSON): the
-kernel does not tell it.`;
 
 /** The command. `ended` is told how it ended. */
 export function watchCommand(surroundings: Surroundings, ended: (ending: Ending) => void): Command {
@@ -86,9 +64,20 @@ export function watchCommand(surroundings: Surroundings, ended: (ending: Ending)
     .addOption(new Option('--who <depth>', 'say who did it, as root: comm, and more of it').choices(WHO_DEPTHS))
     .option('--count <n>', 'end after so many events', wholeNumber)
     .option('--timeout <seconds>', 'end after so many seconds, with exit status 2', seconds)
-    .addHelpText('after', HELP)
+    .option('--changes', 'print what has changed, instead of single events')
+    .option('--initial', 'with --changes: first what is there already')
+    .option('--since <snapshot>', 'with --changes: first what has changed since a snapshot was written')
+    .option('--snapshot <file>', 'with --changes: write a snapshot at the end')
+    .addOption(
+      new Option('--baseline <kind>', 'with --changes: where to keep what is known of the tree').choices(BASELINES),
+    )
+    .addHelpText('after', WATCH_HELP)
     .addHelpText('after', FORMAT_HELP)
-    .action(async (paths: string[], options: WatchOptions) => ended(await watch(paths, options, surroundings)));
+    .action(async (paths: string[], options: WatchOptions) => {
+      checkChanges(options);
+      const print = options.changes ? printChanges : watch;
+      ended(await print(paths, options, surroundings));
+    });
 }
 
 const DEFAULT_EVENTS: readonly FileEventName[] = ['create', 'modify', 'attrib', 'delete', 'rename'];
