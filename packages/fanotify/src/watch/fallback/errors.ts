@@ -6,7 +6,7 @@
  *
  * @example
  * import { NoFallbackError, watch } from 'fanotify';
- * const watcher = watch('/tmp', { baseline: 'none' });
+ * const watcher = watch('/tmp', { recursive: false, baseline: 'none' });
  * try {
  *   await watcher.ready;
  * } catch (error) {

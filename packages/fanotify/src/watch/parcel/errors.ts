@@ -3,6 +3,17 @@
 /**
  * Events were lost, and what had been told could not be compared with what is on disk: list what you need again. The subscription goes
  * on. The message ends as @parcel/watcher's own, which programs look for.
+ *
+ * @example
+ * import { mkdtemp } from 'node:fs/promises';
+ * import { EventsLostError, subscribe } from 'fanotify/parcel-watcher';
+ * const directory = await mkdtemp('/tmp/parcel-');
+ * const subscription = await subscribe(directory, (error, events) => {
+ *   if (error instanceof EventsLostError) console.log(`list ${error.path} again`);
+ *   else if (error) console.error('nothing more comes:', error.message);
+ *   else console.log(events.length);
+ * });
+ * await subscription.unsubscribe();
  */
 export class EventsLostError extends Error {
   static {

@@ -21,19 +21,16 @@ const watches = new Map<string, SharedWatch>();
  * import { mkdtemp, writeFile } from 'node:fs/promises';
  * import { subscribe } from 'fanotify/parcel-watcher';
  * const directory = await mkdtemp('/tmp/parcel-');
- * const told = new Promise((resolve, reject) => {
- *   subscribe(directory, (error, events) => (error ? reject(error) : resolve(events)), { ignore: ['*.swp'] }).then(
- *     async (subscription) => {
- *       await writeFile(`${directory}/.a.swp`, '');
- *       await writeFile(`${directory}/a`, '');
- *       await told;
- *       await subscription.unsubscribe();
- *     },
- *     reject,
- *   );
+ * let tell;
+ * const told = new Promise((resolve) => {
+ *   tell = resolve;
  * });
+ * const subscription = await subscribe(directory, (error, events) => tell(events), { ignore: ['*.swp'] });
+ * await writeFile(`${directory}/a.swp`, '');
+ * await writeFile(`${directory}/a`, '');
  * const [event] = await told;
  * console.log(event.type, event.path === `${directory}/a`); // create true
+ * await subscription.unsubscribe();
  */
 export async function subscribe(
   directory: string,
@@ -61,10 +58,12 @@ export async function subscribe(
  * nothing happens.
  *
  * @example
+ * import { mkdtemp } from 'node:fs/promises';
  * import { subscribe, unsubscribe } from 'fanotify/parcel-watcher';
+ * const directory = await mkdtemp('/tmp/parcel-');
  * const told = (error, events) => console.log(error, events);
- * await subscribe('/tmp', told, { ignore: ['a'] });
- * await unsubscribe('/tmp', told, { ignore: ['a'] });
+ * await subscribe(directory, told, { ignore: ['a'] });
+ * await unsubscribe(directory, told, { ignore: ['a'] });
  */
 export async function unsubscribe(directory: string, fn: SubscribeCallback, options?: Options): Promise<void> {
   await leave(subjectOf(directory, fn, options).id, fn);
