@@ -17,7 +17,7 @@ import { fsidOf } from '../identity/locator.ts';
 import { parentOf } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
 import { type MountBelow, type MountChange, type MountMarker, MountsBelow } from './mounts-below.ts';
-import { assertNear, compileExclusion } from './places.ts';
+import { assertNear, compileExclusion, type Exclusion } from './places.ts';
 import type { Root, Roots } from './roots.ts';
 import { MarkedTree, type Walk } from './tree.ts';
 
@@ -36,9 +36,9 @@ export interface SubtreeOptions {
   readonly recursive?: boolean;
   /**
    * Globs (picomatch) of what to leave out with all below it. Without '/' a glob is compared with each name below the root,
-   * with '/' with the path relative to the root, one that starts with '/' with the absolute path.
+   * with '/' with the path relative to the root, one that starts with '/' with the absolute path. Functions are asked.
    */
-  readonly exclude?: readonly string[];
+  readonly exclude?: readonly Exclusion[];
   /**
    * Whether file systems mounted below a root belong to it, also those that are mounted later. Default true; false leaves out what is
    * on other file systems, and on bind mounts of other places.

@@ -7,6 +7,12 @@ import { joinPath, type ResolvedPath } from '../identity/path.ts';
 
 const OPTIONS = { dot: true, nonegate: true };
 
+/** What to leave out: a glob, or a function that is asked about the path relative to the root, name by name on the way down. */
+export type Exclusion = string | ((relative: string) => boolean);
+
+const isGlob = (exclusion: Exclusion): exclusion is string => typeof exclusion === 'string';
+const isFunction = (exclusion: Exclusion) => typeof exclusion === 'function';
+
 /**
  * Compiles globs that leave out: one without '/' is compared with each name on the way down from the root, one with '/' with
  * the whole path relative to the root, one that starts with '/' with the absolute path. What is below something left out is
@@ -17,15 +23,17 @@ const OPTIONS = { dot: true, nonegate: true };
  * @throws InvalidOptionsError for an empty glob.
  */
 export function compileExclusion(
-  globs: readonly string[],
+  exclusions: readonly Exclusion[],
   roots: readonly string[] = [],
 ): ((relative: string) => boolean) | undefined {
-  if (globs.length === 0) return undefined;
+  if (exclusions.length === 0) return undefined;
+  const globs = exclusions.filter(isGlob);
   if (globs.some((glob) => glob === '')) throw new InvalidOptionsError('exclude: an empty glob matches nothing');
   const plain = globs.map((glob) => glob.replace(/^(\.\/+)+/, '').replace(/(?<=.)\/+$/, ''));
   const matchesName = matcher(plain.filter((glob) => !glob.includes('/')));
   const matchesPath = matcher(plain.filter((glob) => glob.includes('/') && !isAbsolute(glob)));
   const matchesAbsolute = matcher(plain.filter(isAbsolute));
+  const functions = exclusions.filter(isFunction);
   const prefixes = matchesAbsolute ? roots.map((root) => (root === '/' ? root : `${root}/`)) : [];
   return (relative) => {
     for (let start = 0; start <= relative.length; ) {
@@ -34,6 +42,7 @@ export function compileExclusion(
       const path = relative.slice(0, end);
       if (matchesName?.(relative.slice(start, end)) || matchesPath?.(path)) return true;
       if (prefixes.some((prefix) => matchesAbsolute?.(prefix + path))) return true;
+      if (functions.some((excludes) => excludes(path))) return true;
       start = end + 1;
     }
     return false;
@@ -47,8 +56,8 @@ function matcher(globs: readonly string[]): ((text: string) => boolean) | undefi
 const isAbsolute = (glob: string) => glob.startsWith('/');
 
 /** The globs that are compared with single names. */
-export function nameGlobs(globs: readonly string[]): string[] {
-  return globs.filter((glob) => !/\/./.test(glob));
+export function nameGlobs(exclusions: readonly Exclusion[]): string[] {
+  return exclusions.filter(isGlob).filter((glob) => !/\/./.test(glob));
 }
 
 /**
@@ -57,12 +66,12 @@ export function nameGlobs(globs: readonly string[]): string[] {
  * @param roots The absolute paths by which the roots are known.
  * @throws InvalidOptionsError
  */
-export function assertNear(globs: readonly string[], roots: readonly string[]): void {
-  for (const glob of globs.filter(isAbsolute)) {
-    const { base, isGlob } = picomatch.scan(glob.replace(/(?<=.)\/+$/, ''));
+export function assertNear(exclusions: readonly Exclusion[], roots: readonly string[]): void {
+  for (const glob of exclusions.filter(isGlob).filter(isAbsolute)) {
+    const { base, isGlob: isPattern } = picomatch.scan(glob.replace(/(?<=.)\/+$/, ''));
     const beginning = base === '' ? '/' : base;
     if (
-      roots.some((root) => isBelow(beginning, root) || (isGlob && (beginning === root || isBelow(root, beginning))))
+      roots.some((root) => isBelow(beginning, root) || (isPattern && (beginning === root || isBelow(root, beginning))))
     ) {
       continue;
     }

@@ -6,7 +6,7 @@ import type { KernelEvent } from '../group/kernel-event.ts';
 import { fsidOf, type HandleKey, type Identity } from '../identity/locator.ts';
 import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
 import { KernelError } from '../kernel/index.ts';
-import { compileExclusion, isAtOrBelow, isEntry, nameGlobs, relativeBytes, relativePath } from './places.ts';
+import { compileExclusion, type Exclusion, isAtOrBelow, isEntry, nameGlobs, relativeBytes, relativePath } from './places.ts';
 
 /** A root, as it was found and what became of it. */
 export interface Root {
@@ -56,18 +56,18 @@ const SELF = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
 export class Roots {
   readonly all: Root[] = [];
   readonly #inside: GroupInternals;
-  readonly #globs: readonly string[];
+  readonly #exclusions: readonly Exclusion[];
   readonly #crossesMounts: boolean;
   readonly #annexes = new Set<Annex>();
   readonly #isNameExcluded: ((name: string) => boolean) | undefined;
   /** Beside the events, since few cross. */
   readonly #crossings = new WeakMap<KernelEvent, Crossing>();
 
-  constructor(inside: GroupInternals, globs: readonly string[], crossesMounts = true) {
+  constructor(inside: GroupInternals, exclusions: readonly Exclusion[], crossesMounts = true) {
     this.#inside = inside;
     this.#crossesMounts = crossesMounts;
-    this.#globs = globs;
-    this.#isNameExcluded = compileExclusion(nameGlobs(globs));
+    this.#exclusions = exclusions;
+    this.#isNameExcluded = compileExclusion(nameGlobs(exclusions));
   }
 
   /** Whether there is a root already at a path without symbolic links. */
@@ -84,7 +84,7 @@ export class Roots {
     const { paths, queue } = this.#inside;
     const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(path, 'reading');
     const { names, ...rest } = root;
-    const isExcluded = compileExclusion(this.#globs, names);
+    const isExcluded = compileExclusion(this.#exclusions, names);
     const [named] = names;
     const at = named === undefined || named === now.text ? undefined : new ResolvedPath(Buffer.from(named), 'reading');
     const state = { gone: undefined, isUnmounted: false, isFound: true, isElsewhere: false, hasMoved: false };
@@ -227,7 +227,7 @@ export class Roots {
 
   /** Whether globs leave out a path, from whichever root it is seen. */
   readonly excludes = (path: Buffer): boolean => {
-    if (this.#globs.length === 0) return false;
+    if (this.#exclusions.length === 0) return false;
     let excluded = false;
     for (const root of this.all) {
       const relative = relativePath(path, root.path);

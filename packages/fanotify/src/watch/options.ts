@@ -11,9 +11,10 @@ export interface WatchOptions {
   readonly recursive?: boolean | undefined;
   /**
    * Globs (picomatch) of what to leave out, with all below it. Without '/' a glob is compared with each name below the root, with '/'
-   * with the path relative to the root, one that starts with '/' with the absolute path. What is left out is never looked at.
+   * with the path relative to the root, one that starts with '/' with the absolute path. A function is asked about paths relative to
+   * the root, name by name on the way down. What is left out is never looked at.
    */
-  readonly ignore?: readonly string[] | undefined;
+  readonly ignore?: readonly (string | ((relative: string) => boolean))[] | undefined;
   /** Tell what is there already, as `create` with `found: 'initial'`, before `ready`. Default false. */
   readonly initial?: boolean | undefined;
   /** A snapshot's path: tells first what has changed since it was written, with `found: 'snapshot'`. */
@@ -29,6 +30,12 @@ export interface WatchOptions {
   readonly crossMounts?: boolean | undefined;
   /** How much `by` says of processes; false: nothing. Default `name`, where the kernel tells (root). */
   readonly by?: ProcessDepth | false | undefined;
+  /**
+   * What to do where the system refuses fanotify (another OS, Linux before 5.13 without root, a container's seccomp profile): hear
+   * through @parcel/watcher if that is installed, with a warning (FANOTIFY_FALLBACK), since it may lose events in silence; or (false)
+   * fail. Default true.
+   */
+  readonly fallback?: boolean | undefined;
   /** Told each batch, in order; a promise that it gives is waited for. Without, iterate. */
   readonly onChanges?: ((changes: readonly import('./change.ts').Change[]) => void | Promise<void>) | undefined;
   /** Ends the watch; iteration then throws the signal's reason. */

@@ -23,14 +23,14 @@ import { parentOf, ResolvedPath } from '../identity/path.ts';
 import type { ProcessDepth } from '../identity/process.ts';
 import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import type { FoundEvent } from '../scope/found.ts';
-import { isAtOrBelow } from '../scope/places.ts';
+import { type Exclusion, isAtOrBelow } from '../scope/places.ts';
 import { markSubtrees, type SubtreeEvent, type Subtrees } from '../scope/subtree.ts';
 import type { Heard, HeardEntry, HeardRename, HeardUnplaced, Place, Source } from './source.ts';
 
 /** What to hear. */
 export interface TreeOptions {
   readonly kernel: Kernel;
-  readonly ignore: readonly string[];
+  readonly ignore: readonly Exclusion[];
   readonly recursive: boolean;
   /** False: nothing; undefined: `name`, where the kernel tells. */
   readonly by: ProcessDepth | false | undefined;

@@ -33,6 +33,15 @@ describe('excluding globs', () => {
     expect(excludes(globs, relative)).toBe(expected);
   });
 
+  it('can be functions, asked name by name on the way down', () => {
+    const asked: string[] = [];
+    const isExcluded = compileExclusion([(relative) => asked.push(relative) > 0 && relative === 'a/b', '*.o']);
+    expect(isExcluded?.('a/b/c')).toBe(true);
+    expect(asked).toEqual(['a', 'a/b']);
+    expect(isExcluded?.('a/c')).toBe(false);
+    expect(isExcluded?.('x/y.o')).toBe(true);
+  });
+
   it('are none where there is no glob, and an empty one is refused', () => {
     expect(compileExclusion([])).toBeUndefined();
     expect(() => compileExclusion([''])).toThrow(/empty glob/);
