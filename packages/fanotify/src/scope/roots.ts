@@ -6,7 +6,15 @@ import type { KernelEvent } from '../group/kernel-event.ts';
 import { fsidOf, type HandleKey, type Identity } from '../identity/locator.ts';
 import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
 import { KernelError } from '../kernel/index.ts';
-import { compileExclusion, type Exclusion, isAtOrBelow, isEntry, nameGlobs, relativeBytes, relativePath } from './places.ts';
+import {
+  compileExclusion,
+  type Exclusion,
+  isAtOrBelow,
+  isEntry,
+  nameGlobs,
+  relativeBytes,
+  relativePath,
+} from './places.ts';
 
 /** A root, as it was found and what became of it. */
 export interface Root {

@@ -3,7 +3,7 @@
 import { joinPath, type ResolvedPath, textOf } from '../identity/path.ts';
 import type { ProcessInfo } from '../identity/process.ts';
 import type { Change, EntryChange, EntryType, RescanChange } from './change.ts';
-import type { RootNames } from './roots.ts';
+import { RootNames } from './roots.ts';
 
 /** A path, in both forms. */
 export interface ToldPath {
@@ -36,7 +36,7 @@ export class Telling {
   readonly #names: RootNames;
   #seq = 0;
 
-  constructor(take: (change: Change) => void, names: RootNames) {
+  constructor(take: (change: Change) => void, names: RootNames = new RootNames()) {
     this.#take = take;
     this.#names = names;
   }

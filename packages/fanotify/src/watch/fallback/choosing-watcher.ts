@@ -2,7 +2,7 @@
 
 import type { Change } from '../change.ts';
 import type { WatchOptions } from '../options.ts';
-import { type Hearing, LocalWatcher, type WatchCounters, type Watcher } from '../watcher.ts';
+import { LocalWatcher, type WatchCounters, type Watcher, type WatchMethod } from '../watcher.ts';
 import { FallbackWatcher } from './fallback-watcher.ts';
 import { loadOriginal } from './original.ts';
 import { isRefusal } from './refusal.ts';
@@ -41,7 +41,7 @@ export class ChoosingWatcher implements Watcher {
     }
   }
 
-  get how(): Hearing | undefined {
+  get how(): WatchMethod | undefined {
     return this.#fallback ? 'fallback' : this.#local.how;
   }
 
