@@ -3,7 +3,8 @@
 import { NoSuchPathError } from '../group/errors.ts';
 import { parentOf, ResolvedPath } from '../identity/path.ts';
 import type { Kernel } from '../kernel/index.ts';
-import { lookAtRoot, type RootNames } from './roots.ts';
+import type { RootNames } from './root-names.ts';
+import { lookAtRoot } from './roots.ts';
 import type { Heard, HeardRoot } from './source.ts';
 import type { Teller } from './teller.ts';
 import { openTree, type TreeOptions, type TreeSource } from './tree-source.ts';

@@ -5,9 +5,10 @@ import type { HandleKey } from '../identity/locator.ts';
 import type { FileStatus, Kernel } from '../kernel/index.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
 import type { MemoryOfLooks } from './memory-of-looks.ts';
+import type { ToldPath } from './root-names.ts';
 import type { Before, Occupant, Slot, SlotDirectory, Slots } from './slots.ts';
 import type { Source } from './source.ts';
-import { entryPath, type Particulars, type Telling, type ToldPath } from './telling.ts';
+import { entryPath, type Particulars, type Telling } from './telling.ts';
 
 /** What settling needs. */
 export interface Settling {

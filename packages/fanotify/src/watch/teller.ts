@@ -11,10 +11,11 @@ import type { EntryChange } from './change.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
 import { Doubts, isBelowAny, outermost } from './doubts.ts';
 import { MemoryOfLooks } from './memory-of-looks.ts';
+import type { ToldPath } from './root-names.ts';
 import { settle } from './settling.ts';
 import { type SlotDirectory, Slots } from './slots.ts';
 import type { Heard, HeardEntry, HeardRename, HeardRoot, Place, Source } from './source.ts';
-import { entryPath, type Particulars, type Telling, type ToldPath } from './telling.ts';
+import { entryPath, type Particulars, type Telling } from './telling.ts';
 
 /** What a teller needs. */
 export interface TellerOptions {

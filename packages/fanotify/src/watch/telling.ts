@@ -3,13 +3,7 @@
 import { joinPath, type ResolvedPath, textOf } from '../identity/path.ts';
 import type { ProcessInfo } from '../identity/process.ts';
 import type { Change, EntryChange, EntryType, RescanChange } from './change.ts';
-import { RootNames } from './roots.ts';
-
-/** A path, in both forms. */
-export interface ToldPath {
-  readonly text: string | null;
-  readonly raw: Buffer;
-}
+import { RootNames, type ToldPath } from './root-names.ts';
 
 /** What is known of a change beside its path. */
 export interface Particulars {

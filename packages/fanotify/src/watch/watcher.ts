@@ -6,7 +6,7 @@ import type { Change } from './change.ts';
 import { Hearing } from './hearing.ts';
 import type { WatchOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
-import { RootNames } from './roots.ts';
+import { RootNames } from './root-names.ts';
 import { Teller } from './teller.ts';
 import { Telling } from './telling.ts';
 
