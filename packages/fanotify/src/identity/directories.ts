@@ -171,6 +171,12 @@ export class DirectoryPaths {
     this.#roots.set(fsid, { key, absolute });
   }
 
+  /** The path at which a file system was mounted whose root is kept, if it is mounted nowhere any more. */
+  unmounted(key: HandleKey): Buffer | undefined {
+    const root = this.#roots.get(fsidOf(key));
+    return root && !this.#locator.isMounted(fsidOf(key)) ? root.absolute : undefined;
+  }
+
   /** File systems are gone: should one come back, its directories may have been renamed meanwhile. */
   forgetFilesystems(fsids: ReadonlySet<string>): void {
     for (const fsid of fsids) {
@@ -373,9 +379,10 @@ export class DirectoryPaths {
       if (earlier) return earlier;
       const isCertain = isAllRead && lookahead.before(key) === undefined;
       if (isCertain) return { location: now.location, absolute: undefined, isMountRoot: false, isCertain };
+      if ('isBeneath' in now) return undefined;
       return { location: undefined, absolute: now.absolute, isMountRoot: false, isCertain };
     }
-    if (now) {
+    if (now && !('isBeneath' in now)) {
       const { location, absolute } = now;
       const hints = location ? [location] : [];
       return { location: undefined, absolute, isMountRoot: !location, isCertain: true, hints };

@@ -42,6 +42,17 @@ interface Filesystem {
   readonly through: Buffer;
 }
 
+/** Where a handle is now. */
+interface Asked {
+  readonly location: Location | undefined;
+  readonly absolute: Buffer;
+  /** Something is mounted over it, so that the path leads elsewhere. */
+  readonly isBeneath?: true;
+}
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+
 const HERE = Buffer.alloc(0);
 
 const FSID_LENGTH = 8;
@@ -116,7 +127,7 @@ export class Locator {
    * Where a handle is now; undefined when it is nowhere that this process can name. With `settled`, every rename that the
    * answer knows of has been queued as an event when this returns.
    */
-  ask(key: HandleKey, settled: boolean): { location: Location | undefined; absolute: Buffer } | undefined {
+  ask(key: HandleKey, settled: boolean): Asked | undefined {
     if (!this.#mayOpenHandles) return undefined;
     const kernel = this.#kernel;
     let mountFd: number | undefined;
@@ -182,11 +193,7 @@ export class Locator {
     }
   }
 
-  #whereIs(
-    fd: number,
-    key: HandleKey,
-    settled: boolean,
-  ): { location: Location | undefined; absolute: Buffer } | undefined {
+  #whereIs(fd: number, key: HandleKey, settled: boolean): Asked | undefined {
     const kernel = this.#kernel;
     const { mountId } = handleAt(kernel, fd, '', AT_EMPTY_PATH);
     const through = this.#filesystems.get(fsidOf(key))?.through ?? HERE;
@@ -205,7 +212,25 @@ export class Locator {
         nothing(error);
       }
     }
-    return undefined;
+    return settled ? this.#whereBeneath(fd, key, mountId) : undefined;
+  }
+
+  /** A directory that something is mounted over: it is on no path, but has a name in its parent still. */
+  #whereBeneath(fd: number, key: HandleKey, mountId: number): Asked | undefined {
+    const kernel = this.#kernel;
+    const { mode, nlink } = kernel.statAt(fd, '', AT_EMPTY_PATH);
+    if ((mode & S_IFMT) !== S_IFDIR || nlink === 0) return undefined;
+    const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
+    if (handleAt(kernel, AT_FDCWD, absolute, 0).mountId === mountId) return undefined;
+    const parentFd = kernel.openAt(fd, '..', O_PATH | O_CLOEXEC);
+    try {
+      const parent = handleAt(kernel, parentFd, '', AT_EMPTY_PATH);
+      if (parent.mountId !== mountId || !kernel.readlink(`/proc/self/fd/${fd}`).equals(absolute)) return undefined;
+      const name = Buffer.from(absolute.subarray(absolute.lastIndexOf(0x2f) + 1));
+      return { location: { parent: fsidOf(key) + parent.handle.toString('latin1'), name }, absolute, isBeneath: true };
+    } finally {
+      kernel.close(parentFd);
+    }
   }
 
   /** Undefined when the parent is not on the same mount: then the path is that of a mount point. */

@@ -14,6 +14,7 @@ import {
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
 import { fsidOf } from '../identity/locator.ts';
+import { isWhole } from '../identity/mounts.ts';
 import { parentOf } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
 import { type MountBelow, type MountChange, type MountMarker, MountsBelow } from './mounts-below.ts';
@@ -256,7 +257,7 @@ export class Marking {
     const root = this.#roots.add(key, Buffer.from(path), { how, because, directory, isRecursive, mountId, names });
     const mount = this.#inside.mounts.byId(mountId);
     const top = mount && this.#inside.paths.add(mount.mountPoint, { keep: false });
-    if (top?.fsid === place.fsid) this.#inside.paths.keepRoot(top);
+    if (mount && isWhole(mount) && top?.fsid === place.fsid) this.#inside.paths.keepRoot(top);
     return root;
   }
 }

@@ -7,7 +7,7 @@ import { kindOf } from '../identity/filesystems.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
 import type { Identity } from '../identity/locator.ts';
 import { markedDevices } from '../identity/marks.ts';
-import type { Mount } from '../identity/mounts.ts';
+import { isWhole, type Mount } from '../identity/mounts.ts';
 import { ResolvedPath } from '../identity/path.ts';
 import { KernelError } from '../kernel/index.ts';
 import { isAtOrBelow } from './places.ts';
@@ -130,7 +130,7 @@ export class MountsBelow {
       if (root.how === 'filesystem') await this.#marker.markFilesystem(link);
       else if (!isWalked) await this.#marker.markTree(mount.mountPoint);
       const place = paths.add(link, { keep: false });
-      if (place) paths.keepRoot(place);
+      if (place && isWhole(mount)) paths.keepRoot(place);
       return known(null, place, place && root.how === 'filesystem' ? this.#roots.annex(root, place) : undefined);
     } catch (error) {
       if (error instanceof LimitError || error instanceof UnsupportedError || !(error instanceof Error)) throw error;

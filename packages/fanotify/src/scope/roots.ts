@@ -223,6 +223,13 @@ export class Roots {
     return this.all.some((root) => !root.gone && this.#hasPartIn(event, root));
   }
 
+  /** Whether a path is at or below a root that still exists. */
+  hasPlace(path: Buffer): boolean {
+    return (
+      this.all.some((root) => !root.gone && relativeBytes(path, root.path.raw) !== undefined) && !this.excludes(path)
+    );
+  }
+
   /** Whether what an event names is now in a root with marks down its tree. */
   isInMarkedTree(event: KernelEvent): boolean {
     return this.all.some((root) => root.how === 'inodes' && this.#isEntryInside(event, root, false));

@@ -317,13 +317,27 @@ export class Subtrees {
     return this.#isUnplaced(event);
   }
 
-  /** Whether an event is of an entry of a directory that is marked and in the tree, and nobody knows where that is. */
+  /**
+   * Whether an event is of an entry of a directory that is in the tree, and nobody knows where that is: it is marked, or its whole file
+   * system was below a root until it was unmounted.
+   */
   #isUnplaced(event: KernelEvent): boolean {
+    if (!event.place && this.#wasMountedInside(event)) return true;
     if (!this.#tree) return false;
     const { dfidRecord, oldDfidRecord } = event;
     return (
       (dfidRecord !== 0 && !event.place && this.#isMarkedInside(event, dfidRecord)) ||
       (oldDfidRecord !== 0 && !event.placeBefore && this.#isMarkedInside(event, oldDfidRecord))
+    );
+  }
+
+  #wasMountedInside(event: KernelEvent): boolean {
+    if (event.dfidRecord === 0 || !event.isNamed) return false;
+    const mountPoint = this.#inside.paths.unmounted(event.keyOf(event.dfidRecord));
+    return (
+      mountPoint !== undefined &&
+      this.#roots.hasPlace(mountPoint) &&
+      !this.#roots.excludesName(event.nameIn(event.dfidRecord))
     );
   }
 

@@ -154,15 +154,16 @@ describe.each(WAYS)('by %s', (way, kernel) => {
     linkSync(at('outside/file'), at('root/new-link'));
     write('outside/file');
     write('root/end');
-    expect(await until('end')).toEqual(['closeWrite root/inside/file', 'create root/new-link']);
+    const told = (await until('end')).filter((line) => !line.startsWith('attrib'));
+    expect(told).toEqual(['closeWrite root/inside/file', 'create root/new-link']);
   });
 
-  it('a link outside is told of where the file itself is changed through it: its number of links', async () => {
+  it('a link outside that goes is a change of the file itself, which only a filesystem mark hears', async () => {
     linkSync(at('root/inside/file'), at('outside/link'));
     const { until } = await open(kernel());
     unlinkSync(at('outside/link'));
     write('root/end');
-    expect(await until('end')).toEqual([]);
+    expect(await until('end')).toEqual(isPrivileged ? ['attrib root/inside/file'] : []);
   });
 
   it('what a symbolic link leads to is not below it', async () => {
@@ -196,7 +197,8 @@ describe.each(WAYS)('by %s', (way, kernel) => {
     mkdirSync(at('root/own'));
     spawnSync('sh', ['-c', `sleep 0.2; echo > ${at('root/own/others')}; echo > ${at('root/end')}`]);
     const told = await until('end');
-    expect(told.filter((line) => !line.startsWith('found'))).toContain('closeWrite root/own/others');
+    // What was there before the mark was: whose it is nobody knows.
+    expect(told).toContain(isPrivileged ? 'closeWrite root/own/others' : 'found root/own/others');
     expect(told).not.toContain('create root/own');
     expect(listener.counters.own).toBeGreaterThan(0);
   });
@@ -315,7 +317,8 @@ describe.each(WAYS)('by %s', (way, kernel) => {
       write('root/sub/last');
       expect(umount('root').status).toBe(0);
       const told = await toTheEnd();
-      expect(told).toContain('create root/sub/last');
+      // Where in it nobody can ask any more, unless the directory was heard of before.
+      expect(told.filter((line) => line === 'create root/sub/last' || line === 'create ?')).toHaveLength(1);
       expect(told.at(-1)).toBe('gone unmounted root');
     });
   });
