@@ -12,6 +12,7 @@ import type { Scenario } from './scenario.ts';
 import { cached } from './scenarios/cached.ts';
 import { decide, decideEight } from './scenarios/decide.ts';
 import { decideMemory } from './scenarios/decide-memory.ts';
+import { decideSubtree } from './scenarios/decide-subtree.ts';
 import { endurance } from './scenarios/endurance.ts';
 import { eventCost } from './scenarios/event-cost.ts';
 import { flood, lines } from './scenarios/lines.ts';
@@ -33,6 +34,7 @@ const SCENARIOS: readonly Scenario[] = [
   decide,
   decideEight,
   cached,
+  decideSubtree,
   endurance,
   decideMemory,
   runMake,

@@ -60,6 +60,9 @@ export interface Decisions {
   readonly cached?: number;
   /** Files that the kernel was told to ignore. */
   readonly ignored?: number;
+  /** Let in by the responder, being outside of the subtree, and the directories there that the kernel was told to ignore. */
+  readonly outside?: number;
+  readonly ignoredOutside?: number;
 }
 
 /**

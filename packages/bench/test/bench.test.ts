@@ -43,7 +43,16 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
   it('prints a table and JSON of what it measured, and leaves nothing behind', { timeout: 120_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     const json = join(built, 'report.json');
-    const only = ['event-cost', 'lines', 'start', 'decide', 'decide-eight', 'cached', 'decide-memory'];
+    const only = [
+      'event-cost',
+      'lines',
+      'start',
+      'decide',
+      'decide-eight',
+      'cached',
+      'decide-subtree',
+      'decide-memory',
+    ];
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       [join(built, 'dist/main.js'), '--rounds', '1', '--scale', '0.005', '--only', only.join(), '--json', json],

@@ -1,5 +1,6 @@
 // The library as a contestant: a guard of the file system of the working directory that allows every open without a look, until
 // SIGINT, then says how many there were. decide --where owner|responder [--cache] [--trust root|nobody] [--busy-poll MICROSECONDS]
+// [--subtree DIRECTORY]: of that directory alone, with all that is below.
 
 import { parseArgs } from 'node:util';
 import { guard } from 'fanotify';
@@ -10,19 +11,21 @@ const { values: options } = parseArgs({
     cache: { type: 'boolean', default: false },
     trust: { type: 'string', default: 'root' },
     'busy-poll': { type: 'string' },
+    subtree: { type: 'string' },
   },
 });
 const decision = options.cache ? ({ verdict: 'allow', cache: true } as const) : 'allow';
 const busyPoll = options['busy-poll'];
 
-const gate = await guard(process.cwd(), {
+const gate = await guard(options.subtree ?? process.cwd(), {
   decide: options.where === 'responder' ? new URL('./decide-module.js', import.meta.url) : async () => decision,
-  scope: 'filesystem',
+  scope: options.subtree === undefined ? 'filesystem' : 'subtree',
   trust: options.trust === 'nobody' ? 'nobody' : 'root',
   busyPollUs: busyPoll === undefined ? undefined : Number(busyPoll),
 });
 process.once('SIGINT', async () => {
-  const { byDecision, byCache, ignored, timedOut, failed } = await gate.status();
+  const { byDecision, byCache, ignored, outside, ignoredOutside, timedOut, failed } = await gate.status();
   await gate.close();
-  console.log(JSON.stringify({ decisions: byDecision, cached: byCache, ignored, failures: timedOut + failed }));
+  const failures = timedOut + failed;
+  console.log(JSON.stringify({ decisions: byDecision, cached: byCache, ignored, outside, ignoredOutside, failures }));
 });

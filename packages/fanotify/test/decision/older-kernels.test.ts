@@ -2,7 +2,7 @@
 // of what a Linux lacks (docs/deciding.md, "On older kernels"). With real processes on a real mount.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuardOptions, PermissionRequest } from 'fanotify';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -73,6 +73,38 @@ describe.skipIf(!isRootsPlace).each(VERSIONS)('a guard as Linux %s', (version) =
     const [file, other] = [makeFile(), makeFile()];
     const { errors } = await guard({ decide: () => 'deny', scope }, file);
     expect([await cat(file), await cat(other)]).toEqual([EPERM, scope === 'inode' ? PERMITTED : EPERM]);
+    expect(errors).toEqual([]);
+  });
+
+  test('has the scope subtree, and lets in what is outside', async () => {
+    const [sub, out, user] = ['sub', 'out', 'user'].map((name) => join(mount.path, `${name}-${names}`));
+    if (!sub || !out || !user) throw new Error('no names');
+    for (const directory of [sub, out, user]) {
+      mkdirSync(directory);
+      writeFileSync(join(directory, 'file'), '');
+    }
+    for (const directory of [sub, user]) chmodSync(directory, 0o777);
+    const { gate, errors } = await guard({ decide: () => 'deny', scope: 'subtree' }, sub);
+    const files = [sub, out, out, user].map((directory) => join(directory, 'file'));
+    expect(await Promise.all(files.map(cat))).toEqual([EPERM, PERMITTED, PERMITTED, PERMITTED]);
+    await cat(join(out, 'file'));
+    // The kernel itself ignores a directory that is root's alone.
+    expect(await gate.status()).toMatchObject({ ignoredOutside: has('6.0') ? expect.toSatisfy((n) => n > 0) : 0 });
+    // What has just left is asked about.
+    renameSync(join(sub, 'file'), join(user, 'moved'));
+    expect(await cat(join(user, 'moved'))).toBe(EPERM);
+    expect(errors).toEqual([]);
+    await gate.close();
+    expect(await cat(join(sub, 'moved')).then(() => cat(join(user, 'moved')))).toBe(PERMITTED);
+  });
+
+  test('has the scope system', async () => {
+    // What alone may be held.
+    expect(process.env.FANOTIFY_GUARD_ONLY).toBeDefined();
+    const { gate, errors } = await guard({ decide: () => 'deny', scope: 'system', only: [mount.path] }, '/');
+    expect((await gate.coverage()).held).toMatchObject([{ mountPoint: mount.path }]);
+    const file = join(mount.path, 'file-0');
+    expect(await cat(file)).toBe(EPERM);
     expect(errors).toEqual([]);
   });
 
