@@ -84,6 +84,11 @@ export class Departures {
     return this.#group;
   }
 
+  /** Whether nothing has left lately. */
+  get isEmpty(): boolean {
+    return this.#left.size === 0;
+  }
+
   /** Whether nothing has left lately, and nothing was renamed since {@link beginAnew}. */
   get isQuiet(): boolean {
     return this.#left.size === 0 && this.#renamed.size === 0;

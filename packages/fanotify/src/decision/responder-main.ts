@@ -48,7 +48,7 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
       config.scope === 'subtree' ? new SubtreePlaces(kernel, mounts, roots, config.crossMounts) : undefined;
     places?.refresh();
     const hasOutside = places?.haveOutside;
-    const settling = hasOutside ? new Settling() : undefined;
+    const settling = hasOutside ? new Settling(kernel) : undefined;
     await settling?.start();
     const watchdog = decide && new Watchdog(readBytes(config));
     await watchdog?.start({

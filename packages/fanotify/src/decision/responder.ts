@@ -49,8 +49,6 @@ const WOKEN_MS = 1;
 /** From more than so many held on until there are fewer than so few, it runs in real time. */
 const MANY = 64;
 const FEW = 16;
-/** For what another thread has to do first: so long it looks again and again, then every millisecond. */
-const SETTLE_LOOK_MS = 0.1;
 /** Notices of one kind are gathered for so long. */
 const NOTICE_MS = 100;
 
@@ -112,7 +110,7 @@ export class Responder {
   readonly #response: Buffer = Buffer.alloc(8);
   readonly #responseView: DataView;
   readonly #entries: Readonly<
-    Record<'group' | 'socket' | 'owner' | 'ignores' | 'outside' | 'renames' | 'mounts', Mutable>
+    Record<'group' | 'socket' | 'owner' | 'ignores' | 'outside' | 'renames' | 'mounts' | 'settled', Mutable>
   >;
   readonly #polled: PollEntry[];
   readonly #counts = {
@@ -197,6 +195,7 @@ export class Responder {
       outside: { fd: gate?.ignoresFd ?? -1, events: POLLIN, revents: 0 },
       renames: { fd: gate?.renamesFd(nowMs()) ?? -1, events: POLLIN, revents: 0 },
       mounts: { fd: marks?.fd ?? -1, events: POLLPRI, revents: 0 },
+      settled: { fd: gate?.settledFd ?? -1, events: POLLIN, revents: 0 },
     };
     const { group: groupEntry, socket: socketEntry, owner: ownerEntry, ...others } = this.#entries;
     this.#polled = [groupEntry, socketEntry, ownerEntry, ...Object.values(others).filter(({ fd }) => fd >= 0)];
@@ -210,7 +209,7 @@ export class Responder {
 
   /** One turn of the loop; waits at most `longestMs` for something to do. */
   step(longestMs: number): void {
-    const { group, socket, owner, ignores, outside, renames, mounts } = this.#entries;
+    const { group, socket, owner, ignores, outside, renames, mounts, settled } = this.#entries;
     const startedMs = nowMs();
     const isFull = this.#undecided >= this.#parts.maxPending;
     group.fd = isFull ? -1 : this.#groupFd;
@@ -241,7 +240,7 @@ export class Responder {
         this.#tellGone();
       }
     }
-    if (this.#gate?.isWaiting) this.#settle(now);
+    if (this.#gate && (settled.revents !== 0 || this.#gate.nextDueMs <= now)) this.#settle(this.#gate, now);
     if (!isFull) {
       const isReadable = group.revents !== 0;
       if (!isReadable || now - startedMs > WOKEN_MS) this.#emptyAtMs = now;
@@ -307,7 +306,7 @@ export class Responder {
 
   /** For how long poll may wait. */
   #waitMs(now: number, longestMs: number, isFull: boolean): number {
-    let due = Math.min(this.#table.nextDueMs, this.#noticesDueMs);
+    let due = Math.min(this.#table.nextDueMs, this.#noticesDueMs, this.#gate?.nextDueMs ?? Number.POSITIVE_INFINITY);
     if (isFull) due = Math.min(due, this.#emptyAtMs + this.#parts.config.deadlineMs);
     due = Math.min(due, this.#nextLookMs());
     return Math.max(0, Math.min(longestMs, Math.ceil(due - now)));
@@ -319,13 +318,13 @@ export class Responder {
    * answer is far.
    */
   #poll(waitMs: number): number {
-    if (this.#gate?.isWaiting) return this.#pollSettling(this.#gate, waitMs);
     const busyPollMs = this.#parts.config.busyPollUs / 1000;
     if (busyPollMs === 0 || waitMs === 0) return this.#kernel.poll(this.#polled, waitMs);
     const startedMs = nowMs();
     const isAsked = this.#owner?.isAsked === true;
     if (this.#owner) this.#owner.isAsked = false;
-    if ((isAsked || this.#isBusy) && this.#table.size <= 1) {
+    const isSettling = this.#gate !== undefined && this.#gate.waiting > 0;
+    if ((isAsked || isSettling || this.#isBusy) && this.#table.size <= 1) {
       do {
         const ready = this.#kernel.poll(this.#polled, 0);
         if (ready > 0) return ready;
@@ -336,23 +335,15 @@ export class Responder {
     return ready;
   }
 
-  #pollSettling(gate: SubtreeGate, waitMs: number): number {
-    const startedMs = nowMs();
-    do {
-      const ready = this.#kernel.poll(this.#polled, 0);
-      if (ready > 0 || gate.hasSettled || waitMs === 0) return ready;
-    } while (nowMs() - startedMs < SETTLE_LOOK_MS);
-    return this.#kernel.poll(this.#polled, 1);
-  }
-
   /** How many accesses are not answered yet. */
   get #undecided(): number {
     return this.#table.size + (this.#gate?.waiting ?? 0);
   }
 
   /** Goes on with those of which it is clear now where they are. */
-  #settle(now: number): void {
-    for (let next = this.#gate?.nextSettled(now); next; next = this.#gate?.nextSettled(now)) {
+  #settle(gate: SubtreeGate, now: number): void {
+    gate.notice();
+    for (let next = gate.nextSettled(now); next; next = gate.nextSettled(now)) {
       const { access, cached, isInside } = next;
       if (!isInside) this.#letIn(access);
       else if (cached) this.#giveCached(access, cached);

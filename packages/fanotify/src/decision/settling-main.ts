@@ -13,8 +13,9 @@ import { COUNT, FIRST_LOOK, LOOK_SLOTS, MOST_LOOKS, type SettlingData } from './
  */
 const NO_NAME = 'x'.repeat(900);
 
-const { numbers } = workerData as SettlingData;
+const { numbers, wake } = workerData as SettlingData;
 const kernel = linuxKernel();
+const ONE = Buffer.from(new BigUint64Array([1n]).buffer);
 // Accesses wait for it.
 hurry(kernel, URGENCY.loop);
 parentPort?.postMessage('waiting');
@@ -27,6 +28,7 @@ for (;;) {
   const slot = FIRST_LOOK + (done & (MOST_LOOKS - 1)) * LOOK_SLOTS;
   look(kernel, numbers[slot] ?? -1, numbers[slot + 1] ?? 0);
   Atomics.add(numbers, COUNT.done, 1);
+  kernel.write(wake, ONE);
 }
 
 function look(kernel: Kernel, directory: number, levels: number): void {

@@ -2,6 +2,7 @@
 // the directories locked, so whoever has looked for a name in them since has come after the telling. That may wait; the loop may not.
 
 import { Worker } from 'node:worker_threads';
+import { type Kernel, KernelError } from '../kernel/index.ts';
 
 /** Slots of the shared numbers: how many looks were asked for, and how many are done. */
 export const COUNT = { asked: 0, done: 1 } as const;
@@ -12,14 +13,25 @@ export const MOST_LOOKS = 256;
 
 export interface SettlingData {
   readonly numbers: Int32Array<SharedArrayBuffer>;
+  /** An eventfd to write to when a look is done. */
+  readonly wake: number;
 }
 
 export class Settling {
+  /** Readable when looks are done. */
+  readonly fd: number;
+  readonly #kernel: Kernel;
+  readonly #counter = Buffer.alloc(8);
   readonly #numbers = new Int32Array(new SharedArrayBuffer(4 * (FIRST_LOOK + MOST_LOOKS * LOOK_SLOTS)));
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.fd = kernel.eventFd();
+  }
 
   /** Starts the thread, which loads modules: before anything is marked. */
   async start(): Promise<void> {
-    const workerData: SettlingData = { numbers: this.#numbers };
+    const workerData: SettlingData = { numbers: this.#numbers, wake: this.fd };
     const worker = new Worker(new URL('./settling-main.js', import.meta.url), {
       workerData,
       stdout: true,
@@ -46,6 +58,15 @@ export class Settling {
     Atomics.add(this.#numbers, COUNT.asked, 1);
     Atomics.notify(this.#numbers, COUNT.asked);
     return asked;
+  }
+
+  /** What is done until now is noticed: {@link fd} is readable when there is more. */
+  notice(): void {
+    try {
+      this.#kernel.read(this.fd, this.#counter);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
   }
 
   /** Whether a look is done: its descriptor is used no more. */

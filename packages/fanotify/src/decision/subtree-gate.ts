@@ -108,15 +108,14 @@ export class SubtreeGate {
     return this.#waiting.reduce((count, { isOver }) => count + (isOver ? 0 : 1), 0);
   }
 
-  /** Whether {@link nextSettled} is worth asking soon. */
-  get isWaiting(): boolean {
-    return this.#waiting.length > 0;
+  /** Readable when {@link nextSettled} has something. */
+  get settledFd(): number {
+    return this.#settling.fd;
   }
 
-  /** Whether there is something for {@link nextSettled} now. */
-  get hasSettled(): boolean {
-    const [first] = this.#waiting;
-    return first !== undefined && this.#settling.isDone(first.look);
+  /** When {@link nextSettled} has something in any case. */
+  get nextDueMs(): number {
+    return this.#waiting.find(({ isOver }) => !isOver)?.dueMs ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -143,6 +142,11 @@ export class SubtreeGate {
     if (typeof place !== 'object') return place === 'outside';
     this.#kernel.close(place.directory);
     return true;
+  }
+
+  /** Before {@link nextSettled} is asked until it has nothing more. */
+  notice(): void {
+    this.#settling.notice();
   }
 
   /** The next access that has waited for long enough; undefined when there is none. */

@@ -83,7 +83,7 @@ export class SubtreePlaces {
       if (!root.find(link)) isKnown = false;
     }
     // What is not known is looked for again the next time.
-    if (isKnown) this.#generation = this.#mounts.generation;
+    if (isKnown) this.#generation = generation;
     if (isChanged) this.#findMountedBelow();
     return isKnown;
   }

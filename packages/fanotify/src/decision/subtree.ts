@@ -18,6 +18,8 @@ import { CACHEABLE } from './verdict-cache.ts';
 
 /** Things may move while they are looked at: so often is looked again. */
 const LOOKS = 3;
+/** For so long the place of a root is good enough to tell what is inside. */
+const FRESH_MS = 1;
 /** A rename sets ctime before it moves anything, and may then wait for its disk. */
 const RENAME_NS = 60_000_000_000n;
 
@@ -51,6 +53,7 @@ export class Subtree {
   readonly #departures: Departures;
   /** undefined where nobody is trusted. */
   readonly #ignores: OutsideIgnores | undefined;
+  #refreshedMs = 0;
   /** Whether renames set ctime, by device. */
   readonly #keepCtime = new Map<bigint, boolean>();
 
@@ -86,6 +89,7 @@ export class Subtree {
     try {
       if (!this.#places.refresh()) return 'inside';
       this.#departures.hear(nowMs());
+      if (this.#departures.isEmpty) return 'outside';
       const chain = chainOf(this.#kernel, directory, top);
       return !chain || this.#hasLeft(directory, chain.levels, file, sinceMs) ? 'inside' : 'outside';
     } catch (error) {
@@ -97,8 +101,15 @@ export class Subtree {
   /** undefined when something was renamed meanwhile. */
   #look(access: Access): Place | undefined {
     const { fd, pid } = access;
-    if (!this.#places.refresh()) return 'inside';
     const { handle, mountId } = handleAt(this.#kernel, fd, '', AT_EMPTY_PATH);
+    // Whoever is asked about a moment after a root has moved away is none the worse for it.
+    const now = nowMs();
+    if (now - this.#refreshedMs < FRESH_MS) {
+      const located = this.#places.locate(fd, pid, mountId);
+      if (!located || this.#places.isInside(located)) return 'inside';
+    }
+    if (!this.#places.refresh()) return 'inside';
+    this.#refreshedMs = now;
     const located = this.#places.locate(fd, pid, mountId);
     if (!located || this.#places.isInside(located)) return 'inside';
     // The root of a file system is in nothing, and has no name.
@@ -112,18 +123,18 @@ export class Subtree {
     }
     let place: Place | undefined = 'inside';
     try {
-      place = this.#judge(access, seen, mountId);
+      place = this.#judge(access, seen);
     } finally {
       if (typeof place !== 'object') this.#kernel.close(seen.directory);
     }
     return place;
   }
 
-  #judge({ fd, pid, sinceMs }: Access, seen: Seen, mountId: number): Place | undefined {
+  #judge({ fd, sinceMs }: Access, seen: Seen): Place | undefined {
     const { located, directory, chain, status, file } = seen;
     // Whether all that was looked at is of one moment.
-    const again = this.#places.locate(fd, pid, mountId);
-    if (!again?.link.equals(located.link) || !this.#places.areWhereTheyWere) return undefined;
+    const link = this.#kernel.readlink(`/proc/self/fd/${fd}`);
+    if (!link.equals(located.link) || !this.#places.areWhereTheyWere) return undefined;
     if (chain.isRootsAlone && this.#ignores && !this.#isIdmapped(located.device)) {
       const isStill = () => chainOf(this.#kernel, directory, this.#topOf(chain))?.isRootsAlone === true;
       this.#ignores.add(directory, chain, () => isStill() && this.#places.areWhereTheyWere);
@@ -136,7 +147,7 @@ export class Subtree {
     }
     const newestNs = chain.newestCtimeNs > status.ctimeNs ? chain.newestCtimeNs : status.ctimeNs;
     const isOld = BigInt(Date.now()) * 1_000_000n - newestNs > RENAME_NS;
-    if (isOld && this.#keepsCtime(directory)) return 'outside';
+    if (isOld && this.#keepsCtime(directory, status)) return 'outside';
     return { directory, levels: chain.levels, top: this.#topOf(chain), file };
   }
 
@@ -218,8 +229,7 @@ export class Subtree {
     return this.#mounts.byDevice(device).some(({ isIdmapped }) => isIdmapped);
   }
 
-  #keepsCtime(directory: number): boolean {
-    const { dev } = this.#kernel.statAt(directory, '', AT_EMPTY_PATH);
+  #keepsCtime(directory: number, { dev }: FileStatus): boolean {
     let keeps = this.#keepCtime.get(dev);
     if (keeps === undefined) {
       keeps = CACHEABLE.has(this.#kernel.statfs(directory).type);

@@ -169,6 +169,8 @@ export interface Kernel {
   statfs(target: KernelPath | number): FilesystemStatus;
   /** clock_gettime(2) of CLOCK_BOOTTIME, in milliseconds: what the start times in /proc/pid/stat are counted in. */
   bootTimeMs(): number;
+  /** eventfd(2) that does not block: eight bytes written to it make it readable, for whichever thread reads them. */
+  eventFd(): number;
   /** fcntl(2) with a whole number as its argument: F_SETFL, F_SETLEASE and the like. Returns what it answers. */
   fcntl(fd: number, command: number, argument: number): number;
   /** pidfd_open(2): a descriptor of a process, readable once it has ended. Since Linux 5.3. */

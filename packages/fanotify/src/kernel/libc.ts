@@ -30,6 +30,7 @@ export interface Libc {
   fstatfs(fd: number, buffer: Bytes): number;
   clockGettime(clock: number, time: Bytes): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
+  eventfd(initial: number, flags: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   pidfdOpen(pid: number): number;
   pidfdGetfd(pidfd: number, targetFd: number): number;
@@ -140,6 +141,7 @@ function declare(koffi: Koffi): Libc {
     fstatfs: library.func('int fstatfs(int fd, void *buffer)'),
     clockGettime: library.func('int clock_gettime(int clock, void *time)'),
     pidfdSendSignal: (pidfd, signal) => signalCall(PIDFD_SEND_SIGNAL_NUMBER, pidfd, signal, null, 0),
+    eventfd: library.func('int eventfd(uint32_t initial, int flags)'),
     fcntl: library.func('int fcntl(int fd, int command, intptr_t argument)'),
     pidfdOpen: (pid) => pidfdCall(PIDFD_OPEN_NUMBER, pid, 0, 0),
     pidfdGetfd: (pidfd, targetFd) => pidfdCall(PIDFD_GETFD_NUMBER, pidfd, targetFd, 0),

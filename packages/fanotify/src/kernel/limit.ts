@@ -192,6 +192,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     statAt: (dirfd, path, flags) => kernel.statAt(dirfd, path, flags),
     statfs: (target) => kernel.statfs(target),
     bootTimeMs: () => kernel.bootTimeMs(),
+    eventFd: () => kernel.eventFd(),
     fcntl: (fd, command, argument) => kernel.fcntl(fd, command, argument),
     pidfdOpen: (pid) => kernel.pidfdOpen(pid),
     pidfdGetfd: (pidfd, targetFd) => kernel.pidfdGetfd(pidfd, targetFd),

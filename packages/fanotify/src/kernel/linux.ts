@@ -3,7 +3,7 @@
 
 import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
-import { AT_FDCWD, AT_HANDLE_MNT_ID_UNIQUE, O_CLOEXEC } from '../abi/index.ts';
+import { AT_FDCWD, AT_HANDLE_MNT_ID_UNIQUE, O_CLOEXEC, O_NONBLOCK } from '../abi/index.ts';
 import { ERRNO, KernelError } from './error.ts';
 import type {
   ChildChange,
@@ -263,6 +263,11 @@ export class LinuxKernel implements Kernel {
     // struct timespec: two 64-bit numbers. Seconds since boot fit into 32 bits.
     const seconds = this.#timeBuffer.readUInt32LE(0);
     return seconds * 1000 + this.#timeBuffer.readUInt32LE(8) / 1e6;
+  }
+
+  eventFd(): number {
+    const fd = this.#libc.eventfd(0, O_CLOEXEC | O_NONBLOCK);
+    return fd === -1 ? this.#fail('eventfd') : fd;
   }
 
   fcntl(fd: number, command: number, argument: number): number {

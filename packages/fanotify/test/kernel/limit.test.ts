@@ -69,6 +69,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     poll: answer('poll', 0),
     close: answer('close', undefined),
     bootTimeMs: unused,
+    eventFd: unused,
     fcntl: unused,
     pidfdOpen: unused,
     pidfdGetfd: unused,

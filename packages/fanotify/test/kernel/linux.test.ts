@@ -265,6 +265,19 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     expect(mountId).toBeGreaterThanOrEqual(2 ** 31);
   });
 
+  test('eventfd: readable once something was written to it, until that is read', () => {
+    const fd = keep(kernel.eventFd());
+    const entry = { fd, events: POLLIN, revents: 0 };
+    const bytes = Buffer.alloc(8);
+    expect(kernel.poll([entry], 0)).toBe(0);
+    expectFailure(() => kernel.read(fd, bytes), 'read', 'EAGAIN');
+    for (let writes = 0; writes < 2; writes++) kernel.write(fd, Buffer.from(new BigUint64Array([3n]).buffer));
+    expect(kernel.poll([entry], 0)).toBe(1);
+    expect(kernel.read(fd, bytes)).toBe(8);
+    expect(new BigUint64Array(bytes.buffer, bytes.byteOffset)[0]).toBe(6n);
+    expect(kernel.poll([entry], 0)).toBe(0);
+  });
+
   test('openat2: what is beneath a directory, and nothing that a path leads to elsewhere', () => {
     mkdirSync(join(directory, 'below'));
     symlinkSync('below', join(directory, 'link'));

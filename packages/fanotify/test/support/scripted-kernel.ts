@@ -48,6 +48,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     statAt: refuse('statx'),
     statfs: refuse('statfs'),
     bootTimeMs: () => 0,
+    eventFd: refuse('eventfd'),
     fcntl: refuse('fcntl'),
     pidfdOpen: refuse('pidfd_open'),
     pidfdGetfd: refuse('pidfd_getfd'),
