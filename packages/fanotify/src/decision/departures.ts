@@ -21,6 +21,7 @@ import {
   O_PATH,
   recordHandleStruct,
 } from '../abi/index.ts';
+import { UnsupportedFilesystemError } from '../group/errors.ts';
 import { explainInit, explainMark } from '../group/explain.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
@@ -74,7 +75,7 @@ export class Departures {
         // By a descriptor of O_PATH no handle can be opened before Linux 6.14.
         this.#anchors.push({ fd: kernel.openAt(mountFd, '.', O_DIRECTORY | O_CLOEXEC), top });
       } catch (error) {
-        throw explainMark(kernel, error, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, shown);
+        throw explainUnheard(kernel, error, mask, shown);
       }
     }
   }
@@ -229,3 +230,13 @@ interface Origin {
 }
 
 const INSIDE: Origin = { isInside: true, way: [] };
+
+function explainUnheard(kernel: Kernel, error: unknown, mask: bigint, shown: string): unknown {
+  if (error instanceof KernelError && ['EXDEV', 'EOPNOTSUPP', 'ENODEV'].includes(error.code)) {
+    return new UnsupportedFilesystemError(
+      `renames are not heard on the file system of ${JSON.stringify(shown)} (${error.code}: a subvolume of btrfs, an overlay, FUSE), so that nobody could tell what is in a subtree of it: guard it with scope: 'filesystem'`,
+      { cause: error, path: shown },
+    );
+  }
+  return explainMark(kernel, error, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, shown);
+}

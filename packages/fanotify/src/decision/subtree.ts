@@ -104,14 +104,12 @@ export class Subtree {
     const { handle, mountId } = handleAt(this.#kernel, fd, '', AT_EMPTY_PATH);
     // Whoever is asked about a moment after a root has moved away is none the worse for it.
     const now = nowMs();
-    if (now - this.#refreshedMs < FRESH_MS) {
-      const located = this.#places.locate(fd, pid, mountId);
-      if (!located || this.#places.isInside(located)) return 'inside';
-    }
+    const located = this.#places.locate(fd, pid, mountId);
+    if (!located) return 'inside';
+    if (now - this.#refreshedMs < FRESH_MS && this.#places.isInside(located)) return 'inside';
     if (!this.#places.refresh()) return 'inside';
     this.#refreshedMs = now;
-    const located = this.#places.locate(fd, pid, mountId);
-    if (!located || this.#places.isInside(located)) return 'inside';
+    if (this.#places.isInside(located)) return 'inside';
     // The root of a file system is in nothing, and has no name.
     if (!this.#hasRoots(located.device) || located.path?.length === 1) return 'outside';
     this.#departures.hear(nowMs());

@@ -7,7 +7,7 @@ import { chmodSync, copyFileSync, linkSync, mkdirSync, readFileSync, renameSync,
 import { join } from 'node:path';
 import { guard, type SubtreeCoverage } from 'fanotify';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { canMake, type ImageType, mountBind, mountTmpfs } from '../support/mounts.ts';
+import { canMake, type ImageType, mountBind, mountOverlay, mountTmpfs } from '../support/mounts.ts';
 import { executes, NOBODY, reads } from './changing.ts';
 import { type Denying, denying, isRootsPlace, open, Tree } from './guarded-tree.ts';
 
@@ -269,6 +269,11 @@ describe.skipIf(!isRootsPlace)('a subtree', () => {
     expect(await refusal(tree.path('sub/file'))).toBe('NOT_DIRECTORY');
     expect(await refusal(tree.path('missing'))).toBe('NO_SUCH_PATH');
     expect(await refusal('/')).toBe('INVALID_OPTIONS');
+    // Where renames are not heard.
+    for (const layer of ['lower/sub', 'upper', 'work']) mkdirSync(tree.path(layer), { recursive: true });
+    const overlay = mountOverlay(tree.path('lower'), tree.path('upper'), tree.path('work'));
+    onTestFinished(() => overlay.unmount());
+    expect(await refusal(join(overlay.path, 'sub'))).toBe('UNSUPPORTED_FILESYSTEM');
   });
 });
 
