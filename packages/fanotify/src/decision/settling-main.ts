@@ -11,7 +11,7 @@ import { COUNT, FIRST_LOOK, LOOK_SLOTS, MOST_LOOKS, type SettlingData } from './
  * Longer than a name may be on any file system. So no cache has it, the kernel asks the file system with the directory locked, and
  * forgets it when that says ENAMETOOLONG.
  */
-const NO_NAME = 'x'.repeat(900);
+const NO_NAME = 'x'.repeat(1100);
 
 const { numbers, wake } = workerData as SettlingData;
 const kernel = linuxKernel();
