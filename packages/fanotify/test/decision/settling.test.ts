@@ -60,8 +60,8 @@ test.skipIf(!canMount || !existsSync('/dev/fuse'))(
     const daemon = spawn(process.execPath, [FUSE_DAEMON, 'stall', place], { stdio: ['pipe', 'pipe', 'inherit'] });
     await once(daemon.stdout, 'data');
     const stalled = descriptorOf(place);
-  const free = settling.ask(stalled, 1);
-  await expect.poll(() => isDone(free)).toBe(true);
+    const free = settling.ask(stalled, 1);
+    await expect.poll(() => isDone(free)).toBe(true);
     const maker = spawn('mkdir', [join(place, 'new')], { stdio: 'ignore' });
     const made = once(maker, 'exit');
     await expect.poll(() => maker.pid !== undefined && isBlockedOn(maker.pid)).toBe(true);
