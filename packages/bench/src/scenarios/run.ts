@@ -24,12 +24,12 @@ const LONGEST_MS = 300_000;
 
 const METRICS: Scenario['metrics'] = [
   { key: 'seconds', label: 'time', unit: 's', digits: 2 },
-  { key: 'cpuSeconds', label: 'CPU of all processors', unit: 's', digits: 2 },
+  { key: 'cpuSeconds', label: 'CPU', unit: 's', digits: 2 },
   { key: 'named', label: 'named by strace', unit: '', digits: 0 },
   { key: 'missed', label: 'of these not in the report', unit: '', digits: 0 },
 ];
 const ABOUT =
-  'Time is that of the whole command, the start of `fanotify run` and its report (as JSON, to a file) included. In the last row the ' +
+  'Time and CPU are those of the whole command, the start of `fanotify run` and its report (as JSON, to a file) included. In the last row the ' +
   'command is strace(1) that runs it: what strace names of successful opens, executions, names made, renamed and deleted, on file ' +
   'systems that have files, is looked for in the report.';
 
@@ -141,17 +141,29 @@ function contestants(room: Room, work: Work): (Contestant | Skipped)[] {
 async function measure({ name, command }: Contestant, room: Room, work: Work): Promise<Sample> {
   const directory = directoryOf(room);
   work.clear(directory);
-  const [program = '', ...args] = command;
-  const busyBefore = busySeconds();
   const startedMs = performance.now();
-  const child = spawn(program, args, { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'], timeout: LONGEST_MS });
+  const child = spawn(room.tool('measure'), [...command], {
+    cwd: directory,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    timeout: LONGEST_MS,
+  });
+  let told = '';
+  child.stdio[3]?.on('data', (text) => {
+    told += text;
+  });
   let said = '';
-  child.stderr.on('data', (text) => {
+  child.stderr?.on('data', (text) => {
     said += text;
   });
-  const [status] = await once(child, 'close');
-  const figures = { seconds: (performance.now() - startedMs) / 1000, cpuSeconds: busySeconds() - busyBefore };
+  await once(child, 'close');
+  const seconds = (performance.now() - startedMs) / 1000;
+  const { userUs, systemUs, status } = JSON.parse(told.trim().split('\n').at(-1) ?? '') as {
+    readonly userUs: number;
+    readonly systemUs: number;
+    readonly status: number;
+  };
   if (status !== 0) throw new BenchError(`${name} ended with status ${status}: ${said.trim().slice(-300)}`);
+  const figures = { seconds, cpuSeconds: (userUs + systemUs) / 1e6 };
   if (name !== BOTH) return { figures };
   const named = readStrace(readFileSync(traceOf(room), 'latin1'));
   const missed = missedBy(JSON.parse(readFileSync(reportOf(room), 'utf8')), named);
@@ -160,12 +172,6 @@ async function measure({ name, command }: Contestant, room: Room, work: Work): P
     figures: { ...figures, named: named.length, missed: missed.length },
     remark: first && `missed ${first.kind} ${first.path}`,
   };
-}
-
-/** What all processors together have worked, whoever they worked for: proc_stat(5). */
-function busySeconds(): number {
-  const [, user = 0, nice = 0, system = 0] = readFileSync('/proc/stat', 'latin1').split(/\s+/).map(Number);
-  return (user + nice + system) / 100;
 }
 
 const directoryOf = (room: Room) => join(room.watched, 'work');

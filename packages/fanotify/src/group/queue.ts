@@ -61,10 +61,10 @@ export interface QueueOptions {
 /** Says of each event, at the moment that its path is as of, whether it is wanted: what a scope is made of. */
 export interface EventFilter {
   /**
-   * Whether an event is of no interest by the bytes of its head alone: nothing is made of it then, and nothing learned from it. An
-   * event that moves or makes a directory is not to be skipped, or paths go wrong.
+   * Whether an event is of no interest by its bytes alone: nothing is made of it then, and nothing learned from it. An event that moves
+   * or makes a directory is not to be skipped, or paths go wrong.
    */
-  skips?(pid: number, maskLow: number): boolean;
+  skips?(at: Readonly<EventCursor>): boolean;
   /** Called before the events of a read: the time to check again what may change unheard. */
   nextRound(): void;
   /** Events that are refused still teach the paths of what comes behind them. */
@@ -262,7 +262,7 @@ export class EventQueue implements Lookahead {
     cursor.reset(batch.buffer, batch.buffer.length);
     while (cursor.next()) {
       const mask = cursor.maskLow;
-      if (filter?.skips?.(cursor.pid, mask)) {
+      if (filter?.skips?.(cursor)) {
         this.counters.outside++;
         continue;
       }

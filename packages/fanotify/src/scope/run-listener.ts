@@ -2,6 +2,7 @@
 // not of the command has number 0.
 
 import {
+  FAN_ATTRIB,
   FAN_CREATE,
   FAN_DELETE,
   FAN_MOVED_FROM,
@@ -32,6 +33,7 @@ const EVENTS: readonly FileEventName[] = [
 ];
 /** What moves directories, or makes them, teaches paths, whoever does it. */
 const PLACES = Number(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_MOVED_FROM | FAN_MOVED_TO);
+const ATTRIB = Number(FAN_ATTRIB);
 const ONDIR = Number(FAN_ONDIR);
 const OVERFLOW = Number(FAN_Q_OVERFLOW);
 /**
@@ -40,7 +42,7 @@ const OVERFLOW = Number(FAN_Q_OVERFLOW);
  */
 const GATHER_MS = 50;
 /** How soon a new mount is heard. */
-const LOOK_MS = 10;
+const LOOK_MS = 20;
 const ARGS_BYTES = 4096;
 
 /** Hears a command, from {@link RunListener.open} to {@link close}. */
@@ -70,7 +72,11 @@ export class RunListener {
     const own = this.#own;
     this.#inside.queue.filter = {
       nextRound: () => undefined,
-      skips: (pid, mask) => own.has(pid) && (mask & OVERFLOW) === 0 && ((mask & ONDIR) === 0 || (mask & PLACES) === 0),
+      skips: ({ pid, maskLow: mask, dfid }) =>
+        own.has(pid)
+          ? (mask & OVERFLOW) === 0 && ((mask & ONDIR) === 0 || (mask & PLACES) === 0)
+          : // A name less (unlink, or a rename over it) changes the attributes of a file: that is told as what it is.
+            mask === ATTRIB && dfid === 0,
       accepts: ({ pid }) => !own.has(pid),
     };
   }
@@ -133,14 +139,27 @@ export class RunListener {
     this.#looking = setInterval(() => void this.#look(), LOOK_MS);
     this.#readiness = this.#kernel.onReadable(this.#group.fd, () => {
       this.#readiness?.stop();
-      this.#timer = setTimeout(() => void this.#read(), GATHER_MS);
+      this.#readLater();
     });
+  }
+
+  #readLater(): void {
+    this.#timer = setTimeout(() => void this.#read(), GATHER_MS);
   }
 
   async #read(): Promise<void> {
     try {
-      while (!this.#isClosing && this.#take() && this.#inside.queue.hasMore) await turn();
-      if (!this.#isClosing) this.#readiness?.start();
+      const { queue } = this.#inside;
+      let hasRead = false;
+      while (!this.#isClosing && this.#take()) {
+        hasRead = true;
+        if (!queue.hasMore) break;
+        await turn();
+      }
+      if (this.#isClosing) return;
+      // What is busy needs no waking.
+      if (hasRead) this.#readLater();
+      else this.#readiness?.start();
     } catch (error) {
       this.#fail(error);
     }

@@ -1,13 +1,12 @@
 // Who did what to which path: the events of a command, added up as they come. Paths are strings here, those that are no UTF-8 as
 // their bytes behind a NUL, which no path has.
 
-import { FAN_ATTRIB, FAN_OPEN_EXEC, FAN_RENAME } from '../abi/index.ts';
+import { FAN_OPEN_EXEC, FAN_RENAME } from '../abi/index.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { textOf } from '../identity/path.ts';
 import type { ProcessRecord } from '../identity/process.ts';
 
 const OPEN_EXEC = Number(FAN_OPEN_EXEC);
-const ATTRIB = Number(FAN_ATTRIB);
 const RENAME = Number(FAN_RENAME);
 
 /** A path, the bits of all that happened to it, and those of each process: its index, its bits, the next one's index, … */
@@ -58,8 +57,6 @@ export class RunUses {
 
   add(event: KernelEvent): void {
     this.events++;
-    // A name less of a file (unlink, or a rename over it) changes its attributes: that is told as what it is.
-    if (event.maskLow === ATTRIB && event.rawPath === null && event.rawName === null) return;
     const process = this.#processOf(event);
     const bits = event.maskLow;
     const key = event.path ?? keyOf(event.rawPath, event.rawName);
