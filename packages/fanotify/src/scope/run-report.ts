@@ -9,13 +9,11 @@ import type { EventName } from '../group/names.ts';
  * Since Linux 5.13. Privilege: root.
  *
  * @example
- * import { spawnSync } from 'node:child_process';
- * const run = spawnSync('npx', ['fanotify', 'run', '--json', '--report', '/tmp/report.json', '--', 'true']);
- * if (run.status === 0) {
- *   const { readFileSync } = await import('node:fs');
- *   const report = JSON.parse(readFileSync('/tmp/report.json', 'utf8')); // a RunReport
- *   console.log(report.files.some(({ kinds }) => kinds.includes('openExec'))); // true
- * }
+ * // sudo fanotify run --json --report report.json -- make
+ * // const report = JSON.parse(readFileSync('report.json', 'utf8'));
+ * const report = { files: [{ path: '/etc/passwd', outside: true, kinds: ['access', 'open'] }] }; // and more: a RunReport
+ * const read = report.files.filter(({ outside, kinds }) => outside && kinds.includes('access'));
+ * console.log(read.map(({ path }) => path)); // [ '/etc/passwd' ]
  */
 export interface RunReport {
   /** The command and its arguments. */
