@@ -37,7 +37,7 @@ export interface Baseline {
   set(path: Buffer, known: Known): void;
   /** With all below. */
   delete(path: Buffer): void;
-  /** With all below; what was at `to` goes. Neither may be below the other. Nothing happens when nothing is at or below `from`. */
+  /** With all below; what was at `to` goes. Neither may be below the other. Nothing happens when nothing is known of `from` itself. */
   move(from: Buffer, to: Buffer): void;
   /** The entry itself and all below it, in order. Changes while it runs are not allowed. */
   entries(root: Buffer): Iterable<Listed>;

@@ -28,15 +28,18 @@ const CTIME = 7;
 const TYPES: readonly EntryType[] = ['unknown', 'file', 'directory', 'symlink', 'other'];
 const TYPE_MASK = 7;
 const FLAGS_MASK = 0xff;
-const FIRST_SLOTS = 64;
+/** Slots are taken as many at once: nothing has to be copied when there are more. */
+const SLAB_BITS = 10;
+const SLAB_MASK = (1 << SLAB_BITS) - 1;
 
 type Link = typeof PARENT | typeof NEXT | typeof PREVIOUS | typeof LAST_CHILD;
 
 /** Fields of entries, by slot: what is kept of them, where they are, and their names. */
 export class EntryStore {
-  #words = new Uint32Array(FIRST_SLOTS * WORDS);
-  #longs = new BigInt64Array(this.#words.buffer);
-  #doubles = new Float64Array(this.#words.buffer);
+  // By slab; the three are views of the same bytes.
+  readonly #words: Uint32Array[] = [];
+  readonly #longs: BigInt64Array[] = [];
+  readonly #doubles: Float64Array[] = [];
   #used = 1;
   #free: Slot = 0;
   #names: Buffer = Buffer.alloc(1024);
@@ -50,8 +53,9 @@ export class EntryStore {
     let slot = this.#free;
     if (slot !== 0) this.#free = this.#word(slot, NEXT);
     else slot = this.#used++;
-    if (slot * WORDS >= this.#words.length) this.#grow();
-    this.#words.fill(0, slot * WORDS, (slot + 1) * WORDS);
+    if (slot >>> SLAB_BITS >= this.#words.length) this.#grow();
+    const first = (slot & SLAB_MASK) * WORDS;
+    (this.#words[slot >>> SLAB_BITS] as Uint32Array).fill(0, first, first + WORDS);
     this.setName(slot, bytes, start, end);
     return slot;
   }
@@ -82,15 +86,17 @@ export class EntryStore {
     const word = this.#word(slot, WORD_OF_DEVICE);
     const type = TYPES[(word & TYPE_MASK) - 1];
     if (type === undefined) return undefined;
-    const long = slot * (WORDS / 2);
+    const longs = this.#longs[slot >>> SLAB_BITS] as BigInt64Array;
+    const doubles = this.#doubles[slot >>> SLAB_BITS] as Float64Array;
+    const start = (slot & SLAB_MASK) * (WORDS / 2);
     return {
       type,
-      ino: BigInt.asUintN(64, this.#longs[long + INO] as bigint),
+      ino: BigInt.asUintN(64, longs[start + INO] as bigint),
       device: this.#devices[word >>> 8] as bigint,
       born: this.#word(slot, BORN),
-      size: this.#doubles[long + SIZE] as number,
-      mtimeNs: this.#longs[long + MTIME] as bigint,
-      ctimeNs: this.#longs[long + CTIME] as bigint,
+      size: doubles[start + SIZE] as number,
+      mtimeNs: longs[start + MTIME] as bigint,
+      ctimeNs: longs[start + CTIME] as bigint,
     };
   }
 
@@ -99,11 +105,13 @@ export class EntryStore {
     const word = this.#deviceNumber(known.device) * 0x100 + (flags | (TYPES.indexOf(known.type) + 1));
     this.#setWord(slot, WORD_OF_DEVICE, word);
     this.#setWord(slot, BORN, known.born);
-    const long = slot * (WORDS / 2);
-    this.#longs[long + INO] = known.ino;
-    this.#doubles[long + SIZE] = known.size;
-    this.#longs[long + MTIME] = known.mtimeNs;
-    this.#longs[long + CTIME] = known.ctimeNs;
+    const longs = this.#longs[slot >>> SLAB_BITS] as BigInt64Array;
+    const doubles = this.#doubles[slot >>> SLAB_BITS] as Float64Array;
+    const start = (slot & SLAB_MASK) * (WORDS / 2);
+    longs[start + INO] = known.ino;
+    doubles[start + SIZE] = known.size;
+    longs[start + MTIME] = known.mtimeNs;
+    longs[start + CTIME] = known.ctimeNs;
   }
 
   forgetKnown(slot: Slot): void {
@@ -166,11 +174,11 @@ export class EntryStore {
   }
 
   #word(slot: Slot, word: number): number {
-    return this.#words[slot * WORDS + word] as number;
+    return (this.#words[slot >>> SLAB_BITS] as Uint32Array)[(slot & SLAB_MASK) * WORDS + word] as number;
   }
 
   #setWord(slot: Slot, word: number, value: number): void {
-    this.#words[slot * WORDS + word] = value;
+    (this.#words[slot >>> SLAB_BITS] as Uint32Array)[(slot & SLAB_MASK) * WORDS + word] = value;
   }
 
   #deviceNumber(device: bigint): number {
@@ -183,12 +191,10 @@ export class EntryStore {
   }
 
   #grow(): void {
-    // What is not used of it yet takes no memory: it has not been touched.
-    const words = allocate(() => new Uint32Array(this.#words.length * 2));
-    words.set(this.#words);
-    this.#words = words;
-    this.#longs = new BigInt64Array(words.buffer);
-    this.#doubles = new Float64Array(words.buffer);
+    const bytes = allocate(() => new ArrayBuffer((SLAB_MASK + 1) * WORDS * 4));
+    this.#words.push(new Uint32Array(bytes));
+    this.#longs.push(new BigInt64Array(bytes));
+    this.#doubles.push(new Float64Array(bytes));
   }
 
   /** Takes more room, or where much of it is lost, puts the names that are in use together. */

@@ -26,7 +26,7 @@ export class MemoryBaseline implements Baseline {
 
   move(from: Buffer, to: Buffer): void {
     const slot = this.#tree.find(from);
-    if (slot === 0 || from.equals(to)) return;
+    if (slot === 0 || !this.#tree.isKnown(slot)) return;
     const above = this.#tree.parent(slot);
     const replaced = this.#tree.find(to);
     if (replaced !== 0) this.#tree.remove(replaced);

@@ -53,9 +53,7 @@ export class Overlay implements Layer {
     const { slot, beneath } = this.#find(path);
     const below = beneath && this.beneath.look(beneath);
     const known = (slot !== 0 ? this.#tree.known(slot) : undefined) ?? below?.known;
-    if (slot === 0 || !this.#tree.hasChildren(slot)) return { known, hasBelow: below?.hasBelow ?? false };
-    for (const entry of this.scan(path)) if (entry.path.length !== path.length) return { known, hasBelow: true };
-    return { known, hasBelow: false };
+    return { known, mayHaveBelow: below?.mayHaveBelow === true || (slot !== 0 && this.#tree.hasChildren(slot)) };
   }
 
   get(path: Buffer): Known | undefined {
@@ -78,18 +76,18 @@ export class Overlay implements Layer {
   move(from: Buffer, to: Buffer): void {
     const { slot, beneath } = this.#find(from);
     const below = beneath && this.beneath.look(beneath);
-    const exists = slot === 0 ? below?.known || below?.hasBelow : this.#exists(from);
-    if (!exists) return;
+    const known = (slot !== 0 ? this.#tree.known(slot) : undefined) ?? below?.known;
+    if (!known) return;
     this.delete(to);
     const moving = slot || this.#tree.make(from);
     const above = this.#tree.parent(moving);
-    if (below?.known && !this.#tree.isKnown(moving)) this.#tree.setKnown(moving, below.known);
+    this.#tree.setKnown(moving, known);
     const isBeneathTo = this.#isBeneath(to);
     const there = this.#tree.find(to);
     if (there !== 0) this.#remove(there);
     this.#tree.move(moving, to);
     this.#unhide(moving);
-    if (below?.hasBelow) this.#show(moving, beneath as Buffer);
+    if (below?.mayHaveBelow) this.#show(moving, beneath as Buffer);
     else if (isBeneathTo) this.#hide(moving);
     if (this.#isBeneath(from)) this.#hide(this.#tree.make(from));
     else this.#tree.prune(above, FLAGS);
@@ -170,21 +168,17 @@ export class Overlay implements Layer {
     }
   }
 
-  /** Whether something beneath would show at a path, or below it, if nothing was changed there itself. */
+  /** Whether something beneath may show at a path, or below it, if nothing was changed there itself. */
   #isBeneath(path: Buffer): boolean {
-    if (path.length === 1) return this.beneath.look(path).known !== undefined || this.beneath.look(path).hasBelow;
     const nameAt = path.lastIndexOf(SLASH);
-    const above = this.#find(nameAt === 0 ? path.subarray(0, 1) : path.subarray(0, nameAt)).beneath;
-    if (above === undefined) return false;
-    const { known, hasBelow } = this.beneath.look(
-      Buffer.concat([above.length === 1 ? above.subarray(1) : above, path.subarray(nameAt)]),
-    );
-    return known !== undefined || hasBelow;
-  }
-
-  #exists(path: Buffer): boolean {
-    const first = this.scan(path).next();
-    return !first.done;
+    let beneath: Buffer = path;
+    if (path.length > 1) {
+      const above = this.#find(nameAt === 0 ? path.subarray(0, 1) : path.subarray(0, nameAt)).beneath;
+      if (above === undefined) return false;
+      beneath = above.length === 1 ? path.subarray(nameAt) : Buffer.concat([above, path.subarray(nameAt)]);
+    }
+    const { known, mayHaveBelow } = this.beneath.look(beneath);
+    return known !== undefined || mayHaveBelow;
   }
 
   #hide(slot: Slot): void {

@@ -16,10 +16,10 @@ const AHEAD_BYTES = 65_536;
 
 const NOTHING = Buffer.alloc(0);
 
-/** What is at a path, and whether anything is below it. */
+/** What is at a path, and whether anything can be below it. */
 export interface Look {
   readonly known: Known | undefined;
-  readonly hasBelow: boolean;
+  readonly mayHaveBelow: boolean;
 }
 
 /** Something that can be asked for entries. */
@@ -68,12 +68,12 @@ export class Run implements Layer {
 
   look(path: Buffer): Look {
     const block = this.#blockOf(path);
-    if (block < 0) return { known: undefined, hasBelow: this.#isFirstBelow(0, path) };
+    if (block < 0) return { known: undefined, mayHaveBelow: this.#isFirstBelow(0, path) };
     const reader = new BlockReader(this.#read(block));
     let found = reader.seek(path);
     const known = found && reader.pathNow().equals(path) ? reader.known() : undefined;
     if (known) found = reader.next();
-    return { known, hasBelow: found ? isAtOrBelow(reader.pathNow(), path) : this.#isFirstBelow(block + 1, path) };
+    return { known, mayHaveBelow: found ? isAtOrBelow(reader.pathNow(), path) : this.#isFirstBelow(block + 1, path) };
   }
 
   *scan(root: Buffer, past?: Buffer): Iterable<Listed> {
