@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Known, Listed } from './baseline.ts';
 import { BlockReader, BlockWriter } from './block.ts';
+import { PathList } from './path-list.ts';
 import { comparePaths, isAtOrBelow } from './path-order.ts';
 
 const BLOCK_BYTES = 8192;
@@ -37,7 +38,7 @@ export class Run implements Layer {
   readonly #blockBytes: number;
   readonly #writer: BlockWriter;
   /** The first path of each block, also of the last one, which is not written yet. */
-  readonly #firsts: Buffer[] = [];
+  readonly #firsts = new PathList();
   /** Where each written block begins, and where the next one will. */
   readonly #offsets: number[] = [0];
   #last: Buffer = NOTHING;
@@ -60,7 +61,7 @@ export class Run implements Layer {
   add(path: Buffer, known: Known): void {
     const writer = this.#writer;
     if (writer.length >= this.#blockBytes) this.#flush();
-    if (writer.length === 0) this.#firsts.push(path);
+    if (writer.length === 0) this.#firsts.add(path);
     writer.add(path, known);
     this.#last = path;
     this.size++;
@@ -112,7 +113,7 @@ export class Run implements Layer {
   }
 
   #isFirstBelow(block: number, path: Buffer): boolean {
-    const first = this.#firsts[block];
+    const first = this.#firsts.at(block);
     return first !== undefined && isAtOrBelow(first, path);
   }
 
@@ -132,7 +133,7 @@ export class Run implements Layer {
     let high = this.#firsts.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (holds(this.#firsts[middle] as Buffer)) low = middle + 1;
+      if (holds(this.#firsts.at(middle) as Buffer)) low = middle + 1;
       else high = middle;
     }
     return low - 1;
