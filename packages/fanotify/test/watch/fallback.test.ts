@@ -40,6 +40,7 @@ interface Said {
   readonly size?: number | null;
   readonly by?: null;
   readonly found?: string;
+  readonly snapshot?: string;
 }
 
 interface Running {
@@ -54,7 +55,7 @@ function watching(
 ): Running {
   const [program = '', ...args] = refuser.launcher(errno);
   const command = start(program, [...args, process.execPath, ...node, WATCHING, JSON.stringify([paths, options])]);
-  const said = () => command.events as Said[];
+  const said = () => (command.events as Said[]).filter(({ path }) => !path?.includes('~end'));
   return {
     command,
     until: async (fits) => {
@@ -132,6 +133,33 @@ describe.runIf(hasCompiler).each(REFUSALS)('watch() where seccomp answers %s', (
     writeFileSync(join(root, 'b'), '');
     const said = await until(({ path }) => path === join(root, 'b'));
     expect(changesOf(said)).not.toContain('create sub/a');
+  });
+
+  it('tells what has changed since a snapshot that it wrote', async () => {
+    const snapshot = join(home, 'snapshot');
+    mkdirSync(join(root, 'sub'));
+    for (const name of ['sub/a', 'gone', 'x.o']) writeFileSync(join(root, name), 'x');
+    const options = { ignore: ['*.o'] };
+    const before = watching(errno, { options });
+    await before.until(isReady);
+    before.command.type(`snapshot ${snapshot}`);
+    await before.until(({ snapshot }) => snapshot !== undefined);
+    before.command.type('end');
+    await before.command.ended;
+    writeFileSync(join(root, 'sub/a'), 'hello');
+    unlinkSync(join(root, 'gone'));
+    unlinkSync(join(root, 'x.o'));
+    mkdirSync(join(root, 'new'));
+    const after = watching(errno, { options: { ...options, since: snapshot } });
+    const said = await after.until(({ path }) => path === join(root, 'sub/a'));
+    expect(said.filter(({ found }) => found === 'snapshot').map(({ type, path, size }) => [type, path, size])).toEqual([
+      ['delete', join(root, 'gone'), null],
+      ['create', join(root, 'new'), null],
+      ['update', join(root, 'sub/a'), 5],
+    ]);
+    const missing = watching(errno, { options: { since: join(home, 'no') } });
+    const [failed] = (await missing.until(({ error }) => error !== undefined)).filter(({ error }) => error);
+    expect(failed?.error?.code).toBe('SNAPSHOT');
   });
 
   it('fails with fallback: false, and when asked for who did it', async () => {

@@ -7,7 +7,12 @@ process.on('warning', ({ code, message }) => say({ warning: { code, message } })
 
 const [paths, options] = JSON.parse(process.argv[2]);
 const watcher = watch(paths, options);
-process.stdin.once('data', () => void watcher.close());
+// 'end', or 'snapshot PATH'.
+process.stdin.setEncoding('utf8').on('data', async (asked) => {
+  if (!asked.startsWith('snapshot ')) return void watcher.close();
+  await watcher.snapshot(asked.slice('snapshot '.length));
+  say({ snapshot: asked });
+});
 try {
   const ready = watcher.ready.then(() => say({ ready: watcher.how }));
   for await (const { type, path, from, fileType, size, by, found } of watcher) {

@@ -68,6 +68,11 @@ export class ChoosingWatcher implements Watcher {
     }
   }
 
+  async snapshot(path: string): Promise<void> {
+    const watcher: object = this.#fallback ?? this.#local;
+    await (watcher as FallbackWatcher).snapshot(path);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#options.signal?.removeEventListener('abort', this.#abort);

@@ -2,6 +2,7 @@
 
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
+import { type Kernel, linuxKernel } from '../../kernel/index.ts';
 import type { Change, EntryType } from '../change.ts';
 import type { WatchOptions } from '../options.ts';
 import { Outbox } from '../outbox.ts';
@@ -9,6 +10,7 @@ import { EventList } from '../parcel/gathering.ts';
 import type { AsyncSubscription, Event } from '../parcel/types.ts';
 import { Telling } from '../telling.ts';
 import { type HeardPlace, placeOf } from './heard-place.ts';
+import { tellSince, writePlaces } from './kept.ts';
 import type { Original } from './original.ts';
 
 const DEFAULT_DELAY_MS = 20;
@@ -24,6 +26,7 @@ export class FallbackWatcher {
   readonly #outbox: Outbox;
   readonly #telling: Telling;
   #subscriptions: AsyncSubscription[] = [];
+  #places: readonly HeardPlace[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(original: Original, options: WatchOptions) {
@@ -44,11 +47,12 @@ export class FallbackWatcher {
 
   /** Resolves when it hears, and what was there before is told if that was asked for. */
   async start(paths: readonly Buffer[]): Promise<void> {
-    const { ignore = [], recursive = true, initial = false } = this.#options;
-    const places = paths.map((path) => placeOf(path, { ignore, recursive }));
+    const { ignore = [], recursive = true, initial = false, since } = this.#options;
+    this.#places = paths.map((path) => placeOf(path, { ignore, recursive }));
     try {
-      for (const place of places) await this.#subscribe(place);
-      if (initial) for (const place of places) await this.#tellAll(place);
+      for (const place of this.#places) await this.#subscribe(place);
+      if (since !== undefined) for (const place of this.#places) await this.#tellSince(place, since);
+      if (initial) for (const place of this.#places) await this.#tellAll(place);
     } catch (error) {
       await this.close();
       throw error;
@@ -96,6 +100,35 @@ export class FallbackWatcher {
       if (++count % LISTED_AT_ONCE === 0) await this.#outbox.room();
     }
     this.#outbox.due();
+  }
+
+  async #tellSince(place: HeardPlace, snapshot: string): Promise<void> {
+    const tell = (type: Event['type']) => (path: Buffer) => {
+      const told = place.toldAs(path.toString());
+      const status = type === 'delete' ? undefined : look(path.toString());
+      if (told === undefined) return;
+      this.#telling.entry(type, pathOf(told), { ...particulars(status), timeMs: Date.now() }, 'snapshot');
+    };
+    await tellSince(this.#kernel, snapshot, place, {
+      create: tell('create'),
+      update: tell('update'),
+      delete: tell('delete'),
+    });
+    this.#outbox.due();
+  }
+
+  /**
+   * Writes down what is there now.
+   *
+   * @throws KernelUnavailableError where there is no Linux to ask.
+   */
+  async snapshot(path: string): Promise<void> {
+    this.#outbox.due();
+    await writePlaces(this.#kernel, path, this.#places);
+  }
+
+  get #kernel(): Kernel {
+    return this.#options.kernel ?? linuxKernel();
   }
 
   take(): Promise<readonly Change[] | undefined> {
