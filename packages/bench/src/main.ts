@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { BenchError } from './error.ts';
+import { openJournal } from './journal.ts';
 import { jsonOf } from './json.ts';
 import { machineText, thisMachine } from './machine.ts';
 import { isInNamespace, runInNamespace } from './namespace.ts';
@@ -55,19 +56,21 @@ try {
 }
 
 function listed(name: string, title: string, isLong: true | undefined): string {
-  return `${name.padEnd(13)} ${title}${isLong ? ' (--long)' : ''}`;
+  return `${name.padEnd(17)} ${title}${isLong ? ' (--long)' : ''}`;
 }
 
-async function bench({ rounds, scale, only, long, json }: Options): Promise<number> {
-  // The room is cleared at the end of the process, so it has to come to one.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+async function bench({ rounds, scale, only, who, long, json, resume }: Options): Promise<number> {
+  // The room is cleared at the end of the process, so it has to come to one, also when it is told twice: by a group and a parent.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
   const machine = thisMachine();
+  const journal = openJournal(resume, scale);
   const room = openRoom(scale);
   const asked = SCENARIOS.filter(({ name, isLong }) => (only ? only.includes(name) : long || !isLong));
   const all: Measured[] = [];
   for (const scenario of asked) {
     const say = (text: string) => console.error(text);
-    const measured = await measureRounds(scenario, room, scenario.isLong ? 1 : rounds, say);
+    const times = scenario.isLong && !scenario.hasRounds ? 1 : rounds;
+    const measured = await measureRounds(scenario, room, { rounds: times, who, say, journal });
     all.push(measured);
     console.log(`\n${sectionOf(measured)}`);
   }

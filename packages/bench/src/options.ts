@@ -9,24 +9,32 @@ export interface Options {
   readonly scale: number;
   /** Names of scenarios; all but the long ones when left out. */
   readonly only: readonly string[] | undefined;
+  /** Of contestants only those whose name holds one of these; all when left out. */
+  readonly who: readonly string[] | undefined;
   readonly long: boolean;
   readonly list: boolean;
   readonly help: boolean;
   readonly json: string | undefined;
+  /** Where what has been measured is kept, to go on from there. */
+  readonly resume: string | undefined;
 }
 
-const USAGE = `usage: npm run bench -- [--rounds N] [--only NAME[,NAME]] [--long] [--json FILE] [--scale F] [--list]
+const USAGE = `usage: npm run bench -- [--rounds N] [--only NAME[,NAME]] [--who TEXT]… [--long] [--json FILE]
+                         [--resume FILE] [--scale F] [--list]
 
   --rounds N    each contestant so often; 5 without it, and fewer tell little
   --only NAMES  these scenarios, comma-separated
+  --who TEXT    of contestants those alone whose name holds this; may be given more than once
   --long        the scenarios that take minutes, too
   --json FILE   every figure of every round, for machines
+  --resume FILE keeps each measurement in FILE at once, and takes those that are there as measured: for runs of hours
   --scale F     loads of so much of their size: 0.1 is a tenth. 1 is what docs/PERFORMANCE.md shows
   --list        names of scenarios
   --help        this
 
 Needs root (it mounts a tmpfs in a mount namespace of its own) and a C compiler. fatrace and fsnotifywait take part where they
-are installed: apt-get install fatrace inotify-tools.`;
+are installed: apt-get install fatrace inotify-tools. The watch-… scenarios compare with chokidar, @parcel/watcher and nsfw (npm)
+and with fsnotifywait, inotifywait and watchman (apt-get install inotify-tools watchman).`;
 
 export { USAGE };
 
@@ -49,10 +57,12 @@ export function parseOptions(args: readonly string[], scenarios: readonly string
     rounds,
     scale,
     only,
+    who: values.who,
     long: values.long === true,
     list: values.list === true,
     help: values.help === true,
     json: values.json,
+    resume: values.resume,
   };
 }
 
@@ -64,7 +74,9 @@ function parsed(args: readonly string[]) {
         rounds: { type: 'string' },
         scale: { type: 'string' },
         only: { type: 'string' },
+        who: { type: 'string', multiple: true },
         json: { type: 'string' },
+        resume: { type: 'string' },
         long: { type: 'boolean' },
         list: { type: 'boolean' },
         help: { type: 'boolean' },

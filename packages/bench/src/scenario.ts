@@ -17,6 +17,8 @@ export interface Metric {
   readonly label: string;
   readonly unit: string;
   readonly digits: number;
+  /** What stands in the column, where a median is not the answer; undefined where there is none. */
+  readonly text?: (samples: readonly Sample[]) => string | undefined;
 }
 
 /** A column of ratios: a metric of each contestant over that of one of them, round by round. */
@@ -46,6 +48,8 @@ export interface Scenario {
   readonly targets: readonly Target[];
   /** Measured once however many rounds are asked for, and only when asked for: it takes minutes. */
   readonly isLong?: true;
+  /** Though long, it is measured as often as asked for. */
+  readonly hasRounds?: true;
   readonly contestants: (room: Room) => readonly (Contestant | Skipped)[];
   /** Before the first round, on an empty file system. */
   readonly prepare?: (room: Room) => void;

@@ -3,9 +3,10 @@
 import type { Measured } from './rounds.ts';
 import type { Metric, Sample } from './scenario.ts';
 import type { Spread } from './statistics.ts';
-import { type Ratio, type Summary, summarize, type Verdict } from './summary.ts';
+import { type Ratio, type Row, type Summary, summarize, type Verdict } from './summary.ts';
 
 const WIDTH = 128;
+const NO_FIGURE = '–';
 
 /** The section of a scenario. */
 export function sectionOf(measured: Measured): string {
@@ -33,26 +34,30 @@ function remarksOf(name: string, samples: readonly Sample[]): string[] {
   return last === undefined ? [] : [`${name}: ${last} (in ${remarks.length} of ${samples.length} rounds).`];
 }
 
-function tableOf({ scenario }: Measured, { rows, comparisons }: Summary): string {
-  const metrics = scenario.metrics.filter(({ key }) => rows.some(({ figures }) => figures[key]));
+function tableOf({ scenario, contestants }: Measured, { rows, comparisons }: Summary): string {
+  const cellOf = (metric: Metric, { name, figures }: Row): string | undefined => {
+    const samples = contestants.find((contestant) => contestant.name === name)?.samples ?? [];
+    return metric.text ? metric.text(samples) : figureText(metric, figures[metric.key]);
+  };
+  const metrics = scenario.metrics.filter((metric) => rows.some((row) => cellOf(metric, row) !== undefined));
   const head = ['', ...metrics.map(({ label }) => label), ...comparisons.map(({ label }) => label)];
-  const body = rows.map(({ name, figures, ratios }) => [
-    name,
-    ...metrics.map((metric) => figureText(metric, figures[metric.key])),
-    ...comparisons.map(({ label, against }) => (name === against ? '1' : ratioText(ratios[label]))),
+  const body = rows.map((row) => [
+    row.name,
+    ...metrics.map((metric) => cellOf(metric, row) ?? NO_FIGURE),
+    ...comparisons.map(({ label, against }) => (row.name === against ? '1' : ratioText(row.ratios[label]))),
   ]);
   const cells = [head, head.map(() => '---'), ...body];
   return cells.map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
-function figureText({ digits, unit }: Metric, spread: Spread | undefined): string {
-  if (!spread) return '–';
+function figureText({ digits, unit }: Metric, spread: Spread | undefined): string | undefined {
+  if (!spread) return undefined;
   const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => grouped(value, digits));
   return `${median}${unit === '' ? '' : ` ${unit}`}${min === max ? '' : ` (${min} to ${max})`}`;
 }
 
 function ratioText(ratio: Ratio | undefined): string {
-  if (!ratio) return '–';
+  if (!ratio) return NO_FIGURE;
   const [median, min, max] = [ratio.median, ratio.min, ratio.max].map((value) => value.toFixed(2));
   const range = min === max ? '' : ` (${min} to ${max})`;
   return `${median}${range}${ratio.isResult ? '' : ', no result'}`;

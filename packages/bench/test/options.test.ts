@@ -14,6 +14,13 @@ describe('the options of the bench', () => {
     expect(parseOptions(['--only', 'storm,event-cost'], SCENARIOS).only).toEqual(['storm', 'event-cost']);
   });
 
+  it('take contestants by a part of their name, as many as are given', () => {
+    expect(parseOptions(['--who', 'nsfw', '--who', 'watch(), baseline'], SCENARIOS).who).toEqual([
+      'nsfw',
+      'watch(), baseline',
+    ]);
+  });
+
   it.each([
     [['--only', 'speed'], '--only: there is no scenario speed: event-cost, storm'],
     [['--only', ''], '--only: name a scenario: event-cost, storm'],
