@@ -11,6 +11,8 @@ export interface Contestant {
   readonly command: readonly string[];
   /** It watches nothing: it is there to be compared with. */
   readonly marksNothing?: true;
+  /** It runs as this user, without privilege, where the scenario says so; else as root. */
+  readonly user?: number;
 }
 
 export interface Skipped {
@@ -62,6 +64,11 @@ export function fsnotifywait(...args: readonly string[]): Contestant | Skipped {
   return peer('fsnotifywait', 'inotify-tools', '-m', '-S', ...args, '.');
 }
 
+/** What setpriv(1) takes to run a program as an ordinary user. */
+export function identity(user: number): string[] {
+  return ['--reuid', String(user), '--regid', String(user), '--clear-groups'];
+}
+
 /** Whether it is somebody else's program: what it does under a load is its own affair, and reported. */
 export function isPeer({ name }: Contestant): boolean {
   return /^(fatrace|fsnotifywait) /.test(name);
@@ -72,9 +79,13 @@ function peer(program: string, debianPackage: string, ...args: readonly string[]
   const found = spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], { env: { PATH }, encoding: 'utf8' });
   const path = found.stdout.trim();
   if (path === '') return { name: program, because: `not installed: apt-get install ${debianPackage}` };
-  // "fatrace\t0.17.0-1"; neither program tells its version itself.
-  const asked = spawnSync('dpkg-query', ['--show', debianPackage], { encoding: 'utf8' });
-  const version = /\t([^-\s]+)/.exec(asked.stdout ?? '')?.[1];
+  const version = versionOf(debianPackage);
   const name = [program, ...(version === undefined ? [] : [version]), ...args].join(' ');
   return { name, command: [path, ...args] };
+}
+
+/** The version of a Debian package: "fatrace\t0.17.0-1". Not every program tells its own. */
+export function versionOf(debianPackage: string): string | undefined {
+  const asked = spawnSync('dpkg-query', ['--show', debianPackage], { encoding: 'utf8' });
+  return /\t([^-\s]+)/.exec(asked.stdout ?? '')?.[1];
 }

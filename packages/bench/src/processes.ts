@@ -1,6 +1,6 @@
 // What /proc tells of a contestant while it runs.
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /** A process and those that descend from it: a guard's responder is a child of its owner. */
 export function treeOf(pid: number): number[] {
@@ -44,6 +44,25 @@ export function proportionalKib(pid: number): number {
   return Number(/^Pss:\s*(\d+)/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
 }
 
+/** The most resident memory there ever was, in KiB. */
+export function peakKib(pid: number): number {
+  return Number(/^VmHWM:\s*(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0);
+}
+
+/** Memory of the kernel's own for small objects, of the whole machine, in KiB: marks and watches are there. */
+export function slabKib(): number {
+  return Number(/^Slab:\s*(\d+)/m.exec(textOf('/proc/meminfo'))?.[1] ?? 0);
+}
+
+/** Space on disk of the files that are open for writing and are no program's output: temporary ones, also those without a name. */
+export function openFileBytes(pid: number): number {
+  return entriesOf(`/proc/${pid}/fd`).reduce((sum, fd) => {
+    // proc_pid_fdinfo(5): flags in octal, of which the last digit is how it is open.
+    const isWritten = /^flags:\s*\d*[12]$/m.test(textOf(`/proc/${pid}/fdinfo/${fd}`));
+    return isWritten ? sum + fileBytes(`/proc/${pid}/fd/${fd}`) : sum;
+  }, 0);
+}
+
 /** How many descriptors are open. */
 export function descriptorCount(pid: number): number {
   return entriesOf(`/proc/${pid}/fd`).length;
@@ -64,6 +83,15 @@ function textOf(path: string): string {
     return readFileSync(path, 'utf8');
   } catch {
     return '';
+  }
+}
+
+function fileBytes(path: string): number {
+  try {
+    const stats = statSync(path);
+    return stats.isFile() ? stats.blocks * 512 : 0;
+  } catch {
+    return 0;
   }
 }
 

@@ -2,7 +2,7 @@
 // a mount namespace of its own and goes when the bench ends.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BenchError } from './error.ts';
@@ -21,6 +21,10 @@ export interface Room {
   readonly watched: string;
   /** A directory on another file system, for what contestants print. */
   readonly output: string;
+  /** A directory on the disk that stays as it is until the bench ends: for what loads are made from. */
+  readonly store: string;
+  /** A directory for temporary files, of every user. */
+  readonly temporary: string;
   /** How large loads are: 1 is what the tables of docs/PERFORMANCE.md were made with. */
   readonly scale: number;
   /** The path of a C program of packages/bench/c. */
@@ -35,8 +39,12 @@ export interface Room {
 export function openRoom(scale: number): Room {
   const base = mkdtempSync(join(tmpdir(), 'fanotify-bench-'));
   const watched = mkdtempSync(join(ROOTS_PLACE, 'fanotify-bench-'));
-  const [output, tools] = [join(base, 'output'), join(base, 'tools')];
-  for (const directory of [output, tools]) mkdirSync(directory);
+  const place = (name: string) => join(base, name);
+  const [output, tools, store, temporary] = [place('output'), place('tools'), place('store'), place('temporary')];
+  for (const directory of [output, tools, store, temporary]) mkdirSync(directory);
+  // Some contestants are ordinary users.
+  chmodSync(base, 0o711);
+  chmodSync(temporary, 0o1777);
   const mounted: string[] = [];
   process.once('exit', () => {
     for (const directory of mounted) spawnSync('umount', ['--lazy', directory]);
@@ -55,6 +63,8 @@ export function openRoom(scale: number): Room {
   return {
     watched,
     output,
+    store,
+    temporary,
     scale,
     tool: (name) => join(tools, name),
     scaled: (number) => Math.max(1, Math.round(number * scale)),
