@@ -22,6 +22,9 @@ import { runMake, runNpmCi, runOthers } from './scenarios/run.ts';
 import { start } from './scenarios/start.ts';
 import { storm } from './scenarios/storm.ts';
 import { system } from './scenarios/system.ts';
+import { watchCost } from './scenarios/watch-cost.ts';
+import { watchStart, watchStartLong } from './scenarios/watch-start.ts';
+import { watchBurst, watchBurstLong, watchState } from './scenarios/watch-state.ts';
 import { sectionOf } from './table.ts';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -41,6 +44,12 @@ const SCENARIOS: readonly Scenario[] = [
   runMake,
   runNpmCi,
   runOthers,
+  watchStart,
+  watchBurst,
+  watchState,
+  watchCost,
+  watchStartLong,
+  watchBurstLong,
 ];
 
 try {

@@ -1,7 +1,7 @@
 // Whether the bench runs at all: some scenarios once, with loads so small that the figures mean nothing.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -27,6 +27,8 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
   // Somewhere else, since the checkout may belong to another user.
   beforeAll(() => {
     built = mkdtempSync(join(tmpdir(), 'bench-test-'));
+    // Some contestants are ordinary users.
+    chmodSync(built, 0o755);
     symlinkSync(join(WORKSPACE, 'node_modules'), join(built, 'node_modules'));
     symlinkSync(join(PACKAGE, 'c'), join(built, 'c'));
     symlinkSync(join(PACKAGE, 'package.json'), join(built, 'package.json'));
@@ -72,5 +74,47 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
       for (const { because } of skipped) expect(because).not.toBe('');
     }
     expect(spawnSync('ls', ['-A', temporary], { encoding: 'utf8' }).stdout).toBe('');
+  });
+
+  it('compares what watchers tell with the disk, and does not measure again what it has', { timeout: 240_000 }, () => {
+    const temporary = mkdtempSync(join(built, 'temporary-'));
+    chmodSync(temporary, 0o755);
+    const [json, journal] = [join(built, 'watchers.json'), join(built, 'journal')];
+    const only = ['watch-start', 'watch-burst', 'watch-cost'];
+    const arguments_ = [
+      '--rounds',
+      '1',
+      '--scale',
+      '0.005',
+      '--only',
+      only.join(),
+      '--json',
+      json,
+      '--resume',
+      journal,
+    ];
+    const who = ['--who', 'watch(), baseline file', '--who', '@parcel/watcher'];
+    const run = () =>
+      spawnSync(process.execPath, [join(built, 'dist/main.js'), ...arguments_, ...who], {
+        encoding: 'utf8',
+        env: { ...process.env, TMPDIR: temporary },
+      });
+    const { status, stdout, stderr } = run();
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    const report = JSON.parse(readFileSync(json, 'utf8')) as Report;
+    expect(report.scenarios.map(({ name }) => name)).toEqual(only);
+    for (const { contestants, failed } of report.scenarios) {
+      expect(failed).toEqual([]);
+      expect(contestants.map(({ name }) => name)).toEqual([
+        'watch(), baseline file',
+        expect.stringMatching(/^@parcel/),
+      ]);
+      for (const { samples } of contestants) expect(samples).toHaveLength(1);
+    }
+    const burst = report.scenarios[1]?.contestants[0]?.samples[0] as { figures: Record<string, number> };
+    expect(burst.figures).toMatchObject({ wrong: 0, 'tmpfsOne:equal': 1, 'ext4Spread:equal': 1, 'stopped:equal': 1 });
+    expect(stdout).toContain('| watch(), baseline file | 0 | 1 of 1 | 1 of 1 |');
+    expect(spawnSync('ls', ['-A', temporary], { encoding: 'utf8' }).stdout).toBe('');
+    expect(run().stderr).toBe('');
   });
 });
