@@ -9,8 +9,8 @@
 export type {
   FilesystemCoverage,
   GuardCoverage,
+  GuardedSubtree,
   NotHeldReason,
-  SubtreeCoverage as GuardedSubtree,
 } from './decision/coverage.ts';
 export {
   AlreadyAnsweredError,
@@ -34,7 +34,6 @@ export type {
   PermissionEvent,
   PermissionEventName,
   PermissionRequest,
-  SystemExclusions as GuardExclusions,
   Verdict,
   VerdictOptions,
 } from './decision/options.ts';

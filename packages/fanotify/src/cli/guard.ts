@@ -232,7 +232,13 @@ function guardOptions(options: Options): Omit<GuardOptions, 'decide'> {
     ...(deadline !== undefined && { deadlineMs: Math.max(1, Math.round(deadline * 1000)) }),
     ...(options.onTimeout && { onTimeout: options.onTimeout }),
     ...(options.system
-      ? { scope: 'system' as const, exclude: { types, fsids: excludeFs, mountPoints: excludeMount }, only }
+      ? {
+          scope: 'system' as const,
+          excludeTypes: types,
+          excludeFilesystems: excludeFs,
+          excludeMounts: excludeMount,
+          only,
+        }
       : options.scope && { scope: options.scope }),
   };
 }

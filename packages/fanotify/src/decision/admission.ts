@@ -13,7 +13,7 @@ import { isAtOrBelow } from './mount-paths.ts';
  */
 export const BELT = 'FANOTIFY_GUARD_ONLY';
 
-/** What is left out of a system, and what alone is let in: as `exclude` and `only` of GuardOptions say it. */
+/** What is left out of a system, and what alone is let in: as the options of GuardOptions say it. */
 export interface SystemLimits {
   readonly types: readonly (string | number)[];
   /** As `stat --file-system --format %i` prints it: hexadecimal. */
@@ -79,8 +79,8 @@ export function whyLeftOut(
     });
     if (!isNamed) return 'only';
   }
-  if (types.includes(type)) return 'type';
-  if (points.some((point) => mountPoints.includes(point))) return 'mountPoint';
+  if (types.includes(type)) return 'excludedType';
+  if (points.some((point) => mountPoints.includes(point))) return 'excludedMount';
   return undefined;
 }
 
@@ -89,7 +89,7 @@ export function whyLeftOutByStatus(
   { types, fsids }: SystemLimits,
   { type, fsid: [high, low] }: FilesystemStatus,
 ): string | undefined {
-  if (types.includes(type)) return 'type';
+  if (types.includes(type)) return 'excludedType';
   const fsid = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-  return fsids.some((text) => BigInt(`0x${text}`) === fsid) ? 'fsid' : undefined;
+  return fsids.some((text) => BigInt(`0x${text}`) === fsid) ? 'excludedFilesystem' : undefined;
 }

@@ -8,6 +8,7 @@ import { nearest } from '../group/nearest.ts';
 import type { MarkTarget } from '../group/source.ts';
 import { parseStat } from '../identity/proc-files.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
+import { fsidHex } from '../scope/exclusions.ts';
 import type { SystemLimits } from './admission.ts';
 import type { ExemptionRule } from './exemptions.ts';
 import type { GuardOptions, GuardTarget, PermissionEventName, Verdict } from './options.ts';
@@ -53,7 +54,9 @@ const OPTIONS: readonly (keyof GuardOptions)[] = [
   'onError',
   'scope',
   'crossMounts',
-  'exclude',
+  'excludeTypes',
+  'excludeFilesystems',
+  'excludeMounts',
   'only',
   'directories',
   'class',
@@ -177,8 +180,9 @@ function checkScope(scope: ResponderConfig['scope'], targets: readonly ConfigTar
   if (options.crossMounts !== undefined && scope !== 'subtree') {
     throw new InvalidOptionsError("crossMounts goes with scope: 'subtree'");
   }
-  if ((options.exclude ?? options.only) !== undefined && scope !== 'system') {
-    throw new InvalidOptionsError("exclude and only go with scope: 'system'");
+  const { excludeTypes, excludeFilesystems, excludeMounts, only } = options;
+  if ((excludeTypes ?? excludeFilesystems ?? excludeMounts ?? only) !== undefined && scope !== 'system') {
+    throw new InvalidOptionsError("excludeTypes, excludeFilesystems, excludeMounts and only go with scope: 'system'");
   }
   if (scope !== 'system' || (targets.length === 1 && targets[0]?.path === '/')) return;
   throw new InvalidOptionsError(
@@ -186,12 +190,7 @@ function checkScope(scope: ResponderConfig['scope'], targets: readonly ConfigTar
   );
 }
 
-function limitsOf({ exclude = {}, only }: GuardOptions): SystemLimits {
-  const { types = [], fsids = [], mountPoints = [], ...rest } = exclude as Record<string, unknown>;
-  const unknown = Object.keys(rest)[0];
-  if (unknown !== undefined) {
-    throw new InvalidOptionsError(`exclude has no ${JSON.stringify(unknown)}: it has types, fsids and mountPoints`);
-  }
+function limitsOf({ excludeTypes, excludeFilesystems, excludeMounts, only }: GuardOptions): SystemLimits {
   const list = (name: string, values: unknown, is: (value: unknown) => boolean, what: string): string[] => {
     const wrong = Array.isArray(values) ? values.find((value) => !is(value)) : values;
     if (Array.isArray(values) && wrong === undefined) return values as string[];
@@ -199,18 +198,22 @@ function limitsOf({ exclude = {}, only }: GuardOptions): SystemLimits {
   };
   const isPath = (value: unknown) => typeof value === 'string' && isAbsolute(value);
   const isDevice = (value: unknown) => typeof value === 'string' && /^\d+:\d+$/.test(value);
-  const isFsid = (value: unknown) => typeof value === 'string' && /^[0-9a-f]{1,16}$/i.test(value);
+  const isFsid = (value: unknown) =>
+    (typeof value === 'string' && /^(0x)?[0-9a-f]{1,16}$/i.test(value)) ||
+    (Array.isArray(value) && value.length === 2 && value.every(Number.isSafeInteger));
   const isType = (value: unknown) => typeof value === 'string' || Number.isSafeInteger(value);
   const bytes = (path: string) => Buffer.from(resolve(path)).toString('latin1');
   return {
     types: list(
-      'exclude.types',
-      types,
+      'excludeTypes',
+      excludeTypes ?? [],
       isType,
       "file system type: say a name, as in 'ext4', or the number of statfs(2)",
     ),
-    fsids: list('exclude.fsids', fsids, isFsid, 'fsid as `stat --file-system --format %i` prints it'),
-    mountPoints: list('exclude.mountPoints', mountPoints, isPath, 'absolute path').map(bytes),
+    fsids: list('excludeFilesystems', excludeFilesystems ?? [], isFsid, 'fsid as `stat -f -c %i` prints it').map(
+      fsidHex,
+    ),
+    mountPoints: list('excludeMounts', excludeMounts ?? [], isPath, 'absolute path').map(bytes),
     only:
       only === undefined
         ? null

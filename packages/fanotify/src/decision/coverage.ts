@@ -2,7 +2,7 @@
 
 /**
  * - `pseudo`: the kernel's own tables as files (proc, sysfs, cgroup and the like).
- * - `type`, `fsid`, `mountPoint`: excluded by that. `only`: not among what alone was asked for.
+ * - `excludedType`, `excludedFilesystem`, `excludedMount`: by the option of that name. `only`: not among what alone was asked for.
  * - `belt`: FANOTIFY_GUARD_ONLY does not let it in.
  * - `elsewhere`: mounted below a subtree and outside of it as well: it is where it is, outside. `crossMounts`: that is false.
  * - `remote`: of a network or FUSE, left alone since it may not answer.
@@ -10,9 +10,9 @@
  * - else what the kernel has against a mark.
  */
 export type NotHeldReason =
-  | 'type'
-  | 'fsid'
-  | 'mountPoint'
+  | 'excludedType'
+  | 'excludedFilesystem'
+  | 'excludedMount'
   | 'only'
   | 'belt'
   | 'elsewhere'
@@ -32,7 +32,7 @@ export interface FilesystemCoverage {
 }
 
 /** Where a subtree is. */
-export interface SubtreeCoverage {
+export interface GuardedSubtree {
   /** As it was asked for. */
   readonly asked: string;
   /** Its path here; the last one when it is gone. */
@@ -52,5 +52,5 @@ export interface GuardCoverage {
   /** Types of pseudo file systems that are mounted, and left out. */
   readonly pseudoTypes: readonly string[];
   /** Scope `subtree` alone. */
-  readonly subtrees: readonly SubtreeCoverage[];
+  readonly subtrees: readonly GuardedSubtree[];
 }

@@ -5,7 +5,7 @@ import type { MountTable } from '../identity/mount-table.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { assertAdmitted, beltOf } from './admission.ts';
 import type { ResponderConfig } from './config.ts';
-import type { GuardCoverage, SubtreeCoverage } from './coverage.ts';
+import type { GuardCoverage, GuardedSubtree } from './coverage.ts';
 import { FilesystemMarks, type Found, type MarkedGroup } from './filesystem-marks.ts';
 import { explainGuardMark, type OpenedGroup } from './opening.ts';
 import type { SubtreePlaces } from './subtree-places.ts';
@@ -66,7 +66,7 @@ export class GuardMarks {
   }
 
   /** Subtrees that are gone since this was last asked. */
-  newlyGone(): SubtreeCoverage[] {
+  newlyGone(): GuardedSubtree[] {
     const gone = this.#subtrees().filter((subtree) => subtree.gone && !this.#told.has(subtree.asked));
     for (const { asked } of gone) this.#told.add(asked);
     return gone;
@@ -90,7 +90,7 @@ export class GuardMarks {
     };
   }
 
-  #subtrees(): SubtreeCoverage[] {
+  #subtrees(): GuardedSubtree[] {
     return (this.#places?.roots ?? []).map(({ shown, text, gone }) => {
       return { asked: shown, path: text.toString(), gone: gone ?? null };
     });

@@ -9,7 +9,7 @@ import type { Kernel } from '../kernel/index.ts';
 import { linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
 import { configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
-import type { GuardCoverage, SubtreeCoverage } from './coverage.ts';
+import type { GuardCoverage, GuardedSubtree } from './coverage.ts';
 import { DecideError, GuardClosedError, ResponderDiedError, thrownText } from './errors.ts';
 import type { Decide, GuardOptions, GuardTarget } from './options.ts';
 import { DENY, type Ruling, rulingOf } from './permission.ts';
@@ -40,7 +40,7 @@ export interface GuardEvents {
   /** Scopes `subtree` and `system`: what is mounted has changed, and this is held or not held since. */
   coverage: [change: Pick<GuardCoverage, 'held' | 'notHeld'>];
   /** A subtree was removed or unmounted: nothing is in it any more. */
-  gone: [subtree: SubtreeCoverage];
+  gone: [subtree: GuardedSubtree];
   /** Another responder is at work, after one died. */
   restart: [];
   /** Nothing is guarded any more. */

@@ -2,6 +2,7 @@
 
 import type { MarkTarget } from '../group/source.ts';
 import type { ProcessInfo } from '../identity/process.ts';
+import type { SystemExclusions } from '../scope/exclusions.ts';
 
 /**
  * Permission events by their names here: FAN_OPEN_PERM, FAN_OPEN_EXEC_PERM (since Linux 5.0), FAN_ACCESS_PERM and FAN_PRE_ACCESS
@@ -167,16 +168,6 @@ export type Exemption =
   | { readonly uid: number; readonly tree?: undefined; readonly executable?: undefined }
   | { readonly executable: string; readonly uid: number | 'any'; readonly tree?: number | undefined };
 
-/** File systems that scope `system` leaves out. */
-export interface SystemExclusions {
-  /** By type: the name in /proc/self/mountinfo, or the number of statfs(2). */
-  readonly types?: readonly (string | number)[] | undefined;
-  /** By fsid, as `stat --file-system --format %i` prints it: hexadecimal. */
-  readonly fsids?: readonly string[] | undefined;
-  /** By a place where it is mounted. */
-  readonly mountPoints?: readonly string[] | undefined;
-}
-
 /**
  * What {@link guard} is asked for.
  *
@@ -198,7 +189,7 @@ export interface SystemExclusions {
  * await gate.close();
  * execFileSync('umount', [mount]);
  */
-export interface GuardOptions {
+export interface GuardOptions extends Omit<SystemExclusions, 'includeTypes'> {
   /**
    * Who decides.
    *
@@ -227,7 +218,8 @@ export interface GuardOptions {
    * - `subtree`: a directory with all that is below it, by where files are and not by what they are called: through bind mounts too.
    *   The whole file system is marked, and what is outside is allowed at once.
    * - `system`: with the target `/`, all mounted file systems, also those that are mounted later, but the kernel's own (proc, sysfs,
-   *   cgroup and the like), those that may not answer (network, FUSE), and what `exclude` and `only` leave out.
+   *   cgroup and the like), those that may not answer (network, FUSE), and what `excludeTypes`, `excludeFilesystems`, `excludeMounts` and `only`
+   *   leave out.
    *
    * {@link Guard.coverage} tells what is held. The environment variable FANOTIFY_GUARD_ONLY limits guards of any scope to file systems
    * that are mounted below certain directories.
@@ -238,8 +230,6 @@ export interface GuardOptions {
    * a bind mount shows of elsewhere is where it is. Default true.
    */
   readonly crossMounts?: boolean | undefined;
-  /** Of scope `system`: file systems to leave out. */
-  readonly exclude?: SystemExclusions | undefined;
   /**
    * Of scope `system`: let in only file systems that are mounted at or below these directories, or are on these devices
    * (`major:minor`). What is mounted at `/` is let in by `'/'` or its device alone.

@@ -2,7 +2,7 @@
 // has a fixed layout; the rest is JSON. Both ends are of one version and one machine, so numbers are in its byte order.
 
 import { HOST_IS_LITTLE_ENDIAN as LE } from '../abi/index.ts';
-import type { FilesystemCoverage, SubtreeCoverage } from './coverage.ts';
+import type { FilesystemCoverage, GuardedSubtree } from './coverage.ts';
 import type { PermissionEventName } from './options.ts';
 import type { Asked } from './owner-decider.ts';
 import { KINDS, type Ruling } from './permission.ts';
@@ -71,7 +71,7 @@ export type Notice =
       readonly notHeld: readonly FilesystemCoverage[];
     }
   /** A subtree is no more. */
-  | { readonly notice: 'gone'; readonly subtree: SubtreeCoverage }
+  | { readonly notice: 'gone'; readonly subtree: GuardedSubtree }
   /** Something went wrong in the responder that nobody else is told of. */
   | { readonly notice: 'trouble'; readonly message: string }
   /** A call of the decide module took too long: the responder gave everything its policy and ends. */

@@ -60,7 +60,7 @@ export function compileExclusions(exclusions: SystemExclusions): CompiledExclusi
 }
 
 /** An fsid as `stat -f -c %i` prints it. */
-export function fsidHex(fsid: Fsid): string {
+export function fsidHex(fsid: string | Fsid): string {
   return fsidNumber(fsid).toString(16);
 }
 

@@ -5,7 +5,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, copyFileSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { guard, type SubtreeCoverage } from 'fanotify';
+import { type GuardedSubtree, guard } from 'fanotify';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { canMake, type ImageType, mountBind, mountOverlay, mountTmpfs } from '../support/mounts.ts';
 import { executes, NOBODY, reads } from './changing.ts';
@@ -146,7 +146,7 @@ describe.skipIf(!isRootsPlace)('a subtree', () => {
 
   test('has nothing in it when it is removed, and says so', async () => {
     const { gate } = await guarding(tree.path('sub'));
-    const gone: SubtreeCoverage[] = [];
+    const gone: GuardedSubtree[] = [];
     gate.on('gone', (subtree) => gone.push(subtree));
     rmSync(tree.path('sub'), { recursive: true });
     tree.make('sub/file');
@@ -159,7 +159,7 @@ describe.skipIf(!isRootsPlace)('a subtree', () => {
 
   test('keeps its file system from being unmounted, but not for good', async () => {
     const { gate } = await guarding(tree.path('sub'));
-    const gone: SubtreeCoverage[] = [];
+    const gone: GuardedSubtree[] = [];
     gate.on('gone', (subtree) => gone.push(subtree));
     expect(() => execFileSync('umount', [tree.path()], { stdio: 'pipe' })).toThrow(/busy/);
     execFileSync('umount', ['--lazy', tree.path()]);

@@ -104,12 +104,12 @@ describe.skipIf(!canMount)('what would be held', () => {
     const [own, other] = [mounted(), mounted()];
     const only = [own, other];
     const why = (limits: Partial<SystemLimits>) => whyOf(dryRun(process.env[BELT], { only, ...limits }), own);
-    expect(why({ types: ['tmpfs'] })).toBe('type');
-    expect(why({ types: [statfsSync(own).type] })).toBe('type');
+    expect(why({ types: ['tmpfs'] })).toBe('excludedType');
+    expect(why({ types: [statfsSync(own).type] })).toBe('excludedType');
     const fsid = execFileSync('stat', ['--file-system', '--format', '%i', own], { encoding: 'utf8' }).trim();
-    expect(why({ fsids: [fsid] })).toBe('fsid');
+    expect(why({ fsids: [fsid] })).toBe('excludedFilesystem');
     expect(mountPointsOf(dryRun(process.env[BELT], { only, fsids: [fsid] }).held)).toEqual([other]);
-    expect(why({ mountPoints: [own] })).toBe('mountPoint');
+    expect(why({ mountPoints: [own] })).toBe('excludedMount');
     expect(why({})).toBeUndefined();
   });
 });
@@ -201,8 +201,8 @@ describe.skipIf(!canMount)('a guard of the system', () => {
     expect(await refusal('/tmp', { scope: 'inode', crossMounts: true })).toMatch(/crossMounts goes with/);
     const system = { scope: 'system' };
     expect(await refusal('/', { ...system, only: ['tmp'] })).toMatch(/only: tmp is no absolute path or device/);
-    expect(await refusal('/', { ...system, exclude: { type: ['ext4'] } })).toMatch(/exclude has no "type"/);
-    expect(await refusal('/', { ...system, exclude: { fsids: ['x'] } })).toMatch(/fsids: x is no fsid/);
+    expect(await refusal('/', { ...system, excludeType: ['ext4'] })).toMatch(/did you mean "excludeTypes"/);
+    expect(await refusal('/', { ...system, excludeFilesystems: ['x'] })).toMatch(/excludeFilesystems: x is no fsid/);
   });
 });
 
