@@ -48,6 +48,7 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
     const only = [
       'event-cost',
       'lines',
+      'system',
       'start',
       'decide',
       'decide-eight',
@@ -68,7 +69,7 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
       expect(stdout).toContain(`npm run bench -- --only ${name}`);
       expect(failed).toEqual([]);
       expect(contestants.map((contestant) => contestant.name)).toContainEqual(
-        expect.stringMatching(/^(Group|fanotify watch|guard)/),
+        expect.stringMatching(/^(Group|fanotify watch|guard|listenEverywhere)/),
       );
       for (const { samples } of contestants) expect(samples).toHaveLength(1);
       for (const { because } of skipped) expect(because).not.toBe('');

@@ -189,6 +189,20 @@ describe.skipIf(!canMount)('fanotify trace', () => {
     later.unmount();
   });
 
+  it('leaves out types and single file systems, and says so', async () => {
+    const other = mountTmpfs();
+    const command = await tracing(['-f', '+', '--exclude-fs', other.path, '--exclude-type', 'ramfs']);
+    expect(command.stderr).toContain(`left out: `);
+    expect(command.stderr).toContain(`${other.path} (tmpfs)`);
+    writeFileSync(join(other.path, 'no'), '');
+    sh('echo > yes');
+    await command.until(({ stdout }) => stdout.includes(`${root}/yes`));
+    expect(command.stdout).not.toContain(other.path);
+    other.unmount();
+    const byType = await tracing(['-f', '+', '--exclude-type', 'tmpfs']);
+    expect(byType.stderr).toMatch(/; left out: .*\btmpfs\b/);
+  });
+
   it('hears what is mounted in place of something else, though it has the same device number', async () => {
     const command = await tracing(['-f', '+']);
     for (let round = 0; round < 3; round++) {
@@ -290,6 +304,8 @@ describe('fanotify trace says what is wrong with', () => {
     [['-p', 'init'], /whole number of at least 1/],
     [['-ttt'], /--timestamp can be given twice at most/],
     [['-c', '/tmp'], /--current-mount and directories exclude each other/],
+    [['-c', '--exclude-type', 'tmpfs'], /leave out some of all file systems: not with -c/],
+    [['--exclude-fs', 'tmpfs'], /takes a mount point or an fsid/],
     [['--who', 'everything'], /Allowed choices are name, command, full/],
     [['--whom'], /unknown option '--whom'[\s\S]*Did you mean --who\?/],
   ])('%j', async (args, sentence) => {

@@ -75,7 +75,8 @@ async function open(kernel: Kernel, options: Partial<ListenOptions> = {}, root =
     /** Everything until a file of this name is closed; told as 'kind path' relative to the base. */
     async until(name: string): Promise<string[]> {
       const isEnd = (event: ListenEvent) => 'path' in event && event.path?.endsWith(`/${name}`) === true;
-      while (!told.some((event) => isEnd(event) && (event.kinds as readonly string[]).includes('closeWrite'))) {
+      const isClosed = (event: ListenEvent) => lines([event]).some((line) => line.startsWith('closeWrite '));
+      while (!told.some((event) => isEnd(event) && isClosed(event))) {
         if (!(await read())) throw new Error(`ended before ${name}`);
       }
       return lines(told.splice(0)).filter((line) => !line.endsWith(`/${name}`));

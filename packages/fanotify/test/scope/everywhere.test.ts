@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LimitError } from '../../src/group/errors.ts';
@@ -17,6 +17,7 @@ import type { SystemCoverageChange } from '../../src/scope/system-coverage.ts';
 import { canMount, mountBind, mountImage, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
 
 const DEADLINE_MS = 15_000;
+const FUSE_DAEMON = join(import.meta.dirname, '../support/fuse-daemon.mjs');
 
 let base: ScratchMount;
 const open: GlobalListener[] = [];
@@ -85,6 +86,23 @@ const mount = (...args: Parameters<typeof mountTmpfs>) => {
   scratch.push(one);
   return one;
 };
+/** Mounts a tmpfs at each place for 50 ms and makes a file in it 5 ms before its end: by processes of their own, three at once. */
+async function mountForAMoment(places: readonly string[], name: string): Promise<void> {
+  const brief = `mount -t tmpfs -o size=64k short $0 && sleep 0.045 && echo > $0/${name} && sleep 0.005 && umount -l $0`;
+  const churn = 'read go; for place; do sh -c "$0" "$place" || exit 1; done';
+  const loads = [0, 1, 2].map((third) => {
+    const some = places.filter((_, index) => index % 3 === third);
+    return spawn('sh', ['-c', churn, brief, ...some], { stdio: ['pipe', 'inherit', 'inherit'] });
+  });
+  const ends = loads.map((load) => once(load, 'close'));
+  // Starting a process takes a while, during which nothing is heard.
+  for (const load of loads) load.stdin.write('\n');
+  expect((await Promise.all(ends)).map(([status]) => status)).toEqual([0, 0, 0]);
+}
+
+/** How long this thread could have run and was not let, in milliseconds: /proc/pid/schedstat. */
+const waitedForCpuMs = () => Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[1]) / 1e6;
+
 const write = (...path: string[]) => writeFileSync(join(...path), '');
 
 describe.skipIf(!canMount)('listenEverywhere()', () => {
@@ -172,34 +190,70 @@ describe.skipIf(!canMount)('listenEverywhere()', () => {
   });
 
   it('misses none of 200 mounts that last 50 ms, with 60 others there, and keeps nothing of them', {
-    timeout: 60_000,
-  }, async () => {
+    timeout: 120_000,
+  }, async (context) => {
     for (let i = 0; i < 60; i++) mount(64 * 1024, base.path);
     const { listener, paths, until } = await everywhere();
     const places = Array.from({ length: 200 }, (_, i) => join(base.path, `short-${i}`));
     for (const place of places) mkdirSync(place);
     const before = { descriptors: readdirSync('/proc/self/fd').length, heard: listener.coverage().heard.length };
-    // By processes of their own: this one must be free to hear.
-    const brief = 'mount -t tmpfs -o size=64k short $0 && sleep 0.045 && echo > $0/file && sleep 0.005 && umount -l $0';
-    const churn = 'read go; for place; do sh -c "$0" "$place" || exit 1; done';
-    const thirds = [0, 1, 2].map((third) => places.filter((_, index) => index % 3 === third));
-    const loads = thirds.map((some) => {
-      return spawn('sh', ['-c', churn, brief, ...some], { stdio: ['pipe', 'inherit', 'inherit'] });
-    });
-    const ends = loads.map((load) => once(load, 'exit'));
-    // Starting a process takes a while, during which nothing is heard.
-    for (const load of loads) load.stdin.write('\n');
-    expect((await Promise.all(ends)).map(([status]) => status)).toEqual([0, 0, 0]);
-    const expected = places.map((place) => join(place, 'file'));
-    await until(() => paths().filter((path) => path.endsWith('/file')).length >= expected.length);
-    expect(
-      paths()
-        .filter((path) => path.endsWith('/file'))
-        .sort(),
-    ).toEqual(expected.sort());
-    await until(() => listener.coverage().heard.length === before.heard);
+    for (let round = 1; ; round++) {
+      const [began, waitedBefore] = [performance.now(), waitedForCpuMs()];
+      await mountForAMoment(places, `file-${round}`);
+      await until(() => listener.coverage().heard.length === before.heard);
+      const heard = new Set(paths());
+      const missed = places.map((place) => join(place, `file-${round}`)).filter((path) => !heard.has(path));
+      if (missed.length === 0) break;
+      // Who is not let run hears nothing. Whatever else is the matter is a failure.
+      const shareWaited = (waitedForCpuMs() - waitedBefore) / (performance.now() - began);
+      expect(shareWaited < 0.02 ? missed : [], 'missed while it was let run').toEqual([]);
+      if (round === 3) context.skip('the machine is too busy to tell');
+    }
     expect(readdirSync('/proc/self/fd')).toHaveLength(before.descriptors);
     for (const place of places) rmdirSync(place);
+  });
+
+  it('leaves FUSE alone that never answers, and what is mounted below or later', async () => {
+    const directory = join(base.path, 'fuse');
+    mkdirSync(directory);
+    const daemon = spawn(process.execPath, [FUSE_DAEMON, 'stall', directory], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(daemon.stdout, 'data');
+    const exited = once(daemon, 'exit');
+    try {
+      const { listener, heard, told_ } = await everywhere();
+      expect(why(listener, directory)).toBe('remote');
+      const later = mount(undefined, base.path);
+      await heard(later.path);
+      write(later.path, 'new');
+      await told_(join(later.path, 'new'));
+    } finally {
+      daemon.kill('SIGKILL');
+      await exited;
+      spawnSync('umount', ['--lazy', directory]);
+    }
+  });
+
+  it('hears what an ordinary user mounts in a namespace of his own, without going there by path', async (context) => {
+    const { until, listener, told } = await everywhere({ namespaces: true });
+    // Two numbers, so that it is nobody else's here.
+    const name = `mine-${process.pid}`;
+    const script = `mount -t tmpfs ${name} /mnt && echo && read go && echo > /mnt/${name} && read go`;
+    const shell = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', script], {
+      uid: 65534,
+      gid: 65534,
+    });
+    const ended = once(shell, 'exit');
+    const first = await Promise.race([once(shell.stdout, 'data'), ended]);
+    if (first.length > 1) context.skip('ordinary users may not make user namespaces here');
+    await until(() =>
+      listener.coverage().heard.some(({ mountPoint, namespace }) => mountPoint === '/mnt' && namespace !== null),
+    );
+    shell.stdin.write('\n');
+    const isIt = (event: ListenEverywhereEvent) => event.kind === 'file' && event.rawName?.toString() === name;
+    await until(() => told.some(isIt));
+    expect(told.find(isIt)).toMatchObject({ path: null, kinds: ['create'] });
+    shell.stdin.end('\n');
+    await ended;
   });
 
   it('fails rather than go on half blind when there are not marks enough for a new mount', async () => {
