@@ -140,7 +140,8 @@ export type {
   RenameChange,
   RescanChange,
 } from './watch/change.ts';
+export { BaselineError, SnapshotError } from './watch/errors.ts';
 export { NoFallbackError } from './watch/fallback/errors.ts';
 export type { BaselineKind, WatchOptions } from './watch/options.ts';
 export { watch } from './watch/watch.ts';
-export type { WatchCounters, Watcher, WatchMethod } from './watch/watcher.ts';
+export type { Hearing, WatchCounters, Watcher, WhyInodes } from './watch/watcher.ts';

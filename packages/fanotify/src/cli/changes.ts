@@ -102,7 +102,7 @@ export async function printChanges(
     if (snapshot !== undefined) {
       // From here on a second Ctrl-C ends it at once.
       stopping.end();
-      await (watcher as Watcher & { snapshot(path: string): Promise<void> }).snapshot(snapshot);
+      await watcher.snapshot(snapshot);
     }
     await Promise.race([printing.upTo(watcher.counters.told), printing.ended, stopping.overdue]);
   } catch (error) {

@@ -49,6 +49,8 @@ export interface SubtreeOptions {
   readonly ownEvents?: boolean;
   /** Told when something is mounted below a root and heard from then on, cannot be heard, or is gone. */
   readonly onMount?: (change: MountChange) => void;
+  /** Whether there may be roots again when all are gone: then only the end of the group ends the events. Default false. */
+  readonly outlivesRoots?: boolean;
   /** Told now and then how many directories are marked, where each needs a mark of its own. */
   readonly progress?: (directories: number) => void;
 }

@@ -19,6 +19,8 @@ import {
 /** A root, as it was found and what became of it. */
 export interface Root {
   readonly key: HandleKey;
+  /** The path by which it was added. */
+  readonly given: Buffer;
   readonly how: 'filesystem' | 'inodes';
   readonly because: 'privilege' | 'filesystem' | undefined;
   readonly directory: boolean;
@@ -96,7 +98,7 @@ export class Roots {
     const [named] = names;
     const at = named === undefined || named === now.text ? undefined : new ResolvedPath(Buffer.from(named), 'reading');
     const state = { gone: undefined, isUnmounted: false, isFound: true, isElsewhere: false, hasMoved: false };
-    const added: Root = { key, ...rest, isExcluded, at, path: now, ...state };
+    const added: Root = { key, given: path, ...rest, isExcluded, at, path: now, ...state };
     this.all.push(added);
     return added;
   }

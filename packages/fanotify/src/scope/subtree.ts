@@ -25,6 +25,8 @@ export interface Subtree {
   /** Where it is now; its last path when it is gone. */
   readonly path: string;
   readonly rawPath: Buffer;
+  /** The path by which it was added. */
+  readonly given: Buffer;
   readonly how: 'filesystem' | 'inodes';
   /** Why each directory below has a mark of its own: no privilege for a filesystem mark, or a file system that takes none. */
   readonly because?: 'privilege' | 'filesystem';
@@ -82,6 +84,7 @@ export class Subtrees {
   readonly #findings = new Findings();
   readonly #crossMounts: boolean;
   readonly #leavesOutOwn: boolean;
+  readonly #outlivesRoots: boolean;
   #seq = 0;
   #own = 0;
   #watch: MountWatch | undefined;
@@ -100,6 +103,7 @@ export class Subtrees {
     this.#inside = internalsOf(group as Group);
     this.#roots = new Roots(this.#inside, options.exclude ?? [], options.crossMounts !== false);
     this.#marking = new Marking(group, this.#roots, options);
+    this.#outlivesRoots = options.outlivesRoots === true;
     this.#leavesOutOwn = options.ownEvents === false;
     this.#crossMounts = options.crossMounts !== false;
     this.#askedBits = Number(maskOf(options.events));
@@ -112,10 +116,11 @@ export class Subtrees {
 
   /** The roots, in the order given. */
   get roots(): Subtree[] {
-    return this.#roots.all.map(({ path, how, because, directory, gone }) => {
+    return this.#roots.all.map(({ path, given, how, because, directory, gone }) => {
       return {
         path: path.raw.toString(),
         rawPath: path.raw,
+        given,
         how,
         ...(because && { because }),
         directory,
@@ -183,6 +188,18 @@ export class Subtrees {
     this.#inside.onClose(() => watch.close());
   }
 
+  /** Tells nothing more of the roots that are, or were, at these paths. Their marks stay, where there are others that need them. */
+  release(paths: readonly Buffer[]): void {
+    const { all } = this.#roots;
+    for (let index = all.length - 1; index >= 0; index--) {
+      const root = all[index];
+      if (!root || !paths.some((path) => path.equals(root.given))) continue;
+      all.splice(index, 1);
+      root.gone ??= 'moved';
+      this.#tree?.branches.removeRoot(root.key);
+    }
+  }
+
   /** Marks change where events are read, and where something is mounted: one after the other. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(work);
@@ -243,7 +260,7 @@ export class Subtrees {
         if (result) next = undefined;
         if (result?.done) return this.#throwFailure();
         yield* this.#process((result?.value ?? []) as readonly KernelEvent[]);
-        if (this.#roots.all.every(({ gone }) => gone)) return;
+        if (!this.#outlivesRoots && this.#roots.all.every(({ gone }) => gone)) return;
       }
     } finally {
       // Whoever still waits for the group's next events would wait here too.

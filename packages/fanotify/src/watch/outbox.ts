@@ -12,6 +12,7 @@ export class Outbox {
   #end: { readonly error: unknown } | 'open' | 'closed' = 'open';
   #wakeTaker: (() => void) | undefined;
   #wakeTeller: (() => void) | undefined;
+  #wakeFull: (() => void) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   /** Looks at the disk for what is still to be told; says how much waits for that. */
   readonly #settle: () => void;
@@ -43,9 +44,15 @@ export class Outbox {
     this.#wakeTaker?.();
   }
 
+  /** Resolves when too much waits to be taken, for the first time. */
+  readonly isFull: Promise<void> = new Promise((resolve) => {
+    this.#wakeFull = resolve;
+  });
+
   /** Waits while too much waits to be taken. */
   async room(): Promise<void> {
     if (!this.isOpen || this.#changes.length + this.#waiting() < MOST_WAITING) return;
+    this.#wakeFull?.();
     this.due();
     await new Promise<void>((resolve) => {
       this.#wakeTeller = resolve;

@@ -4,22 +4,25 @@
 import type { HandleKey } from '../identity/locator.ts';
 import type { FileStatus, Kernel } from '../kernel/index.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
+import { isModified, isSame, knownOf } from './known.ts';
 import type { MemoryOfLooks } from './memory-of-looks.ts';
-import type { ToldPath } from './root-names.ts';
+import { type Report, realPath } from './report.ts';
 import type { Before, Occupant, Slot, SlotDirectory, Slots } from './slots.ts';
 import type { Source } from './source.ts';
-import { entryPath, type Particulars, type Telling } from './telling.ts';
+import type { Particulars } from './telling.ts';
 
 /** What settling needs. */
 export interface Settling {
   readonly kernel: Kernel;
   readonly source: Source;
-  readonly telling: Telling;
+  readonly report: Report;
   readonly memory: MemoryOfLooks;
   /** Directories that were told to have gone with all that was in them, and what they were in. */
   readonly gone: Map<HandleKey, SlotDirectory>;
   /** Whether there were others since the queue was empty. */
   readonly isLater: boolean;
+  /** Whether all that was told before is known. */
+  readonly isTrusted: boolean;
 }
 
 /** Tells what became of all slots. Gives back the directories in which something may have been told wrong. */
@@ -49,21 +52,31 @@ class Settlement {
     const { stackTraceLimit } = Error;
     // What is not there is an error of the kernel's, and where it was asked for says nothing.
     Error.stackTraceLimit = 0;
+    const looksAtAll = this.#with.report.knowledge.isKept;
     let opened: number | 'gone' | 'elsewhere' | undefined;
     for (const slot of directory.slots.values()) {
-      if (!slot.needsLook) continue;
+      if (!slot.needsLook && !(looksAtAll && slot.after === 'directory')) continue;
       opened ??= source.open(directory.key, directory.real);
-      if (typeof opened === 'number') this.#lookAt(slot, opened);
-      else if (opened === 'gone') slot.after = 'absent';
+      if (slot.after === 'directory' && !slot.needsLook) this.#seeDirectory(slot, opened);
+      else if (opened !== 'elsewhere') this.#see(slot, opened === 'gone' ? undefined : this.#lookAt(slot, opened));
     }
     Error.stackTraceLimit = stackTraceLimit;
     if (typeof opened === 'number') kernel.close(opened);
     else if (opened === 'elsewhere') this.doubtful.add(directory);
   }
 
-  #lookAt(slot: Slot, directory: number): void {
-    const { kernel, source, memory } = this.#with;
-    const status = lookAt(kernel, directory, Buffer.from(slot.name, 'latin1'));
+  #lookAt(slot: Slot, directory: number): FileStatus | undefined {
+    return lookAt(this.#with.kernel, directory, Buffer.from(slot.name, 'latin1'));
+  }
+
+  /** Where directories are is told by events; what is seen is only kept. */
+  #seeDirectory(slot: Slot, opened: number | 'gone' | 'elsewhere'): void {
+    const status = typeof opened === 'number' ? this.#lookAt(slot, opened) : undefined;
+    if (status && typeOf(status) === 'directory') this.#seen.set(slot, status);
+  }
+
+  #see(slot: Slot, status: FileStatus | undefined): void {
+    const { source, memory } = this.#with;
     // What tells of a directory that has come meanwhile is still to come.
     const found: Occupant = !status || typeOf(status) === 'directory' ? 'absent' : 'other';
     if (status && found === 'other') this.#seen.set(slot, status);
@@ -108,25 +121,39 @@ class Settlement {
   }
 
   #tell(slot: Slot, before: Before): void {
-    const { telling } = this.#with;
+    const { report } = this.#with;
     const { after, origin } = slot;
     if (before === 'absent' && after === 'absent') return;
-    const path = pathOf(slot);
     const about = this.#about(slot, after);
+    const status = this.#seen.get(slot);
     if (after === 'absent') {
-      this.#tellGone(slot, path, before);
+      this.#tellGone(slot, before);
     } else if (origin && origin !== slot && this.#isStillAt(origin)) {
       this.#taken.add(origin);
-      telling.rename(pathOf(origin), path, about);
-      if (slot.isChanged) telling.entry('update', path, about);
+      report.rename(origin, slot, about, status);
+      if (slot.isChanged) report.entry('update', slot, about, status);
     } else if (before === 'absent' || before === 'unknown') {
-      telling.entry('create', path, about, slot.isFound ? 'newDirectory' : undefined);
-    } else if (before !== after) {
-      this.#tellGone(slot, path, before);
-      telling.entry('create', path, about);
-    } else if (after === 'other' || slot.isChanged) {
-      telling.entry('update', path, about);
+      report.entry('create', slot, about, status, slot.isFound ? 'newDirectory' : undefined);
+    } else if (before !== after || this.#isOfOtherType(slot, status)) {
+      this.#tellGone(slot, before);
+      report.entry('create', slot, about, status);
+    } else if ((after === 'other' || slot.isChanged) && !this.#isUnchanged(slot, status)) {
+      report.entry('update', slot, about, status);
     }
+  }
+
+  #isOfOtherType(slot: Slot, status: FileStatus | undefined): boolean {
+    if (!status || !this.#with.isTrusted) return false;
+    const known = this.#with.report.knowledge.get(realPath(slot));
+    return known !== undefined && known.type !== 'unknown' && known.type !== typeOf(status);
+  }
+
+  /** Whether it was told just as it is: what was heard happened before that. */
+  #isUnchanged(slot: Slot, status: FileStatus | undefined): boolean {
+    if (!status || !this.#with.isTrusted) return false;
+    const known = this.#with.report.knowledge.get(realPath(slot));
+    const seen = knownOf(status);
+    return known !== undefined && isSame(known, seen) && !isModified(known, seen) && known.ctimeNs === seen.ctimeNs;
   }
 
   /** Whether what was told to be there is still told to be there. */
@@ -139,8 +166,8 @@ class Settlement {
     );
   }
 
-  #tellGone(slot: Slot, path: ToldPath, before: Before): void {
-    this.#with.telling.entry('delete', path, this.#about(slot, before));
+  #tellGone(slot: Slot, before: Before): void {
+    this.#with.report.entry('delete', slot, this.#about(slot, before));
   }
 
   #about(slot: Slot, occupant: Before): Particulars {
@@ -149,10 +176,6 @@ class Settlement {
     const status = slot.after === occupant ? this.#seen.get(slot) : undefined;
     return { fileType: status ? typeOf(status) : 'unknown', size: status ? sizeOf(status) : null, by, timeMs };
   }
-}
-
-export function pathOf(slot: Slot): ToldPath {
-  return entryPath(slot.directory.path, slot.name);
 }
 
 /** The directory that took all others with it. */

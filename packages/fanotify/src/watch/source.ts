@@ -57,24 +57,13 @@ export interface HeardUnplaced {
   readonly path: ResolvedPath | undefined;
 }
 
-/** A root has come, or is no longer where it was. */
-export interface HeardRoot {
-  readonly kind: 'root';
-  readonly round: number;
-  readonly came: boolean;
-  /** Its path as it is or was watched. */
-  readonly root: ResolvedPath;
-}
-
-export type Heard = HeardEntry | HeardRename | HeardLoss | HeardUnplaced | HeardRoot;
+export type Heard = HeardEntry | HeardRename | HeardLoss | HeardUnplaced;
 
 /** Something that tells of trees. What it tells is lent until more is asked for. */
 export interface Source {
   readonly how: 'filesystem' | 'inodes';
   /** Why it is not `filesystem`. */
   readonly because: 'privilege' | 'filesystem' | undefined;
-  /** The real paths of the roots that are where they were. */
-  readonly roots: readonly ResolvedPath[];
   /** Grows with what is read: what is queued now is of this round, or of one before. */
   readonly round: number;
   /** Whether what comes along with a directory is told as found. */

@@ -1,56 +1,47 @@
 // Turns what is heard into changes. Of entries that are no directories what is on disk is told, when it is looked at; directories
 // are followed event by event, since what is below moves along with them.
 
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../abi/index.ts';
-import { fsidText } from '../identity/handle-at.ts';
+import { AT_EMPTY_PATH } from '../abi/index.ts';
 import type { HandleKey } from '../identity/locator.ts';
 import { joinPath, ResolvedPath } from '../identity/path.ts';
-import { type Kernel, KernelError } from '../kernel/index.ts';
-import { arrivalsBelow } from './arrivals.ts';
-import type { EntryChange } from './change.ts';
-import { lookAt, sizeOf, typeOf } from './disk.ts';
+import type { FileStatus, Kernel } from '../kernel/index.ts';
+import type { Known } from './baseline.ts';
 import { Doubts, isBelowAny, outermost } from './doubts.ts';
+import { knownOf } from './known.ts';
 import { MemoryOfLooks } from './memory-of-looks.ts';
-import type { ToldPath } from './root-names.ts';
+import { type Report, realPath, type Spot } from './report.ts';
+import type { Rescan } from './rescan.ts';
 import { settle } from './settling.ts';
-import { type SlotDirectory, Slots } from './slots.ts';
-import type { Heard, HeardEntry, HeardRename, HeardRoot, Place, Source } from './source.ts';
-import { entryPath, type Particulars, type Telling } from './telling.ts';
+import { type Before, type Remembered, type SlotDirectory, Slots } from './slots.ts';
+import type { Heard, HeardEntry, HeardRename, Place, Source } from './source.ts';
+import type { Particulars } from './telling.ts';
 
 /** What a teller needs. */
 export interface TellerOptions {
   readonly kernel: Kernel;
   readonly source: Source;
-  readonly toldAs: (path: ResolvedPath) => ResolvedPath;
-  readonly telling: Telling;
-  /** Waited for now and then while much is told at once. */
-  readonly room: () => Promise<void>;
+  readonly report: Report;
+  readonly rescan: Rescan;
 }
-
-const LISTED_AT_ONCE = 512;
-const OPEN = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 /** Makes changes of what one source tells. */
 export class Teller {
   readonly #options: TellerOptions;
-  readonly #telling: Telling;
+  readonly #report: Report;
   readonly #memory = new MemoryOfLooks();
   readonly #doubts = new Doubts();
   readonly #slots: Slots;
   readonly #gone = new Map<HandleKey, SlotDirectory>();
-  /** The places that directories have left since the queue was empty. */
-  readonly #left = new Map<HandleKey, Set<string>>();
+  /** The places that directories have left since the queue was empty, and where each was told to be last. */
+  readonly #left = new Map<HandleKey, { readonly left: Set<string>; readonly last: string }>();
   #round = 0;
-  #rescans = 0;
+  /** Up to this round events may be of what happened before the tree was listed: what they tell is new all the same. */
+  #knownUpTo = -1;
 
   constructor(options: TellerOptions) {
     this.#options = options;
-    this.#telling = options.telling;
-    this.#slots = new Slots((directory, name) => this.#memory.get(directory, name), options.toldAs);
-  }
-
-  get rescans(): number {
-    return this.#rescans;
+    this.#report = options.report;
+    this.#slots = new Slots((spot) => this.#before(spot), options.report.toldAs);
   }
 
   /** How many entries wait to be looked at. */
@@ -71,21 +62,38 @@ export class Teller {
           this.#rename(heard);
           break;
         case 'loss':
-          this.#rescan();
+          await this.lost();
           break;
         case 'unplaced':
           this.#doubts.add(heard.path?.raw ?? UNKNOWN, heard.directory, 'wrong');
-          break;
-        case 'root':
-          await this.#root(heard);
           break;
       }
     }
     if (!this.#doubts.isEmpty && this.#options.source.isIdle()) await this.#clearUp();
   }
 
+  /** What was told of an entry; undefined when that is not known. */
+  #before(spot: Remembered): Before | undefined {
+    if (!this.#isTrusted) return this.#memory.get(spot.directory.key, spot.name);
+    return occupantOf(this.#report.knowledge.get(realPath(spot)));
+  }
+
+  /** What is known is what was told before what is heard now. */
+  get #isTrusted(): boolean {
+    return this.#report.knowledge.isComplete && this.#round > this.#knownUpTo;
+  }
+
+  /** Of what happens from now on it is known what was told before. */
+  trust(): void {
+    const { source } = this.#options;
+    const isRead = source.isIdle();
+    this.#knownUpTo = isRead ? source.round - 1 : source.round;
+  }
+
   #startRound(round: number): void {
     if (round === this.#round) return;
+    // What was heard before was heard with other knowledge.
+    this.settle();
     this.#round = round;
     this.#memory.forgetBefore(round);
     this.#gone.clear();
@@ -95,17 +103,32 @@ export class Teller {
 
   /** Looks at the disk, and tells what has changed since. */
   settle(): void {
-    const { kernel, source } = this.#options;
+    const { kernel, source, report } = this.#options;
     const doubtful = settle(this.#slots, {
       kernel,
       source,
-      telling: this.#telling,
+      report,
       memory: this.#memory,
       gone: this.#gone,
       isLater: this.#slots.isLater,
+      isTrusted: this.#isTrusted,
     });
     for (const { key, real } of doubtful) this.#doubts.add(real.raw, key, 'wrong');
     this.#slots.clear();
+  }
+
+  /** A root is there that was not there before. */
+  async appeared(root: ResolvedPath): Promise<void> {
+    this.settle();
+    await this.#options.rescan.appeared(root, this.#memory);
+  }
+
+  /** Events were lost: looks at everything again. */
+  async lost(): Promise<void> {
+    this.settle();
+    this.#memory.clear();
+    this.#doubts.clear();
+    await this.#options.rescan.everything('overflow');
   }
 
   async #entry(heard: HeardEntry): Promise<void> {
@@ -113,24 +136,30 @@ export class Teller {
     // Nothing tells which directory it is: what is there now is all that can be told.
     if (isDirectory && key === undefined && !isFound && (went || (came && heard.isMove))) {
       this.settle();
-      return await this.#reset(at.path.child(at.name));
+      return await this.#options.rescan.at(at.path.child(at.name));
     }
     if (at.path.asOf === 'reading' && key !== undefined) this.#doubts.add(at.path.raw, at.directory, 'wrong');
+    // What is in it was told before, where another directory was by then.
+    if (came && isDirectory && key !== undefined && this.#memory.isListed(key)) {
+      this.#doubts.add(joinPath(at.path.raw, at.name), key, 'wrong');
+    }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
     this.#slots.entry(heard);
   }
 
   #rename(heard: HeardRename): void {
-    const { from, key } = heard;
-    let { to } = heard;
+    const { from, to } = heard;
     for (const place of [from, to]) {
       if (place?.path.asOf === 'reading') this.#doubts.add(place.path.raw, place.directory, 'wrong');
     }
-    if (!heard.isDirectory) {
-      if (from && to) this.#slots.rename(from, to, heard, !this.#doubts.covers(from.path.raw));
-      else if (from ?? to) this.#slots.entry(halfOf(heard, from, to));
-      return;
-    }
+    if (heard.isDirectory) this.#renameDirectory(heard);
+    else if (from && to) this.#slots.rename(from, to, heard, !this.#doubts.covers(from.path.raw));
+    else if (from ?? to) this.#slots.entry(halfOf(heard, from, to));
+  }
+
+  #renameDirectory(heard: HeardRename): void {
+    const { from, key } = heard;
+    let { to } = heard;
     this.settle();
     // The kernel has merged its end into an event that came before.
     if (key !== undefined && this.#gone.has(key)) return;
@@ -139,41 +168,56 @@ export class Teller {
       this.#doubts.add(to.path.raw, undefined, 'wrong');
       to = undefined;
     }
-    const wasTold = from && !this.#gone.has(from.directory) && !this.#doubts.covers(from.path.raw);
     const about: Particulars = { fileType: 'directory', size: null, by: heard.by, timeMs: heard.timeMs };
-    const [left, right] = [from && pathIn(from), to && pathIn(to)];
-    if (from && to && left && right && wasTold) {
-      this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
-      this.#doubts.move(left, right);
-    } else if (to && right) {
-      if (from) this.#telling.entry('delete', this.#pathOf(from), about);
-      this.#telling.entry('create', this.#pathOf(to), about);
-      if (from || !this.#options.source.findsBelow) this.#doubts.add(right, key, 'below');
-    } else if (from) {
-      this.#telling.entry('delete', this.#pathOf(from), about);
+    const [left, right] = [from && this.#spot(from), to && this.#spot(to)];
+    const status = to && key !== undefined ? this.#statusOf(key, to) : undefined;
+    if (left && right && this.#wasTold(heard, left, status)) {
+      this.#report.rename(left, right, about, status);
+      this.#doubts.move(realPath(left), realPath(right));
+    } else if (right && !this.#isTold(right, status)) {
+      if (left) this.#report.entry('delete', left, about);
+      this.#report.entry('create', right, about, status);
+      if (from || !this.#options.source.findsBelow) this.#doubts.add(realPath(right), key, 'below');
+    } else if (left) {
+      this.#report.entry('delete', left, about);
     }
     if (key === undefined) return;
-    if (to && right && this.#hasLeft(key, from, to)) this.#doubts.add(right, key, 'moved');
+    if (to && right && this.#hasLeft(key, from, to)) this.#doubts.add(realPath(right), key, 'moved');
     // It was listed where it has gone since: told twice, or with what is below in another place.
-    const isAhead = [key, from?.directory, to?.directory].some(
-      (each) => each !== undefined && this.#memory.isListed(each),
-    );
-    if (isAhead) for (const path of [left, right]) if (path) this.#doubts.add(path, key, 'wrong');
+    const isAhead = [key, from?.directory, to?.directory].some((each) => each && this.#memory.isListed(each));
+    if (isAhead) for (const spot of [left, right]) if (spot) this.#doubts.add(realPath(spot), key, 'wrong');
   }
 
-  /** A root is gone, with all that is below; or has come, with all that is below. */
-  async #root({ root, came }: HeardRoot): Promise<void> {
-    const { kernel, toldAs } = this.#options;
-    this.settle();
-    const told = toldAs(root);
-    const about = { size: null, by: null, timeMs: Date.now() };
-    if (!came) return this.#telling.entry('delete', told, { ...about, fileType: 'unknown' });
-    const status = lookAt(kernel, AT_FDCWD, root.raw);
-    if (!status) return;
-    const fileType = typeOf(status);
-    this.#telling.entry('create', told, { ...about, fileType, size: sizeOf(status) });
-    const fd = fileType === 'directory' ? open(kernel, root.raw) : undefined;
-    if (fd !== undefined) await this.#tellBelow(fd, root, 'newDirectory');
+  #spot({ path, name }: Place): Spot {
+    return this.#report.spot(path, name.toString('latin1'));
+  }
+
+  /** What a directory is, wherever it is now; looked at only for what is kept of it. */
+  #statusOf(key: HandleKey, to: Place): FileStatus | undefined {
+    const { kernel, source } = this.#options;
+    if (!this.#report.knowledge.isKept) return undefined;
+    const fd = source.open(key, to.path.child(to.name));
+    if (typeof fd !== 'number') return undefined;
+    try {
+      return kernel.statAt(fd, '', AT_EMPTY_PATH);
+    } finally {
+      kernel.close(fd);
+    }
+  }
+
+  /** Whether a renamed directory was told to be where it came from. */
+  #wasTold({ from, key }: HeardRename, left: Spot, status: FileStatus | undefined): boolean {
+    if (!from || this.#gone.has(from.directory)) return false;
+    if (!this.#isTrusted) return !this.#isElsewhere(key, from) && !this.#doubts.covers(from.path.raw);
+    const known = this.#report.knowledge.get(realPath(left));
+    return known !== undefined && isDirectory(known, status);
+  }
+
+  /** Whether it was told already to be where it has come. */
+  #isTold(right: Spot, status: FileStatus | undefined): boolean {
+    if (!this.#isTrusted || !status) return false;
+    const known = this.#report.knowledge.get(realPath(right));
+    return known !== undefined && known.ino !== 0n && isDirectory(known, status);
   }
 
   /**
@@ -181,48 +225,27 @@ export class Teller {
    * that is equal to one which waits in the queue, so that it may have left it again.
    */
   #hasLeft(key: HandleKey, from: Place | undefined, to: Place): boolean {
-    let left = this.#left.get(key);
-    if (!left) {
-      left = new Set();
-      this.#left.set(key, left);
-    }
+    const left = this.#left.get(key)?.left ?? new Set();
     left.add(from ? placeId(from) : '');
-    return left.has(placeId(to));
+    const last = placeId(to);
+    this.#left.set(key, { left, last });
+    return left.has(last);
   }
 
-  #pathOf({ path, name }: Place): ToldPath {
-    return entryPath(this.#options.toldAs(path), name.toString('latin1'));
-  }
-
-  /** Tells all that is below an open directory, which is closed then. */
-  async #tellBelow(fd: number, path: ResolvedPath, found: EntryChange['found']): Promise<void> {
-    const { kernel, source, toldAs, room } = this.#options;
-    try {
-      let count = 0;
-      let listed: HandleKey | undefined;
-      const excludes = (path: Buffer) => source.excludes(path);
-      const fsid = fsidText(kernel.statfs(fd).fsid);
-      for (const arrival of arrivalsBelow(fd, path, fsid, { kernel, excludes })) {
-        const { directory, status } = arrival;
-        if (directory.key !== listed) this.#memory.list(directory.key, source.round);
-        listed = directory.key;
-        const fileType = typeOf(status);
-        const about = { fileType, size: sizeOf(status), by: null, timeMs: Date.now() };
-        const entry = arrival.name.toString('latin1');
-        this.#telling.entry('create', entryPath(toldAs(directory.path), entry), about, found);
-        this.#memory.set(directory.key, entry, fileType === 'directory' ? 'directory' : 'other', source.round);
-        if (++count % LISTED_AT_ONCE === 0) await room();
-      }
-    } finally {
-      kernel.close(fd);
-    }
+  /** Whether a directory is not told to be where an event says that it was. */
+  #isElsewhere(key: HandleKey | undefined, from: Place): boolean {
+    const last = key === undefined ? undefined : this.#left.get(key)?.last;
+    return last !== undefined && last !== placeId(from);
   }
 
   /** Nothing is queued: looks whether what is in doubt is as it was told, and tells it anew where it is not. */
   async #clearUp(): Promise<void> {
-    const { source } = this.#options;
+    const { source, rescan } = this.#options;
     this.settle();
-    const isEverything = this.#doubts.isEverything;
+    if (this.#doubts.isEverything) {
+      this.#doubts.clear();
+      return await rescan.everything('overflow');
+    }
     const doubts = this.#doubts.take();
     const wrong = new Set<string>();
     for (const { told, key, why } of doubts) {
@@ -231,56 +254,33 @@ export class Teller {
       if (told !== '') wrong.add(told);
       if (now !== undefined) wrong.add(now);
     }
-    if (isEverything) for (const { raw } of source.roots) wrong.add(raw.toString('latin1'));
     for (const { told, key, why } of doubts) {
-      const path = new ResolvedPath(Buffer.from(told, 'latin1'), 'reading');
       if (why !== 'below' || wrong.has(told) || isBelowAny(told, wrong) || key === undefined) continue;
-      const fd = source.open(key, path);
-      if (typeof fd === 'number') await this.#tellBelow(fd, path, 'newDirectory');
+      await rescan.below(key, new ResolvedPath(Buffer.from(told, 'latin1'), 'reading'), this.#memory);
     }
-    const paths = outermost(wrong).map((path) => Buffer.from(path, 'latin1'));
-    for (const path of paths) await this.#reset(new ResolvedPath(path, 'reading'));
+    for (const path of outermost(wrong)) {
+      await rescan.at(new ResolvedPath(Buffer.from(path, 'latin1'), 'reading'), this.#memory);
+    }
+    // Then nothing that happened before the looks is still to come.
+    if (source.isIdle()) this.#memory.clear();
   }
-
-  /** Tells what is on disk at and below a path, whatever was told before. */
-  async #reset(path: ResolvedPath): Promise<void> {
-    const { kernel, source, toldAs } = this.#options;
-    const told = toldAs(path);
-    const status = lookAt(kernel, AT_FDCWD, path.raw);
-    const about = { size: null, by: null, timeMs: Date.now() };
-    this.#telling.entry('delete', told, { ...about, fileType: 'unknown' }, 'rescan');
-    if (!status || source.excludes(path.raw)) return;
-    const fileType = typeOf(status);
-    this.#telling.entry('create', told, { ...about, fileType, size: sizeOf(status) }, 'rescan');
-    if (fileType !== 'directory') return;
-    const fd = open(kernel, path.raw);
-    if (fd !== undefined) await this.#tellBelow(fd, path, 'rescan');
-  }
-
-  #rescan(): void {
-    this.settle();
-    this.#memory.clear();
-    this.#doubts.clear();
-    this.#rescans++;
-    for (const root of this.#options.source.roots) this.#telling.rescan(this.#options.toldAs(root), false, 'overflow');
-  }
-}
-
-const placeId = ({ directory, name }: Place): string => `${directory}/${name.toString('latin1')}`;
-
-function pathIn({ path, name }: Place): Buffer {
-  return joinPath(path.raw, name);
 }
 
 const UNKNOWN = Buffer.alloc(0);
 
-function open(kernel: Kernel, path: Buffer): number | undefined {
-  try {
-    return kernel.openAt(AT_FDCWD, path, OPEN);
-  } catch (error) {
-    if (error instanceof KernelError) return undefined;
-    throw error;
-  }
+const placeId = ({ directory, name }: Place): string => `${directory}/${name.toString('latin1')}`;
+
+function occupantOf(known: Known | undefined): Before {
+  if (!known) return 'absent';
+  return known.type === 'directory' ? 'directory' : 'other';
+}
+
+/** Whether what is known is of this directory; of one that nobody looked at it may be. */
+function isDirectory(known: Known, status: FileStatus | undefined): boolean {
+  if (known.type !== 'directory') return false;
+  if (!status || known.ino === 0n) return true;
+  const seen = knownOf(status);
+  return seen.ino === known.ino && seen.device === known.device && seen.born === known.born;
 }
 
 function halfOf(heard: HeardRename, from: Place | undefined, to: Place | undefined) {

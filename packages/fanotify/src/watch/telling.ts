@@ -2,8 +2,13 @@
 
 import { joinPath, type ResolvedPath, textOf } from '../identity/path.ts';
 import type { ProcessInfo } from '../identity/process.ts';
-import type { Change, EntryChange, EntryType, RescanChange } from './change.ts';
-import { RootNames, type ToldPath } from './root-names.ts';
+import type { Change, EntryChange, EntryType, RenameChange, RescanChange } from './change.ts';
+
+/** A path, in both forms. */
+export interface ToldPath {
+  readonly text: string | null;
+  readonly raw: Buffer;
+}
 
 /** What is known of a change beside its path. */
 export interface Particulars {
@@ -27,12 +32,10 @@ const NOT_ASCII = /[\x80-\xff]/;
 /** Numbers changes and hands them on. */
 export class Telling {
   readonly #take: (change: Change) => void;
-  readonly #names: RootNames;
   #seq = 0;
 
-  constructor(take: (change: Change) => void, names: RootNames = new RootNames()) {
+  constructor(take: (change: Change) => void) {
     this.#take = take;
-    this.#names = names;
   }
 
   /** How many changes were told. */
@@ -40,19 +43,16 @@ export class Telling {
     return this.#seq;
   }
 
-  entry(kind: EntryChange['type'], path: ToldPath, about: Particulars, found?: EntryChange['found']): void {
-    // Something else has taken the place of a file that is watched.
-    const type = kind === 'create' && this.#names.isTold(path.raw) ? 'update' : kind;
-    const { text, raw } = this.#names.tell(path, type !== 'delete');
+  entry(type: EntryChange['type'], { text, raw }: ToldPath, about: Particulars, found?: EntryChange['found']): void {
     const { fileType, size, by, timeMs } = about;
     const change = { type, seq: ++this.#seq, timeMs, path: text, rawPath: raw, fileType, size, by };
     this.#take(found === undefined ? change : { ...change, found });
   }
 
-  rename(left: ToldPath, right: ToldPath, { fileType, size, by, timeMs }: Particulars): void {
-    const from = this.#names.tell(left, false);
-    const to = this.#names.tell(right, true);
+  rename(from: ToldPath, to: ToldPath, about: Particulars, found?: RenameChange['found']): void {
+    const { fileType, size, by, timeMs } = about;
     this.#take({
+      ...(found && { found }),
       type: 'rename',
       seq: ++this.#seq,
       timeMs,

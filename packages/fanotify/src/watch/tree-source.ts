@@ -23,19 +23,23 @@ import { parentOf, ResolvedPath } from '../identity/path.ts';
 import type { ProcessDepth } from '../identity/process.ts';
 import { type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import type { FoundEvent } from '../scope/found.ts';
+import type { MountChange } from '../scope/mounts-below.ts';
 import { type Exclusion, isAtOrBelow } from '../scope/places.ts';
 import { markSubtrees, type SubtreeEvent, type Subtrees } from '../scope/subtree.ts';
-import type { Heard, HeardEntry, HeardRename, HeardUnplaced, Place, Source } from './source.ts';
+import type { Heard, HeardRename, Place, Source } from './source.ts';
 
 /** What to hear. */
 export interface TreeOptions {
   readonly kernel: Kernel;
   readonly ignore: readonly Exclusion[];
   readonly recursive: boolean;
+  readonly crossMounts: boolean;
   /** False: nothing; undefined: `name`, where the kernel tells. */
   readonly by: ProcessDepth | false | undefined;
-  /** Entries, by their real paths as latin1, of which alone is told; all where it is left out. */
-  readonly only?: ReadonlySet<string>;
+  /** A root is not where it was any more. */
+  readonly onStray: () => void;
+  /** Something was mounted or unmounted. */
+  readonly onMount: (mountPoint: Buffer) => void;
 }
 
 const CHANGES: readonly FileEventName[] = ['create', 'delete', 'modify', 'attrib', 'closeWrite'];
@@ -43,16 +47,8 @@ const ROOT_EVENTS: readonly FileEventName[] = ['deleteSelf', 'moveSelf'];
 const CAME = Number(FAN_CREATE | FAN_MOVED_TO);
 const WENT = Number(FAN_DELETE | FAN_MOVED_FROM);
 const MOVED = Number(FAN_MOVED_TO | FAN_MOVED_FROM);
-/** What the root itself, by its own mark, says of its end. */
-const ENDS = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
+const OF_ROOTS = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
 const DOT = 0x2e;
-
-/** A root, and where it was when it was marked. */
-interface WatchedRoot {
-  readonly key: HandleKey;
-  readonly path: ResolvedPath;
-  isGone: boolean;
-}
 
 /**
  * Marks trees and hears them from now on.
@@ -62,7 +58,7 @@ interface WatchedRoot {
 export async function openTree(roots: readonly KernelPath[], options: TreeOptions): Promise<TreeSource> {
   const group = await openGroup(options);
   try {
-    return new TreeSource(group, await mark(group, roots, options), options.only);
+    return new TreeSource(group, await mark(group, roots, options), options.onStray);
   } catch (error) {
     await group.close();
     throw error;
@@ -81,7 +77,15 @@ async function openGroup({ kernel, by }: TreeOptions): Promise<Group<'handle'>> 
 }
 
 async function mark(group: Group<'handle'>, roots: readonly KernelPath[], options: TreeOptions): Promise<Subtrees> {
-  const subtree = { recursive: options.recursive, exclude: options.ignore, rootEvents: ROOT_EVENTS };
+  const { recursive, ignore, crossMounts, onMount } = options;
+  const subtree = {
+    recursive,
+    exclude: ignore,
+    crossMounts,
+    rootEvents: ROOT_EVENTS,
+    outlivesRoots: true,
+    onMount: ({ mount }: MountChange) => onMount(mount.rawMountPoint),
+  };
   try {
     return await markSubtrees(group, roots, { ...subtree, events: [...CHANGES, 'rename'] });
   } catch (error) {
@@ -95,22 +99,59 @@ export class TreeSource implements Source {
   readonly #group: Group<'handle'>;
   readonly #subtrees: Subtrees;
   readonly #inside: GroupInternals;
-  readonly #only: ReadonlySet<string> | undefined;
-  /** Where the roots were when they were marked: who watches a path does not follow what was there elsewhere. */
-  readonly #roots: WatchedRoot[];
   #parent: { readonly key: HandleKey; readonly path: ResolvedPath } | undefined;
 
-  constructor(group: Group<'handle'>, subtrees: Subtrees, only?: ReadonlySet<string>) {
+  /** Where roots are, by the paths by which they were added, as of when they were. */
+  #places = new Map<string, ResolvedPath>();
+  readonly #onStray: () => void;
+  #hasStrayed = false;
+
+  constructor(group: Group<'handle'>, subtrees: Subtrees, onStray: () => void) {
     this.#group = group;
+    this.#onStray = onStray;
     this.#subtrees = subtrees;
     this.#inside = internalsOf(group as Group);
-    this.#only = only;
-    this.#roots = subtrees.rootPlaces.map(({ key, path }) => ({ key, path, isGone: false }));
+    this.#learnPlaces();
   }
 
-  /** The real paths of the roots that are where they were. */
-  get roots(): ResolvedPath[] {
-    return this.#roots.filter(({ isGone }) => !isGone).map(({ path }) => path);
+  /** Marks some more. */
+  async add(roots: readonly Buffer[]): Promise<void> {
+    await this.#subtrees.add(roots);
+    this.#learnPlaces();
+  }
+
+  /** Tells nothing more of some. */
+  release(roots: readonly Buffer[]): void {
+    this.#subtrees.release(roots);
+    for (const root of roots) this.#places.delete(root.toString('latin1'));
+  }
+
+  #learnPlaces(): void {
+    for (const { given, rawPath } of this.#subtrees.roots) {
+      const id = given.toString('latin1');
+      if (!this.#places.has(id)) this.#places.set(id, new ResolvedPath(rawPath, 'reading'));
+    }
+  }
+
+  /** Where a root is told to be. */
+  placeOf(root: Buffer): ResolvedPath | undefined {
+    return this.#places.get(root.toString('latin1'));
+  }
+
+  get markedDirectories(): number {
+    return this.#subtrees.markedDirectories;
+  }
+
+  get unreadable(): ReadonlySet<string> {
+    return this.#subtrees.unreadable;
+  }
+
+  /** A root that was moved stays one for who hears it; by its path there is something else now, or nothing. */
+  #lookForStrays(): void {
+    this.#hasStrayed = this.#subtrees.roots.some(({ given, rawPath, gone }) => {
+      return gone !== undefined || this.#places.get(given.toString('latin1'))?.raw.equals(rawPath) !== true;
+    });
+    if (this.#hasStrayed) this.#onStray();
   }
 
   get how(): 'filesystem' | 'inodes' {
@@ -130,76 +171,24 @@ export class TreeSource implements Source {
   }
 
   async *batches(): AsyncGenerator<readonly Heard[], void, void> {
-    for await (const batch of this.#subtrees.batches()) {
+    for await (const batch of this.#subtrees.read()) {
       const heard: Heard[] = [];
+      this.#lookForStrays();
       for (const event of batch) this.#hear(event, heard);
-      this.#lookForRoots(heard);
       if (heard.length > 0) yield heard;
     }
-    const last: Heard[] = [];
-    this.#lose(() => true, this.round, last);
-    if (last.length > 0) yield last;
   }
 
   #hear(event: SubtreeEvent, heard: Heard[]): void {
-    if (event.kind === 'found') {
-      if (this.#isWatched(event.rawPath)) heard.push(this.#found(event));
-    } else if (event.kind === 'overflow') heard.push({ kind: 'loss', round: this.round });
-    else if (event.kind === 'rename') this.#hearRename(event as unknown as KernelEvent, heard);
-    else if (event.kind === 'file') this.#hearFile(event as unknown as KernelEvent, heard);
-  }
-
-  #hearRename(event: KernelEvent, heard: Heard[]): void {
-    const { fidRecord } = event;
-    if (event.directory && fidRecord !== 0) {
-      const key = event.keyOf(fidRecord);
-      this.#lose((root) => root.key === key, event.round, heard);
+    if (event.kind === 'found') heard.push(this.#found(event));
+    else if (event.kind === 'overflow') heard.push({ kind: 'loss', round: this.round });
+    else if (event.kind === 'rename') {
+      const renamed = this.#renamed(event as unknown as KernelEvent);
+      if (renamed.from ?? renamed.to) heard.push(renamed);
+    } else if (event.kind === 'file') {
+      const entry = this.#happened(event as unknown as KernelEvent);
+      if (entry) heard.push(entry);
     }
-    const renamed = this.#renamed(event);
-    if (renamed.from || renamed.to) heard.push(renamed);
-  }
-
-  #hearFile(event: KernelEvent, heard: Heard[]): void {
-    const { maskLow, dfidRecord, fidRecord } = event;
-    if ((maskLow & ENDS) !== 0) {
-      const record = fidRecord || dfidRecord;
-      const key = record === 0 ? undefined : event.keyOf(record);
-      if (this.#lose((root) => root.key === key, event.round, heard)) return;
-    }
-    const entry = this.#happened(event);
-    if (entry?.kind === 'unplaced' || (entry && this.#isWatchedPlace(entry.at))) heard.push(entry);
-  }
-
-  /** Something above a root may have another name. */
-  #lookForRoots(heard: Heard[]): void {
-    const places = this.#subtrees.rootPlaces;
-    const isElsewhere = (root: WatchedRoot) => {
-      const now = places.find(({ key }) => key === root.key);
-      return !now || now.gone !== undefined || !now.path.raw.equals(root.path.raw);
-    };
-    this.#lose(isElsewhere, this.round, heard);
-  }
-
-  #lose(isLost: (root: WatchedRoot) => boolean, round: number, heard: Heard[]): boolean {
-    const lost = this.#roots.filter((root) => !root.isGone && isLost(root));
-    for (const root of lost) {
-      root.isGone = true;
-      heard.push({ kind: 'root', round, came: false, root: root.path });
-    }
-    return lost.length > 0;
-  }
-
-  #isWatchedPlace({ path, name }: Place): boolean {
-    if (!this.#only) return this.#isBelowRoot(path);
-    return this.#only.has(path.child(name).raw.toString('latin1'));
-  }
-
-  #isWatched(raw: Buffer): boolean {
-    return this.#only ? this.#only.has(raw.toString('latin1')) : this.#isBelowRoot(new ResolvedPath(raw, 'reading'));
-  }
-
-  #isBelowRoot(path: ResolvedPath): boolean {
-    return this.#roots.some((root) => !root.isGone && isAtOrBelow(path, root.path));
   }
 
   #found({ parent, rawName, rawPath, directory, timeMs }: FoundEvent): Heard {
@@ -228,26 +217,31 @@ export class TreeSource implements Source {
     const from =
       crossing === 'in' || !event.placeBefore ? undefined : placeOf(event, event.placeBefore, event.oldDfidRecord);
     const to = crossing === 'out' || !event.place ? undefined : placeOf(event, event.place, event.dfidRecord);
-    return { kind: 'rename', from: this.#watched(from), to: this.#watched(to), ...this.#baseOf(event) };
+    return { kind: 'rename', from: this.#ifPlaced(from), to: this.#ifPlaced(to), ...this.#baseOf(event) };
   }
 
-  #watched(place: Place | undefined): Place | undefined {
-    return place && this.#isWatchedPlace(place) ? place : undefined;
-  }
-
-  #happened(event: KernelEvent): HeardEntry | HeardUnplaced | undefined {
+  #happened(event: KernelEvent): Heard | undefined {
     const { place, dfidRecord, told } = event;
     if (dfidRecord === 0) return undefined;
     if (!place) return { kind: 'unplaced', round: event.round, directory: event.keyOf(dfidRecord), path: undefined };
+    const at = this.#ifPlaced(placeOf(event, place, dfidRecord));
+    if (!at || (told & ~OF_ROOTS) === 0) return undefined;
     return {
       kind: 'entry',
-      at: placeOf(event, place, dfidRecord),
+      at,
       ...this.#baseOf(event),
       came: (told & CAME) !== 0,
       went: (told & WENT) !== 0,
       isMove: (told & MOVED) !== 0,
       isFound: false,
     };
+  }
+
+  /** What a root that was moved took along is not part of what is watched any more. */
+  #ifPlaced(place: Place | undefined): Place | undefined {
+    if (!place || !this.#hasStrayed) return place;
+    const path = place.path.child(place.name);
+    return this.#isInside(path) ? place : undefined;
   }
 
   #baseOf(event: KernelEvent) {
@@ -296,7 +290,12 @@ export class TreeSource implements Source {
   pathOf(directory: HandleKey): ResolvedPath | undefined {
     const { paths, queue } = this.#inside;
     const path = paths.resolve(directory, queue);
-    return path && this.#isBelowRoot(path) ? path : undefined;
+    return path && this.#isInside(path) ? path : undefined;
+  }
+
+  #isInside(path: ResolvedPath): boolean {
+    for (const place of this.#places.values()) if (isAtOrBelow(path, place)) return true;
+    return false;
   }
 
   excludes(path: Buffer): boolean {

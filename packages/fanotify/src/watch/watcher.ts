@@ -2,24 +2,31 @@
 
 import { posix } from 'node:path';
 import { linuxKernel } from '../kernel/index.ts';
+import type { Baseline } from './baseline.ts';
 import type { Change } from './change.ts';
-import { Hearing } from './hearing.ts';
-import type { WatchOptions } from './options.ts';
+import { Engine } from './engine.ts';
+import { Knowledge, type KnowledgeState } from './knowledge.ts';
+import type { BaselineKind, WatchOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
-import { RootNames } from './root-names.ts';
-import { Teller } from './teller.ts';
 import { Telling } from './telling.ts';
 
 /** What became of a watch so far. */
 export interface WatchCounters {
   /** Changes told: the last sequence number. */
   readonly told: number;
-  /** How often the tree was looked at again, since events were lost. */
+  /** How often something was looked at again: events were lost, or something was mounted. */
   readonly rescans: number;
+  /** Directories with a mark of their own. */
+  readonly markedDirectories: number;
+  /** What is known of the tree: after a loss of events only `complete` helps. */
+  readonly baseline: KnowledgeState;
 }
 
+/** Why each directory has a mark of its own: no privilege for one on the file system, or a file system that takes none. */
+export type WhyInodes = 'privilege' | 'filesystem';
+
 /** How a watch hears. */
-export type WatchMethod = 'filesystem' | 'inodes' | 'fallback';
+export type Hearing = 'filesystem' | 'inodes' | 'fallback';
 
 /**
  * A watch that {@link watch} started: iterate it, or its {@link Watcher.batches}.
@@ -27,9 +34,14 @@ export type WatchMethod = 'filesystem' | 'inodes' | 'fallback';
 export interface Watcher extends AsyncIterable<Change>, AsyncDisposable {
   /** Resolves when everything is heard: what happens from then on is told. Rejects when that cannot be. */
   readonly ready: Promise<void>;
-  readonly how: WatchMethod | undefined;
+  /** How it hears; undefined before it is ready. */
+  readonly how: Hearing | undefined;
+  /** Why it is not `filesystem`; undefined when it is, and of the fallback. */
+  readonly because: WhyInodes | undefined;
   readonly counters: WatchCounters;
   batches(): AsyncIterableIterator<readonly Change[]>;
+  /** Writes what has been told so far to a file, for {@link WatchOptions.since}. */
+  snapshot(file: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,19 +51,18 @@ export class LocalWatcher implements Watcher {
   readonly #options: WatchOptions;
   readonly #outbox: Outbox;
   readonly #telling: Telling;
-  readonly #names = new RootNames();
-  #hearing: Hearing | undefined;
+  #engine: Engine | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isWanted = false;
 
   constructor(paths: readonly Buffer[], options: WatchOptions) {
     this.#options = options;
     this.#outbox = new Outbox(
-      () => this.#hearing?.settle(),
-      () => this.#hearing?.waiting ?? 0,
+      () => this.#engine?.settle(),
+      () => this.#engine?.waiting ?? 0,
       (isTaking) => this.#want(isTaking),
     );
-    this.#telling = new Telling((change) => this.#outbox.put(change), this.#names);
+    this.#telling = new Telling((change) => this.#outbox.put(change));
     options.signal?.addEventListener('abort', this.#abort, { once: true });
     this.ready = this.#start(paths);
     // Whoever iterates is told as well.
@@ -59,13 +70,21 @@ export class LocalWatcher implements Watcher {
     if (options.onChanges) void this.#callBack(options.onChanges);
   }
 
-  get how(): WatchMethod | undefined {
-    const all = this.#hearing?.sources.map(({ how }) => how);
-    return all && (all.includes('inodes') ? 'inodes' : 'filesystem');
+  get how(): Hearing | undefined {
+    return this.#engine?.how;
+  }
+
+  get because(): WhyInodes | undefined {
+    return this.#engine?.because;
   }
 
   get counters(): WatchCounters {
-    return { told: this.#telling.told, rescans: this.#hearing?.rescans ?? 0 };
+    return {
+      told: this.#telling.told,
+      rescans: this.#engine?.rescans ?? 0,
+      markedDirectories: this.#engine?.markedDirectories ?? 0,
+      baseline: this.#engine?.report.knowledge.state ?? 'none',
+    };
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Change, void, void> {
@@ -80,11 +99,23 @@ export class LocalWatcher implements Watcher {
     }
   }
 
+  async snapshot(file: string): Promise<void> {
+    await this.ready;
+    const { ignore = [], recursive = true, crossMounts = true } = this.#options;
+    this.#engine?.settle();
+    await this.#engine?.learning.writeSnapshot(file, {
+      ignore: ignore.filter((each) => typeof each === 'string'),
+      recursive,
+      crossMounts,
+    });
+  }
+
   async close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#abort);
     clearTimeout(this.#timer);
     this.#outbox.close();
-    await this.#hearing?.close();
+    await this.#engine?.close();
+    this.#engine?.report.knowledge.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -93,67 +124,76 @@ export class LocalWatcher implements Watcher {
 
   readonly #abort = (): void => this.#fail(this.#options.signal?.reason);
 
-  readonly #fail = (error: unknown): void => {
+  #fail(error: unknown): void {
+    if (!this.#outbox.isOpen) return;
     clearTimeout(this.#timer);
     this.#outbox.fail(error);
-    void this.#hearing?.close();
-  };
+    void this.#engine?.close();
+    this.#engine?.report.knowledge.close();
+  }
 
   async #start(paths: readonly Buffer[]): Promise<void> {
-    const { signal, ignore = [], recursive = true, by } = this.#options;
+    const { signal, baseline = 'file', initial = false, since } = this.#options;
     signal?.throwIfAborted();
-    const kernel = this.#options.kernel ?? linuxKernel();
-    const names = this.#names;
-    const hearing = new Hearing({
-      kernel,
-      tree: { kernel, ignore, recursive, by },
-      names,
-      tellerOf: (source) => {
-        return new Teller({
-          kernel,
-          source,
-          toldAs: names.ofDirectory,
-          telling: this.#telling,
-          room: () => this.#outbox.room(),
-        });
-      },
-      heard: () => {
-        this.#timer ??= this.#wait();
-      },
+    const knowledge = new Knowledge(await openBaseline(baseline));
+    const engine = new Engine(paths, knowledge, {
+      kernel: this.#options.kernel ?? linuxKernel(),
+      options: this.#options,
+      telling: this.#telling,
       room: () => this.#outbox.room(),
-      fail: this.#fail,
+      onHeard: () => this.#heard(),
+      onFailure: (error) => this.#fail(error),
     });
-    this.#hearing = hearing;
-    hearing.ref(this.#outbox.isWanted);
-    try {
-      await hearing.open(paths);
-    } catch (error) {
-      await hearing.close();
-      throw error;
+    this.#engine = engine;
+    this.#want(this.#outbox.isWanted);
+    await engine.start();
+    if (!this.#outbox.isOpen) return await this.close();
+    const { learning } = engine;
+    if (initial || since !== undefined) {
+      const telling = engine.exclusively(() => (since === undefined ? learning.tellAll() : learning.tellSince(since)));
+      this.#outbox.due();
+      // Whoever takes only when it is ready would wait for ever.
+      await Promise.race([telling, this.#outbox.isFull]);
+      this.#outbox.due();
+    } else {
+      learning.inBackground(() => engine.trust());
     }
-    if (!this.#outbox.isOpen) await hearing.close();
   }
 
   /** What was heard is told some time after the first of it. */
-  #wait(): NodeJS.Timeout {
-    const timer = setTimeout(() => {
+  #heard(): void {
+    if (this.#timer !== undefined || !this.#outbox.isOpen) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#outbox.due();
-    }, this.#options.delayMs ?? 20);
-    return this.#isWanted ? timer : timer.unref();
+    }, this.#options.delayMs ?? DEFAULT_DELAY_MS);
+    if (!this.#isWanted) this.#timer.unref();
   }
 
   /** Only who waits for changes keeps the process alive. */
   #want(isWanted: boolean): void {
     this.#isWanted = isWanted;
-    this.#hearing?.ref(isWanted);
-    if (isWanted) this.#timer?.ref();
-    else this.#timer?.unref();
+    if (isWanted) {
+      this.#engine?.ref();
+      this.#timer?.ref();
+    } else {
+      this.#engine?.unref();
+      this.#timer?.unref();
+    }
   }
 
   async #callBack(onChanges: (changes: readonly Change[]) => void | Promise<void>): Promise<void> {
     for await (const changes of this.batches()) await onChanges(changes);
   }
+}
+
+const DEFAULT_DELAY_MS = 20;
+
+/** Loaded only where they are wanted. */
+async function openBaseline(kind: BaselineKind): Promise<Baseline | undefined> {
+  if (kind === 'memory') return new (await import('./memory-baseline.ts')).MemoryBaseline();
+  if (kind === 'file') return new (await import('./file-baseline.ts')).FileBaseline();
+  return undefined;
 }
 
 /** An absolute path without a slash at its end. */

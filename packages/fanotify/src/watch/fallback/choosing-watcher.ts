@@ -2,7 +2,7 @@
 
 import type { Change } from '../change.ts';
 import type { WatchOptions } from '../options.ts';
-import { LocalWatcher, type WatchCounters, type Watcher, type WatchMethod } from '../watcher.ts';
+import { type Hearing, LocalWatcher, type WatchCounters, type Watcher, type WhyInodes } from '../watcher.ts';
 import { FallbackWatcher } from './fallback-watcher.ts';
 import { loadOriginal } from './original.ts';
 import { isRefusal } from './refusal.ts';
@@ -41,12 +41,17 @@ export class ChoosingWatcher implements Watcher {
     }
   }
 
-  get how(): WatchMethod | undefined {
+  get how(): Hearing | undefined {
     return this.#fallback ? 'fallback' : this.#local.how;
   }
 
+  get because(): WhyInodes | undefined {
+    return this.#fallback ? undefined : this.#local.because;
+  }
+
   get counters(): WatchCounters {
-    return this.#fallback ? { told: this.#fallback.told, rescans: 0 } : this.#local.counters;
+    if (!this.#fallback) return this.#local.counters;
+    return { told: this.#fallback.told, rescans: 0, markedDirectories: 0, baseline: 'none' };
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Change, void, void> {
@@ -69,8 +74,8 @@ export class ChoosingWatcher implements Watcher {
   }
 
   async snapshot(path: string): Promise<void> {
-    const watcher: object = this.#fallback ?? this.#local;
-    await (watcher as FallbackWatcher).snapshot(path);
+    await this.ready;
+    await (this.#fallback ?? this.#local).snapshot(path);
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,124 @@
+// Tells changes, and keeps what is known of the tree in step with what was told.
+
+import { ResolvedPath } from '../identity/path.ts';
+import type { FileStatus } from '../kernel/index.ts';
+import type { Listed } from './baseline.ts';
+import type { EntryChange, RescanChange } from './change.ts';
+import type { Knowledge } from './knowledge.ts';
+import { knownOf } from './known.ts';
+import type { Step } from './step.ts';
+import { entryPath, type Particulars, type Telling, type ToldPath } from './telling.ts';
+
+/** An entry of a directory: where that is, and how it is called. `name` is latin1; '.' is the directory itself. */
+export interface Spot {
+  readonly directory: { readonly real: ResolvedPath; readonly path: ResolvedPath };
+  readonly name: string;
+}
+
+/** How real paths are told. */
+export type ToldAs = (path: ResolvedPath) => ResolvedPath;
+
+/** What is said of an entry that nobody looked at. */
+const UNSEEN = { ino: 0n, device: 0n, born: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n } as const;
+
+export class Report {
+  readonly knowledge: Knowledge;
+  readonly toldAs: ToldAs;
+  readonly #telling: Telling;
+
+  /** Told of each path that is told to have gone. */
+  onGone: ((told: Buffer) => void) | undefined;
+
+  constructor(telling: Telling, knowledge: Knowledge, toldAs: ToldAs) {
+    this.#telling = telling;
+    this.knowledge = knowledge;
+    this.toldAs = toldAs;
+  }
+
+  get told(): number {
+    return this.#telling.told;
+  }
+
+  /** The place of an entry that is known by its real path. */
+  spot(directory: ResolvedPath, name = '.'): Spot {
+    return { directory: { real: directory, path: this.toldAs(directory) }, name };
+  }
+
+  /** An entry came, changed or went. `status` is what was seen of it. */
+  entry(
+    type: EntryChange['type'],
+    spot: Spot,
+    about: Particulars,
+    status?: FileStatus,
+    found?: EntryChange['found'],
+  ): void {
+    const path = toldPath(spot);
+    this.#telling.entry(type, path, about, found);
+    if (type === 'delete') this.onGone?.(path.raw);
+    if (!this.knowledge.isKept) return;
+    if (type === 'delete') this.knowledge.delete(realPath(spot));
+    else this.knowledge.set(realPath(spot), status ? knownOf(status) : { type: about.fileType, ...UNSEEN });
+  }
+
+  rename(from: Spot, to: Spot, about: Particulars, status?: FileStatus): void {
+    this.#telling.rename(toldPath(from), toldPath(to), about);
+    if (!this.knowledge.isKept) return;
+    this.knowledge.move(realPath(from), realPath(to));
+    if (status) this.knowledge.set(realPath(to), knownOf(status));
+  }
+
+  /** A step of a comparison with the disk. */
+  step(step: Step, found: 'rescan' | 'snapshot' | 'newDirectory'): void {
+    this.tell(step, found);
+    this.note(step);
+  }
+
+  /** Tells a step, which is known already. */
+  tell(step: Step, found: 'rescan' | 'snapshot' | 'newDirectory'): void {
+    const { known } = step;
+    if (step.type !== 'refresh') {
+      const size = step.type !== 'delete' && known.type === 'file' ? known.size : null;
+      const about = { fileType: known.type, size, by: null, timeMs: Date.now() };
+      const path = this.#toldOf(step.path);
+      if (step.type === 'rename')
+        this.#telling.rename(this.#toldOf(step.from), path, about, found === 'newDirectory' ? 'rescan' : found);
+      else this.#telling.entry(step.type, path, about, found);
+      if (step.type === 'delete') this.onGone?.(path.raw);
+    }
+  }
+
+  /** Tells what was found in a listing. */
+  listed({ path, known }: Listed, found: 'initial'): void {
+    const size = known.type === 'file' ? known.size : null;
+    this.#telling.entry(
+      'create',
+      this.#toldOf(path),
+      { fileType: known.type, size, by: null, timeMs: Date.now() },
+      found,
+    );
+    this.knowledge.set(path, known);
+  }
+
+  /** Takes a step without telling it. */
+  note(step: Step): void {
+    if (step.type === 'delete') this.knowledge.delete(step.path);
+    else if (step.type === 'rename') this.knowledge.move(step.from, step.path);
+    if (step.type !== 'delete') this.knowledge.set(step.path, step.known);
+  }
+
+  rescan(root: ResolvedPath, complete: boolean, why: RescanChange['why']): void {
+    this.#telling.rescan(this.toldAs(root), complete, why);
+  }
+
+  #toldOf(real: Buffer): ToldPath {
+    return this.toldAs(new ResolvedPath(real, 'reading'));
+  }
+}
+
+export function toldPath({ directory, name }: Spot): ToldPath {
+  return entryPath(directory.path, name);
+}
+
+export function realPath({ directory, name }: Spot): Buffer {
+  return entryPath(directory.real, name).raw;
+}
