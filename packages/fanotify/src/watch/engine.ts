@@ -59,7 +59,7 @@ export class Engine {
   constructor(paths: readonly Buffer[], knowledge: Knowledge, options: EngineOptions) {
     this.#options = options;
     this.roots = new RootSet(options.kernel, paths, options.options.recursive !== false);
-    this.report = new Report(options.telling, knowledge, this.roots.toldAs);
+    this.report = new Report(options.telling, knowledge, this.roots);
     this.report.onGone = (told) => {
       for (const root of this.#told) if (root.given.raw.equals(told)) this.#told.delete(root);
     };

@@ -18,6 +18,13 @@ export interface Spot {
 /** How real paths are told. */
 export type ToldAs = (path: ResolvedPath) => ResolvedPath;
 
+/** By which names roots are told, and what is below. */
+export interface Names {
+  readonly toldAs: ToldAs;
+  /** Of a file that a link was asked for: the link. Asks for the path only if there is any. */
+  readonly fileToldAs: (real: () => Buffer) => ToldPath | undefined;
+}
+
 /** What is said of an entry that nobody looked at. */
 const UNSEEN = { ino: 0n, device: 0n, born: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n } as const;
 
@@ -25,14 +32,16 @@ export class Report {
   readonly knowledge: Knowledge;
   readonly toldAs: ToldAs;
   readonly #telling: Telling;
+  readonly #fileToldAs: Names['fileToldAs'];
 
   /** Told of each path that is told to have gone. */
   onGone: ((told: Buffer) => void) | undefined;
 
-  constructor(telling: Telling, knowledge: Knowledge, toldAs: ToldAs) {
+  constructor(telling: Telling, knowledge: Knowledge, { toldAs, fileToldAs }: Names) {
     this.#telling = telling;
     this.knowledge = knowledge;
     this.toldAs = toldAs;
+    this.#fileToldAs = fileToldAs;
   }
 
   get told(): number {
@@ -52,7 +61,7 @@ export class Report {
     status?: FileStatus,
     found?: EntryChange['found'],
   ): void {
-    const path = toldPath(spot);
+    const path = this.#pathOf(spot);
     this.#telling.entry(type, path, about, found);
     if (type === 'delete') this.onGone?.(path.raw);
     if (!this.knowledge.isKept) return;
@@ -61,7 +70,7 @@ export class Report {
   }
 
   rename(from: Spot, to: Spot, about: Particulars, status?: FileStatus): void {
-    this.#telling.rename(toldPath(from), toldPath(to), about);
+    this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
     if (!this.knowledge.isKept) return;
     this.knowledge.move(realPath(from), realPath(to));
     if (status) this.knowledge.set(realPath(to), knownOf(status));
@@ -110,13 +119,14 @@ export class Report {
     this.#telling.rescan(this.toldAs(root), complete, why);
   }
 
+  #pathOf(spot: Spot): ToldPath {
+    const told = entryPath(spot.directory.path, spot.name);
+    return spot.name === '.' ? told : (this.#fileToldAs(() => realPath(spot)) ?? told);
+  }
+
   #toldOf(real: Buffer): ToldPath {
     return this.toldAs(new ResolvedPath(real, 'reading'));
   }
-}
-
-export function toldPath({ directory, name }: Spot): ToldPath {
-  return entryPath(directory.path, name);
 }
 
 export function realPath({ directory, name }: Spot): Buffer {

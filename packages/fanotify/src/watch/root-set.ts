@@ -89,6 +89,15 @@ export class RootSet {
     }
   }
 
+  /** Of a file that a link was asked for: the link. */
+  readonly fileToldAs = (real: () => Buffer): ResolvedPath | undefined => {
+    for (const { given, target } of this.all) {
+      if (target && !target.isDirectory && !target.real.raw.equals(given.raw) && target.real.raw.equals(real()))
+        return given;
+    }
+    return undefined;
+  };
+
   /** A real path, below the name of its root. */
   readonly toldAs = (path: ResolvedPath): ResolvedPath => {
     for (const { given, target } of this.all) {

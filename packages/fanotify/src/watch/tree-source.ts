@@ -217,6 +217,11 @@ export class TreeSource implements Source {
     const from =
       crossing === 'in' || !event.placeBefore ? undefined : placeOf(event, event.placeBefore, event.oldDfidRecord);
     const to = crossing === 'out' || !event.place ? undefined : placeOf(event, event.place, event.dfidRecord);
+    // A root of its own accord: what comes behind it may have happened where it is now.
+    if (event.directory && to && !this.#isInside(to.path.child(to.name)) && !this.#hasStrayed) {
+      this.#hasStrayed = true;
+      this.#onStray();
+    }
     return { kind: 'rename', from: this.#ifPlaced(from), to: this.#ifPlaced(to), ...this.#baseOf(event) };
   }
 

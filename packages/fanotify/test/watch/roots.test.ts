@@ -191,7 +191,7 @@ describe.skipIf(process.platform !== 'linux')('a file', () => {
     writeFileSync(at('dir/beside'), 'two');
     writeFileSync(at('dir/new'), 'two');
     renameSync(at('dir/new'), at('dir/file'));
-    expect(await until('update dir/file')).toEqual(['update dir/file']);
+    expect(await until('create dir/file')).toEqual(['create dir/file']);
     writeFileSync(at('dir/file'), 'three');
     await until('update dir/file');
     rmSync(at('dir/file'));
