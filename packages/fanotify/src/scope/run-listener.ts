@@ -41,6 +41,9 @@ const OVERFLOW = Number(FAN_Q_OVERFLOW);
  * once costs more than all that is done with it.
  */
 const GATHER_MS = 50;
+/** Longer where reading takes long, as on a busy machine: it is to take a small part of the time. */
+const GATHER_TIMES = 20;
+const LONGEST_GATHER_MS = 250;
 /** How soon a new mount is heard. */
 const LOOK_MS = 20;
 const ARGS_BYTES = 4096;
@@ -143,13 +146,15 @@ export class RunListener {
     });
   }
 
-  #readLater(): void {
-    this.#timer = setTimeout(() => void this.#read(), GATHER_MS);
+  #readLater(tookMs = 0): void {
+    const gatherMs = Math.min(LONGEST_GATHER_MS, Math.max(GATHER_MS, tookMs * GATHER_TIMES));
+    this.#timer = setTimeout(() => void this.#read(), gatherMs);
   }
 
   async #read(): Promise<void> {
     try {
       const { queue } = this.#inside;
+      const startedMs = performance.now();
       let hasRead = false;
       while (!this.#isClosing && this.#take()) {
         hasRead = true;
@@ -158,7 +163,7 @@ export class RunListener {
       }
       if (this.#isClosing) return;
       // What is busy needs no waking.
-      if (hasRead) this.#readLater();
+      if (hasRead) this.#readLater(performance.now() - startedMs);
       else this.#readiness?.start();
     } catch (error) {
       this.#fail(error);
