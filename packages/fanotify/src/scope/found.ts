@@ -23,6 +23,8 @@ export interface FoundEvent {
   /** The key of the directory that it is in, and its name there. */
   readonly parent: string;
   readonly rawName: Buffer;
+  /** What it is, of a directory that could be opened. */
+  readonly key: string | undefined;
   /** Nobody knows. */
   readonly pid: 0;
   toJSON(): FoundJson;
@@ -38,12 +40,14 @@ export interface Finding {
   readonly name: Buffer;
   readonly rawPath: Buffer;
   readonly directory: boolean;
+  /** What it is, of a directory that could be opened. */
+  readonly key: string | undefined;
 }
 
 const KINDS = ['create'] as const;
 
 /** Makes an event of a finding. */
-export function foundEvent({ rawPath, directory, parent, name }: Finding, seq: number): FoundEvent {
+export function foundEvent({ rawPath, directory, parent, name, key }: Finding, seq: number): FoundEvent {
   const path: ResolvedPath['text'] = textOf(rawPath);
   const timeMs = Date.now();
   return {
@@ -57,6 +61,7 @@ export function foundEvent({ rawPath, directory, parent, name }: Finding, seq: n
     directory,
     parent,
     rawName: name,
+    key,
     pid: 0,
     toJSON: () => ({
       seq,

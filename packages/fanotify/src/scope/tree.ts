@@ -40,6 +40,8 @@ interface Start {
   readonly mountAbove?: number;
   /** Tell of what is below also where it was marked already. */
   readonly tellAll: boolean;
+  /** Tell that it was found. */
+  readonly isFound?: boolean;
 }
 
 /** The marked directories below some roots. */
@@ -163,7 +165,10 @@ export class MarkedTree {
     const { kernel } = this.#inside;
     const { path } = start;
     const fd = this.#open(start.dirfd, start.name, start.flags, path);
-    if (typeof fd !== 'number') return;
+    const found = (key?: HandleKey) => {
+      if (start.isFound && start.entry) walk.found?.({ ...start.entry, rawPath: path, directory: true, key });
+    };
+    if (typeof fd !== 'number') return fd === 'gone' ? undefined : found();
     // Marking takes no waiting, so that without this neither a signal nor a timer would be heard until a large tree is done.
     if (++this.#walked % 256 === 0) {
       walk.progress?.(this.size);
@@ -172,6 +177,7 @@ export class MarkedTree {
     try {
       const link = linkTo(fd);
       const place = this.#identify(link);
+      found(place?.key);
       if (start.fsidAbove !== undefined && place?.fsid !== start.fsidAbove && isPseudo(kernel, fd)) return;
       // A path too long for the kernel to tell, for one.
       if (!place) return void this.unreadable.add(path.toString());
@@ -183,11 +189,18 @@ export class MarkedTree {
       else if (start.entry) this.branches.set(key, start.entry);
       for (const { name, type } of this.#list(fd, path)) {
         const rawPath = joinPath(path, name);
-        if (isNew) walk.found?.({ parent: key, name, rawPath, directory: type === 'directory' });
-        if ((type !== 'directory' && type !== 'unknown') || walk.isExcluded(rawPath)) continue;
+        const isDirectory = type === 'directory';
+        const goesDown = (isDirectory || type === 'unknown') && !walk.isExcluded(rawPath);
+        // A directory is told when it is known which.
+        const isFound = isNew && isDirectory && goesDown;
+        if (isNew && !isFound) walk.found?.({ parent: key, name, rawPath, directory: isDirectory, key: undefined });
+        if (!goesDown) continue;
         // By name in the open directory: whatever is renamed above meanwhile, and however long the path is.
         const below = { dirfd: fd, name, flags: O_NOFOLLOW, path: rawPath, entry: { parent: key, name } };
-        await this.#markBelow({ ...below, fsidAbove: fsid, mountAbove: mountId, tellAll: start.tellAll }, walk);
+        await this.#markBelow(
+          { ...below, fsidAbove: fsid, mountAbove: mountId, tellAll: start.tellAll, isFound },
+          walk,
+        );
       }
     } finally {
       kernel.close(fd);

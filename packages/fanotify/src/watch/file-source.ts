@@ -86,6 +86,10 @@ export class FileSource implements Source {
     return this.#tree.open(directory, path);
   }
 
+  isAt(directory: number, name: Buffer, key: HandleKey): boolean {
+    return this.#tree.isAt(directory, name, key);
+  }
+
   isAlive(key: HandleKey): boolean {
     return this.#tree.isAlive(key);
   }

@@ -69,10 +69,15 @@ class Settlement {
     return lookAt(this.#with.kernel, directory, Buffer.from(slot.name, 'latin1'));
   }
 
-  /** Where directories are is told by events; what is seen is only kept. */
+  /** Where directories are is told by events; what is seen is only kept, if it is the directory of the event. */
   #seeDirectory(slot: Slot, opened: number | 'gone' | 'elsewhere'): void {
-    const status = typeof opened === 'number' ? this.#lookAt(slot, opened) : undefined;
-    if (status && typeOf(status) === 'directory') this.#seen.set(slot, status);
+    if (typeof opened !== 'number') return;
+    const status = this.#lookAt(slot, opened);
+    if (!status || typeOf(status) !== 'directory') return;
+    const isSelf = slot.name === '.' || slot.came === undefined;
+    if (isSelf || this.#with.source.isAt(opened, Buffer.from(slot.name, 'latin1'), slot.came ?? '')) {
+      this.#seen.set(slot, status);
+    }
   }
 
   #see(slot: Slot, status: FileStatus | undefined): void {

@@ -48,6 +48,8 @@ export interface Slot {
   isFound: boolean;
   /** How often something came or went: the kernel merges events, so that more than once is in no certain order. */
   turns: number;
+  /** The directory that has come here. */
+  came: HandleKey | undefined;
   /** The directory that has gone from here. */
   gone: HandleKey | undefined;
   /** What came and went, in no order: if it still exists it has other names, and may have been here before. */
@@ -103,6 +105,7 @@ export class Slots {
     slot.isFound = isFound;
     slot.after = isNew ? kind : 'absent';
     if (isDirectory && went) slot.gone = key;
+    if (isDirectory && isNew) slot.came = key;
     if (!isDirectory && came && went) slot.passed = key;
     // Events of one object are merged: which came last, only a look tells. A directory that has gone never comes again.
     if (!isDirectory) slot.needsLook ||= came || this.isLater;
@@ -161,6 +164,7 @@ function newSlot(directory: SlotDirectory, name: string, before: Before): Slot {
     needsLook: false,
     isFound: false,
     turns: 0,
+    came: undefined,
     gone: undefined,
     passed: undefined,
     by: null,

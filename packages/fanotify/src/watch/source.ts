@@ -74,6 +74,8 @@ export interface Source {
    * not where it was when it was last heard of, and what tells where it went is still to come.
    */
   open(directory: HandleKey, path: ResolvedPath): number | 'gone' | 'elsewhere';
+  /** Whether a name in an open directory leads to this. */
+  isAt(directory: number, name: Buffer, key: HandleKey): boolean;
   /** Whether something still exists, under whatever name, as far as can be told. */
   isAlive(key: HandleKey): boolean;
   /** Whether everything that was queued has been told. */

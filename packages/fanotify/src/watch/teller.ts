@@ -140,7 +140,7 @@ export class Teller {
     }
     if (at.path.asOf === 'reading' && key !== undefined) this.#doubts.add(at.path.raw, at.directory, 'wrong');
     // What is in it was told before, where another directory was by then.
-    if (came && isDirectory && key !== undefined && this.#memory.isListed(key)) {
+    if (came && isDirectory && !isFound && key !== undefined && this.#memory.isListed(key)) {
       this.#doubts.add(joinPath(at.path.raw, at.name), key, 'wrong');
     }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);

@@ -191,7 +191,7 @@ export class TreeSource implements Source {
     }
   }
 
-  #found({ parent, rawName, rawPath, directory, timeMs }: FoundEvent): Heard {
+  #found({ parent, rawName, rawPath, directory, key, timeMs }: FoundEvent): Heard {
     // One directory's entries come one after the other.
     const above = parentOf(rawPath);
     if (this.#parent?.key !== parent || !this.#parent.path.raw.equals(above)) {
@@ -201,7 +201,7 @@ export class TreeSource implements Source {
       kind: 'entry',
       at: { directory: parent, path: this.#parent.path, name: rawName },
       isDirectory: directory,
-      key: undefined,
+      key,
       by: null,
       timeMs,
       round: this.round,
@@ -277,6 +277,16 @@ export class TreeSource implements Source {
   #isDirectory(fd: number, key: HandleKey): boolean {
     try {
       return key.endsWith(handleAt(this.#inside.kernel, fd, '', AT_EMPTY_PATH).handle.toString('latin1'));
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
+  }
+
+  /** Whether a name in an open directory leads to this. */
+  isAt(directory: number, name: Buffer, key: HandleKey): boolean {
+    try {
+      return key.endsWith(handleAt(this.#inside.kernel, directory, name, 0).handle.toString('latin1'));
     } catch (error) {
       if (error instanceof KernelError) return false;
       throw error;

@@ -2,16 +2,19 @@
 
 import { lstatSync, readdirSync } from 'node:fs';
 import type { Change } from '../../src/watch/change.ts';
+import type { Watcher } from '../../src/watch/watcher.ts';
 
 interface Node {
   readonly entries: Map<string, Node>;
   type: string;
   size: number | null;
+  /** False of what is only above something that was told. */
+  isTold: boolean;
 }
 
 /** A tree, put together of changes. Paths are latin1 strings of their bytes. */
 export class ToldTree {
-  readonly #top: Node = { entries: new Map(), type: 'directory', size: null };
+  readonly #top: Node = { entries: new Map(), type: 'directory', size: null, isTold: false };
   /** How many changes were applied. */
   applied = 0;
   rescans = 0;
@@ -29,6 +32,7 @@ export class ToldTree {
       case 'create':
       case 'update': {
         const node = this.#make(path);
+        node.isTold = true;
         node.type = change.fileType;
         node.size = change.size;
         if (change.fileType !== 'directory') node.entries.clear();
@@ -41,7 +45,8 @@ export class ToldTree {
         const from = change.rawFrom.toString('latin1');
         const node = this.#take(from);
         if (!node) this.odd.push(`rename of nothing: ${from} → ${path}`);
-        const made = node ?? { entries: new Map(), type: change.fileType, size: change.size };
+        const made = node ?? { entries: new Map(), type: change.fileType, size: change.size, isTold: true };
+        made.isTold = true;
         made.size = change.size;
         made.type = change.fileType;
         this.#put(path, made);
@@ -59,6 +64,7 @@ export class ToldTree {
     this.#take(root);
     for (const [path, { type, size }] of onDisk(root)) {
       const node = this.#make(path);
+      node.isTold = true;
       node.type = type;
       node.size = size;
     }
@@ -68,7 +74,7 @@ export class ToldTree {
   below(root: string): Map<string, { type: string; size: number | null }> {
     const told = new Map<string, { type: string; size: number | null }>();
     const walk = (path: string, node: Node): void => {
-      told.set(path, { type: node.type, size: node.size });
+      if (node.isTold) told.set(path, { type: node.type, size: node.size });
       for (const [name, entry] of node.entries) walk(`${path}/${name}`, entry);
     };
     const node = this.#find(namesOf(root));
@@ -102,7 +108,7 @@ export class ToldTree {
     for (const name of namesOf(path)) {
       let below = node.entries.get(name);
       if (!below) {
-        below = { entries: new Map(), type: 'directory', size: null };
+        below = { entries: new Map(), type: 'directory', size: null, isTold: false };
         node.entries.set(name, below);
       }
       node = below;
@@ -127,6 +133,30 @@ export class ToldTree {
 }
 
 const namesOf = (path: string): string[] => path.split('/').filter((name) => name !== '');
+
+/**
+ * Takes changes until a file `end` in the tree is told, which is made when all else is `done`, and then until what was told is what
+ * is on disk: some things are looked at again when nothing is left in the queue. Gives up in time, with the difference as it is then.
+ */
+export async function toldAll(
+  watcher: Pick<Watcher, 'batches' | 'close'>,
+  told: ToldTree,
+  tree: string,
+  done: Promise<unknown>,
+  timeoutMs = 5000,
+): Promise<void> {
+  let isEnded = false;
+  let deadline: NodeJS.Timeout | undefined;
+  for await (const batch of watcher.batches()) {
+    told.apply(batch);
+    isEnded ||= told.below(tree).has(`${tree}/end`);
+    if (!isEnded) continue;
+    await done;
+    if (told.differences(tree).length === 0) break;
+    deadline ??= setTimeout(() => void watcher.close(), timeoutMs);
+  }
+  clearTimeout(deadline);
+}
 
 /** Everything at and below a path, by path. */
 export function onDisk(
