@@ -1,5 +1,5 @@
 // A steady load: EACH_SECOND files a second for SECONDS seconds, each made, written and closed in one of a hundred directories, named
-// by when that began (CLOCK_MONOTONIC, nanoseconds) and removed a thousand files later. steady DIRECTORY EACH_SECOND SECONDS
+// by when that began (CLOCK_MONOTONIC, nanoseconds) and removed five thousand files later. steady DIRECTORY EACH_SECOND SECONDS
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DIRECTORIES = 100, STAY = 1000 };
-static char paths[STAY][4096];
+enum { DIRECTORIES = 100, STAY = 5000 };
+static char paths[STAY][512];
 
 int main(int argc, char **argv) {
   if (argc != 4) return 2;

@@ -49,9 +49,27 @@ export function peakKib(pid: number): number {
   return Number(/^VmHWM:\s*(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0);
 }
 
-/** Memory of the kernel's own for small objects, of the whole machine, in KiB: marks and watches are there. */
-export function slabKib(): number {
-  return Number(/^Slab:\s*(\d+)/m.exec(textOf('/proc/meminfo'))?.[1] ?? 0);
+/**
+ * What the kernel keeps for the marks of fanotify and watches of inotify of a process, in bytes: of each one a mark, and what connects
+ * it with what is marked. Inodes that are in memory only for it are not counted.
+ */
+export function markBytes(pid: number): number {
+  const connector = slabObjectBytes('fsnotify_mark_connector');
+  const kinds = [
+    { line: /^fanotify (ino|mnt_id|sdev):/gm, bytes: connector + slabObjectBytes('fanotify_mark') },
+    { line: /^inotify wd:/gm, bytes: connector + slabObjectBytes('inotify_inode_mark') },
+  ];
+  const bytesOf = (fd: string) => {
+    if (!linkOf(`/proc/${pid}/fd/${fd}`).includes('notify')) return 0;
+    const info = textOf(`/proc/${pid}/fdinfo/${fd}`);
+    return kinds.reduce((sum, { line, bytes }) => sum + (info.match(line)?.length ?? 0) * bytes, 0);
+  };
+  return entriesOf(`/proc/${pid}/fd`).reduce((sum, fd) => sum + bytesOf(fd), 0);
+}
+
+/** The names of the kernel's slabs: Documentation/ABI/testing/sysfs-kernel-slab. Root. */
+function slabObjectBytes(name: string): number {
+  return Number(textOf(`/sys/kernel/slab/${name}/slab_size`));
 }
 
 /** Space on disk of the files that are open for writing and are no program's output: temporary ones, also those without a name. */

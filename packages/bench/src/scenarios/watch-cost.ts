@@ -19,7 +19,7 @@ export const watchCost: Scenario = {
   title: 'What watching costs, and how soon it tells',
   about: (scale) =>
     `${EACH_SECOND.toLocaleString('en-US')} files a second, for ${Math.max(1, Math.round(SECONDS * scale))} s, are made, written and closed in a hundred directories on tmpfs, and removed a ` +
-    'thousand files later. CPU of all processes of the watcher, consumer included, from the first file until it has told the last, per ' +
+    'five thousand files later. CPU of all processes of the watcher, consumer included, from the first file until it has told the last, per ' +
     'file; time from before a file was made until the consumer was told of it. Every watcher has its defaults, also of how long it gathers.',
   metrics: [
     { key: 'cpuUs', label: 'CPU per file', unit: 'µs', digits: 0 },

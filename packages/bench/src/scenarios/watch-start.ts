@@ -3,11 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Contestant } from '../contestant.ts';
 import { BenchError } from '../error.ts';
 import { RAISED, raiseLimits } from '../limits.ts';
-import { openFileBytes, peakKib, proportionalKib, residentKib, slabKib, treeOf } from '../processes.ts';
+import { markBytes, openFileBytes, peakKib, proportionalKib, residentKib, treeOf } from '../processes.ts';
 import type { Room } from '../room.ts';
 import type { Sample, Scenario } from '../scenario.ts';
 import { Watcher } from '../watcher.ts';
@@ -16,8 +15,6 @@ import { NOBODY_WATCHES, NSFW, OURS, OURS_WITHOUT_PRIVILEGE, peers } from '../wa
 const HEAR_MS = 30_000;
 const REST_MS = 500;
 const AT_MOST_MS = 300_000;
-/** What the last contestant left in the kernel is given back by then. */
-const GIVEN_BACK_MS = 500;
 const NONE = OURS[0]?.name ?? '';
 const USER = OURS_WITHOUT_PRIVILEGE[0]?.name ?? '';
 
@@ -62,8 +59,8 @@ function startScenario(
       '(`loading`: of its library, before). `over bare node`: resident memory (VmRSS) of all its processes over that of Node.js with the ' +
       'same consumer and no watcher, when it is ready; `peak` is the highest by the end. `hears`: a file made then, ten directories deep, ' +
       `was told within ${HEAR_MS / 1000} s. \`at rest\`: from the call until it uses next to no CPU, which is when a baseline has been listed; ` +
-      "behind it the memory then, and what lies in open temporary files. `kernel`: growth of the kernel's own memory (Slab) by then. " +
-      `\`a directory\`, \`an entry\`: resident memory at rest and temporary files, less those of the same watcher on an empty directory, plus the kernel's. ${RAISED}`,
+      'behind it the memory then, and what lies in open temporary files. `marks`: what the kernel keeps for marks and watches. ' +
+      `\`a directory\`, \`an entry\`: resident memory at rest and temporary files, less those of the same watcher on an empty directory, plus those marks. ${RAISED}`,
     metrics: [
       { key: 'readyMs', label: 'ready', unit: 'ms', digits: 1 },
       { key: 'importMs', label: 'loading', unit: 'ms', digits: 0 },
@@ -73,7 +70,7 @@ function startScenario(
       { key: 'restMs', label: 'at rest', unit: 'ms', digits: 0 },
       { key: 'restMib', label: 'over bare node then', unit: 'MiB', digits: 1 },
       { key: 'fileMib', label: 'files', unit: 'MiB', digits: 1 },
-      { key: 'kernelMib', label: 'kernel', unit: 'MiB', digits: 1 },
+      { key: 'markMib', label: 'marks', unit: 'MiB', digits: 1 },
       { key: 'directoryBytes', label: 'a directory', unit: 'B', digits: 0 },
       { key: 'entryBytes', label: 'an entry', unit: 'B', digits: 0 },
     ],
@@ -99,8 +96,6 @@ async function measureStart(
   mkdirSync(empty, { recursive: true });
   const bareKib = await restingKib(NOBODY_WATCHES, room, empty);
   const emptyKib = await restingKib(contestant, room, empty);
-  await delay(GIVEN_BACK_MS);
-  const slabBefore = slabKib();
   const watcher = await Watcher.start(contestant, room, room.watched);
   try {
     const began = performance.now();
@@ -111,9 +106,8 @@ async function measureStart(
     const settledMs = hears ? await watcher.settle(REST_MS, AT_MOST_MS) : undefined;
     const { own } = hears ? await watcher.ask('events') : { own: {} };
     const atRest = memoryOf(watcher.pid);
-    const kernelKib = slabKib() - slabBefore;
     const { readyMs, importMs, startMs } = watcher.ready;
-    const addedBytes = (atRest.residentKib - emptyKib + kernelKib) * 1024 + atRest.fileBytes;
+    const addedBytes = (atRest.residentKib - emptyKib) * 1024 + atRest.fileBytes + atRest.markBytes;
     const figures = {
       readyMs,
       importMs,
@@ -126,7 +120,7 @@ async function measureStart(
       ...(settledMs !== undefined && { restMs: readyMs + hearMs + settledMs }),
       restMib: (atRest.residentKib - bareKib) / 1024,
       ...(atRest.fileBytes > 0 && { fileMib: atRest.fileBytes / 1024 / 1024 }),
-      kernelMib: kernelKib / 1024,
+      markMib: atRest.markBytes / 1024 / 1024,
       directoryBytes: addedBytes / directories,
       entryBytes: addedBytes / (directories * (1 + filesEach)),
       ...own,
@@ -171,6 +165,7 @@ function memoryOf(pid: number) {
     proportionalKib: sum(proportionalKib),
     peakKib: sum(peakKib),
     fileBytes: sum(openFileBytes),
+    markBytes: sum(markBytes),
   };
 }
 
