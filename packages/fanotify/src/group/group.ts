@@ -20,6 +20,7 @@ import {
   O_LARGEFILE,
 } from '../abi/index.ts';
 import { DirectoryPaths } from '../identity/directories.ts';
+import type { HandleKey, Location } from '../identity/locator.ts';
 import { type GroupMark, readMarks } from '../identity/marks.ts';
 import { MountTable } from '../identity/mount-table.ts';
 import { ProcFiles } from '../identity/proc-files.ts';
@@ -31,6 +32,7 @@ import { explainInit, explainMark, explainRead } from './explain.ts';
 import { initFlags, markFlags, modeOf, scopeFlag, unmarkFlags } from './flags.ts';
 import { RenameHearing } from './hearing.ts';
 import type { KernelEvent } from './kernel-event.ts';
+import { type FileEventName, maskOf } from './names.ts';
 import type { GroupOptions, MarkOptions, MarkScope, ModeOf } from './options.ts';
 import { EventQueue } from './queue.ts';
 import type { GroupCounters, GroupSource, MarkTarget, UnmarkOptions } from './source.ts';
@@ -53,6 +55,8 @@ export interface GroupInternals {
   readonly mounts: MountTable;
   readonly paths: DirectoryPaths;
   readonly queue: EventQueue;
+  /** As {@link Group.mark} of an entry, on the same mount, of a directory whose renames are heard. */
+  readonly markEntry: (entry: HeardEntry, events: readonly FileEventName[]) => void;
   isClosed(): boolean;
   /** Calls back when the group is closed. */
   onClose(closed: () => void): void;
@@ -60,6 +64,17 @@ export interface GroupInternals {
   hearRenames(place: { readonly key: string; readonly fsid: string }): void;
   /** Takes it that file systems are unmounted, by fsid as handle keys begin with. */
   lose(fsids: ReadonlySet<string>): void;
+}
+
+/** A directory in an open directory. */
+export interface HeardEntry {
+  /** A path that leads to the directory itself: its descriptor in /proc. */
+  readonly link: string;
+  readonly key: HandleKey;
+  readonly fsid: string;
+  readonly location: Location;
+  /** The directory that it is in, open. */
+  readonly parentFd: number;
 }
 
 /** The insides of a group of this process. */
@@ -111,6 +126,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
       mounts: group.#mounts,
       paths: group.#paths,
       queue: group.#queue,
+      markEntry: (entry, events) => group.#markEntry(entry, events),
       onClose: (closed) => group.#onClose.push(closed),
       isClosed: () => group.#closed,
       hearRenames: (place) => group.#hearing.add('filesystem', place),
@@ -253,6 +269,29 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     this.#asked[scope] |= events;
     if (options.ignore && !options.legacyIgnore) this.#ignores = true;
     if (this.mode === 'handle') this.#learn(target, scope, mask, options);
+  }
+
+  /**
+   * Where it is need not be asked: it was opened where it is said to be, and nothing is queued that says it has left. That spares
+   * most of what a mark costs.
+   */
+  #markEntry({ link, key, fsid, location, parentFd }: HeardEntry, events: readonly FileEventName[]): void {
+    this.#assertOpen();
+    const asked = maskOf(events);
+    const mask = asked | COMPANIONS;
+    try {
+      this.#kernel.fanotifyMark(this.fd, FAN_MARK_ADD, mask, AT_FDCWD, link);
+    } catch (error) {
+      throw explainMark(this.#kernel, error, FAN_MARK_ADD, mask, link);
+    }
+    this.#asked.inode |= asked;
+    this.#paths.awaitRenameIn(parentFd);
+    const isHeard = this.#paths.isHeard(location.parent) && this.#queue.isQuiet;
+    if (!isHeard) this.#learn(link, 'inode', mask, { events } as MarkOptions<Mode>);
+    else {
+      this.#paths.addEntry(key, location);
+      if ((mask & FAN_RENAME) !== 0n) this.#hearing.add('inode', { key, fsid }, true);
+    }
   }
 
   /** FAN_ONDIR and FAN_EVENT_ON_CHILD, where they are asked for and have a meaning. */

@@ -26,13 +26,17 @@ export class RenameHearing {
     this.#hearsTargets = hearsTargets;
   }
 
-  /** A mark hears renames of directories. */
-  add(scope: MarkScope, place: Place): void {
+  /** A mark hears renames of directories. `isQuiet`: nothing is queued. */
+  add(scope: MarkScope, place: Place, isQuiet = false): void {
     const places = this.#placesOf(scope);
     const name = nameOf(scope, place);
     if (!this.#hearsTargets || !places || places.has(name)) return;
     places.add(name);
     if (scope === 'inode') this.#paths.hear(name);
+    if (isQuiet) {
+      if (!this.#ignoresSome) this.#paths.followAlso(name);
+      return;
+    }
     // Events that are queued already may lie before renames that were not heard.
     this.#queue.afterQueued(() => {
       if (!this.#ignoresSome && places.has(name)) this.#paths.followAlso(name);

@@ -160,6 +160,12 @@ export class EventQueue implements Lookahead {
     this.#aheadBytes = 0;
   }
 
+  /** Whether nothing is queued, read or not. */
+  get isQuiet(): boolean {
+    const { kernel, fd } = this.#options;
+    return this.#ahead.length === 0 && this.#failure === undefined && kernel.waitingBytes(fd) === 0;
+  }
+
   /** Reads what is queued now. More may come meanwhile, faster than it can be read: that is not waited for. */
   drain(): boolean {
     const { kernel, fd, aheadBytes } = this.#options;

@@ -81,6 +81,37 @@ export class DirectoryPaths {
     return identity;
   }
 
+  /** As {@link Locator.identifyOpen}. */
+  identifyOpen(fd: number): Pick<Identity, 'key' | 'fsid' | 'mountId'> | undefined {
+    return this.#locator.identifyOpen(fd);
+  }
+
+  /** As {@link Locator.awaitRenameIn}. */
+  awaitRenameIn(directory: number): void {
+    this.#locator.awaitRenameIn(directory);
+  }
+
+  /** Whether renames in a marked directory are heard. */
+  isHeard(key: HandleKey): boolean {
+    return this.#heard.has(key);
+  }
+
+  /** A directory has been marked that is known to be in another whose renames are heard. */
+  addEntry(key: HandleKey, location: Location): void {
+    const directory = this.#cache.mark(key);
+    if (directory.location && !directory.isDoubtful) return;
+    directory.location = location;
+    directory.absolute = undefined;
+    directory.hints = [];
+    directory.isDoubtful = false;
+    this.#generation++;
+  }
+
+  /** Whether an object is known to be marked. */
+  isMarked(key: HandleKey): boolean {
+    return this.#cache.marked(key) !== undefined;
+  }
+
   /** A marked directory is where it was found: also one that was marked before, for it may have moved unheard. */
   #addMarked(identity: Identity, lookahead: Lookahead | undefined): void {
     const { key, absolute, location } = identity;

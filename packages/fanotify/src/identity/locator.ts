@@ -113,13 +113,24 @@ export class Locator {
       if (!this.#filesystems.has(fsid)) this.#learnMount(fsid, mountId, absolute, through);
       const key = fsid + handle.toString('latin1');
       const location = this.#locationIn(absolute, fsid, mountId);
-      if (location) this.#awaitRenameIn(parentOf(absolute));
+      if (location) this.awaitRenameIn(parentOf(absolute));
       const isSettled = this.isAt(absolute, key) && kernel.readlink(`/proc/self/fd/${fd}`).equals(link);
       return { key, fsid, mountId, absolute, location, isSettled };
     } catch (error) {
       return nothing(error);
     } finally {
       if (fd >= 0) kernel.close(fd);
+    }
+  }
+
+  /** What an open descriptor (O_PATH) is, and the mount that it was opened through; undefined where there are no handles. */
+  identifyOpen(fd: number): Pick<Identity, 'key' | 'fsid' | 'mountId'> | undefined {
+    try {
+      const { handle, mountId } = handleAt(this.#kernel, fd, '', AT_EMPTY_PATH);
+      const fsid = this.#fsidAt(fd);
+      return { key: fsid + handle.toString('latin1'), fsid, mountId };
+    } catch (error) {
+      return nothing(error);
     }
   }
 
@@ -206,7 +217,7 @@ export class Locator {
         if (self.mountId !== mountId || !key.endsWith(self.handle.toString('latin1'))) continue;
         const location = this.#locationIn(absolute, fsidOf(key), mountId);
         if (!kernel.readlink(`/proc/self/fd/${fd}`).equals(link)) continue;
-        if (location && settled) this.#awaitRenameIn(parentOf(absolute));
+        if (location && settled) this.awaitRenameIn(parentOf(absolute));
         return { location, absolute };
       } catch (error) {
         nothing(error);
@@ -246,12 +257,18 @@ export class Locator {
    * A rename is seen before its event is queued, and both happen under the lock of the directory (vfs_rename of fs/namei.c).
    * Looking up a name that nobody has looked up before waits for that lock, and raises no event.
    */
-  #awaitRenameIn(directory: Buffer): void {
+  awaitRenameIn(directory: Buffer | number): void {
     const name = Buffer.from(`.fanotify-${process.pid}-${this.#probes++}`);
+    const { stackTraceLimit } = Error;
+    // That there is no such thing is what is expected, and where it was asked for says nothing.
+    Error.stackTraceLimit = 0;
     try {
-      this.#kernel.statAt(AT_FDCWD, joinPath(directory, name), 0);
+      if (typeof directory === 'number') this.#kernel.statAt(directory, name, 0);
+      else this.#kernel.statAt(AT_FDCWD, joinPath(directory, name), 0);
     } catch (error) {
       nothing(error);
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
     }
   }
 

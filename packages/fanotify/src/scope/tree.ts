@@ -3,7 +3,7 @@
 
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../abi/index.ts';
 import { LimitError, UnsupportedError } from '../group/errors.ts';
-import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
+import { type Group, type GroupInternals, type HeardEntry, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
 import type { HandleKey, Identity } from '../identity/locator.ts';
 import { joinPath } from '../identity/path.ts';
@@ -176,15 +176,22 @@ export class MarkedTree {
     }
     try {
       const link = linkTo(fd);
-      const place = this.#identify(link);
+      const place = this.#inside.paths.identifyOpen(fd);
       found(place?.key);
       if (start.fsidAbove !== undefined && place?.fsid !== start.fsidAbove && isPseudo(kernel, fd)) return;
-      // A path too long for the kernel to tell, for one.
       if (!place) return void this.unreadable.add(path.toString());
       const { key, fsid, mountId } = place;
       if (!walk.crossMounts && start.mountAbove !== undefined && start.mountAbove !== mountId) return;
       const isNew = start.tellAll || !(this.#before ?? this.branches).has(key);
-      if (!(await this.#markOne(link, path))) return;
+      const { entry, dirfd } = start;
+      const isEntry = entry !== undefined && start.mountAbove === mountId;
+      const known = isEntry ? { link, key, fsid, location: entry, parentFd: dirfd } : undefined;
+      if (!(await this.#markOne(link, path, known))) return;
+      // A path too long for the kernel to tell, for one.
+      if (!this.#limit && !this.#inside.paths.isMarked(key)) {
+        await this.#group.unmark(link).catch(() => undefined);
+        return void this.unreadable.add(path.toString());
+      }
       if (this.#limit && !this.branches.has(key)) this.#beyondLimit++;
       else if (start.entry) this.branches.set(key, start.entry);
       for (const { name, type } of this.#list(fd, path)) {
@@ -208,10 +215,11 @@ export class MarkedTree {
   }
 
   /** False when the directory cannot be marked, which is noted. */
-  async #markOne(link: string, path: Buffer): Promise<boolean> {
+  async #markOne(link: string, path: Buffer, known: HeardEntry | undefined): Promise<boolean> {
     if (this.#limit) return true;
     try {
-      await this.#group.mark(link, { events: this.#events });
+      if (known) this.#inside.markEntry(known, this.#events);
+      else await this.#group.mark(link, { events: this.#events });
       return true;
     } catch (error) {
       if (error instanceof LimitError) {
