@@ -212,7 +212,7 @@ export class Marking {
   async #markTree(path: KernelPath, because: Root['because']): Promise<Root> {
     const raw = Buffer.from(path);
     await this.#withRename(async (rename) => {
-      const events: FileEventName[] = [...this.#options.events, 'create', 'delete', 'deleteSelf', ...rename];
+      const events: FileEventName[] = [...this.#options.events, 'create', 'delete', 'attrib', 'deleteSelf', ...rename];
       this.tree ??= new MarkedTree(this.#group, events);
       try {
         await this.#markRootItself(raw, [...events, 'moveSelf', ...(this.#options.rootEvents ?? [])]);

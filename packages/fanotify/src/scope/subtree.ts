@@ -1,14 +1,14 @@
 // Subtrees: what kernel marks and a path filter make of some roots. A filesystem mark where it is permitted, which misses nothing;
 // else inode marks down the tree.
 
-import { FAN_DELETE, FAN_DELETE_SELF, FAN_MOVED_FROM, FAN_MOVED_TO } from '../abi/index.ts';
+import { FAN_ATTRIB, FAN_DELETE, FAN_DELETE_SELF, FAN_MOVED_FROM, FAN_MOVED_TO } from '../abi/index.ts';
 import type { GroupEvent } from '../group/events.ts';
 import { type Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { maskOf } from '../group/names.ts';
 import type { HandleKey } from '../identity/locator.ts';
 import { MountWatch } from '../identity/mount-watch.ts';
-import { joinPath, ResolvedPath } from '../identity/path.ts';
+import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
 import type { KernelPath } from '../kernel/index.ts';
 import type { Entry } from './branches.ts';
 import { type Finding, Findings, type FoundEvent, foundEvent } from './found.ts';
@@ -63,6 +63,7 @@ export async function markSubtrees(
 }
 
 const DELETE_SELF = Number(FAN_DELETE_SELF);
+const ATTRIB = Number(FAN_ATTRIB);
 /** How long what is left in a queue may take before it is looked at again. */
 const SETTLE_MS = 20;
 /** Kinds that an entry may have gone through before it was found. */
@@ -427,7 +428,7 @@ export class Subtrees {
     const wasAway = key !== undefined && branches.isAway(key);
     if (from && to && event.kind === 'rename' && key !== undefined) branches.move(key, from, to);
     else if (from) branches.leave(from, key);
-    if (!to) return;
+    if (!to) return await this.#markReadable(event, tree, told);
     if (key === undefined && (maskLow & MOVED_TO) !== 0) branches.comeUnnamed(to);
     const isMarked = key !== undefined && branches.has(key);
     if (event.place && !this.#roots.isInMarkedTree(event)) {
@@ -436,6 +437,19 @@ export class Subtrees {
     } else if (!isMarked || wasAway) {
       await tree.mark(to, event.place?.raw, this.#walk(told), wasAway);
     }
+  }
+
+  /** Its mode or owner has changed: what could not be marked may be by now, as of programs that unpack archives. */
+  async #markReadable(event: KernelEvent, tree: MarkedTree, told: SubtreeEvent[]): Promise<void> {
+    const { maskLow } = event;
+    if ((maskLow & ATTRIB) === 0 || tree.unreadable.size === 0) return;
+    const path = event.rawPath;
+    if (!path || !tree.unreadable.delete(path.toString())) return;
+    // What happens to a directory is told as of '.' in itself.
+    const above = parentOf(path);
+    const parent = this.#inside.paths.add(above, { keep: false })?.key;
+    const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+    if (parent !== undefined) await tree.mark({ parent, name }, above, this.#walk(told), true);
   }
 
   *#markedRoots(): Generator<{ key: HandleKey; path: Buffer }> {

@@ -1,6 +1,7 @@
 // The paths of a watch themselves: what they are, what becomes of them, and by which names they are told.
 
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -154,6 +155,19 @@ describe.skipIf(process.platform !== 'linux')('a directory', () => {
     expect(await until('create link/sub/file')).toEqual(['create link/sub/file']);
     renameSync(at('root/sub'), at('root/other'));
     expect(await until('rename link/other')).toEqual(['rename link/other']);
+  });
+
+  // Root may read everything.
+  test.skipIf(process.getuid?.() === 0)('below that cannot be read at first is heard once it can', async () => {
+    await watching('root');
+    mkdirSync(at('root/shut'), { mode: 0o300 });
+    mkdirSync(at('root/shut/below'));
+    writeFileSync(at('root/shut/below/file'), '');
+    await until('create root/shut');
+    chmodSync(at('root/shut'), 0o700);
+    await until('create root/shut/below/file');
+    writeFileSync(at('root/shut/later'), '');
+    await until('create root/shut/later');
   });
 
   test('within another is told once', async () => {
