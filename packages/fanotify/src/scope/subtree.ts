@@ -27,6 +27,7 @@ export interface Subtree {
   readonly rawPath: Buffer;
   /** The path by which it was added. */
   readonly given: Buffer;
+  readonly key: HandleKey;
   readonly how: 'filesystem' | 'inodes';
   /** Why each directory below has a mark of its own: no privilege for a filesystem mark, or a file system that takes none. */
   readonly because?: 'privilege' | 'filesystem';
@@ -117,11 +118,12 @@ export class Subtrees {
 
   /** The roots, in the order given. */
   get roots(): Subtree[] {
-    return this.#roots.all.map(({ path, given, how, because, directory, gone }) => {
+    return this.#roots.all.map(({ path, given, key, how, because, directory, gone }) => {
       return {
         path: path.raw.toString(),
         rawPath: path.raw,
         given,
+        key,
         how,
         ...(because && { because }),
         directory,

@@ -158,6 +158,9 @@ export class Engine {
     this.#isClosed = true;
     this.#learning.close();
     await Promise.all([this.#trees?.source.close(), this.#files?.source.close(), this.#lookout?.close()]);
+    // What was being told comes to its end.
+    await this.#turn;
+    this.report.knowledge.close();
   }
 
   #targets(kind?: 'trees' | 'files'): ResolvedPath[] {
@@ -247,7 +250,8 @@ export class Engine {
   #hear<S extends Source>(source: S, kind: 'trees' | 'files'): Ear<S> {
     const { kernel, room } = this.#options;
     const roots = () => this.#targets(kind);
-    const rescan = new Rescan({ kernel, source, report: this.report, roots, listing: this.#listing, room });
+    const isClosed = () => this.#isClosed;
+    const rescan = new Rescan({ kernel, source, report: this.report, roots, listing: this.#listing, room, isClosed });
     const teller = new Teller({ kernel, source, report: this.report, rescan });
     if (this.#isClosed) void source.close();
     this.#alive();

@@ -38,6 +38,11 @@ export interface WatchOptions {
   readonly fallback?: boolean | undefined;
   /** Told each batch, in order; a promise that it gives is waited for. Without, iterate. */
   readonly onChanges?: ((changes: readonly import('./change.ts').Change[]) => void | Promise<void>) | undefined;
+  /**
+   * Told what has ended a watch with `onChanges` after it was ready, `onChanges` throwing among it. Without, that is thrown as an
+   * uncaught exception. That it could not begin only {@link Watcher.ready} tells.
+   */
+  readonly onError?: ((error: unknown) => void) | undefined;
   /** Ends the watch; iteration then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** The kernel to ask. Default: Linux. */

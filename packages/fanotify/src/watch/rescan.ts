@@ -1,9 +1,9 @@
 // Looks at the disk again, where events do not tell what is there: compares with what is known, or tells everything anew.
 
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../abi/index.ts';
-import { fsidText } from '../identity/handle-at.ts';
+import { fsidText, handleAt } from '../identity/handle-at.ts';
 import type { HandleKey } from '../identity/locator.ts';
-import type { ResolvedPath } from '../identity/path.ts';
+import { parentOf, type ResolvedPath } from '../identity/path.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { arrivalsBelow } from './arrivals.ts';
 import type { Listed } from './baseline.ts';
@@ -26,6 +26,7 @@ export interface RescanOptions {
   readonly listing: ListingOptions;
   /** Waited for now and then while much is told at once. */
   readonly room: () => Promise<void>;
+  readonly isClosed: () => boolean;
 }
 
 const TOLD_AT_ONCE = 512;
@@ -68,13 +69,16 @@ export class Rescan {
 
   /** Something is there that was not there when the watch began: tells it with all below. */
   async appeared(path: ResolvedPath, memory: MemoryOfLooks): Promise<void> {
-    const { kernel, report } = this.#options;
+    const { kernel, source, report } = this.#options;
     if (report.knowledge.isComplete) return await this.#compare(path, 'newDirectory');
     const status = lookAt(kernel, AT_FDCWD, path.raw);
     if (!status) return;
     const fileType = typeOf(status);
     const about = { fileType, size: sizeOf(status), by: null, timeMs: Date.now() };
     report.entry('create', report.spot(path), about, status, 'newDirectory');
+    const above = keyAt(kernel, parentOf(path.raw));
+    const name = path.raw.subarray(path.raw.lastIndexOf(0x2f) + 1).toString('latin1');
+    if (above !== undefined) memory.set(above, name, fileType === 'directory' ? fileType : 'other', source.round);
     const fd = fileType === 'directory' ? open(kernel, path.raw) : undefined;
     if (fd !== undefined) await this.#tellBelow(fd, path, 'newDirectory', memory);
   }
@@ -109,7 +113,7 @@ export class Rescan {
     found: EntryChange['found'],
     memory: MemoryOfLooks | undefined,
   ): Promise<void> {
-    const { kernel, source, report, room } = this.#options;
+    const { kernel, source, report, room, isClosed } = this.#options;
     try {
       let count = 0;
       let listed: HandleKey | undefined;
@@ -123,7 +127,9 @@ export class Rescan {
         const entry = name.toString('latin1');
         report.entry('create', report.spot(directory.path, entry), about, status, found);
         memory?.set(directory.key, entry, fileType === 'directory' ? 'directory' : 'other', source.round);
-        if (++count % TOLD_AT_ONCE === 0) await room();
+        if (++count % TOLD_AT_ONCE !== 0) continue;
+        await room();
+        if (isClosed()) return;
       }
     } finally {
       kernel.close(fd);
@@ -132,16 +138,19 @@ export class Rescan {
 
   /** Tells the difference between what is known and what is on disk. */
   async #compare(path: ResolvedPath, found: 'rescan' | 'newDirectory'): Promise<void> {
-    const { kernel, report, listing, room } = this.#options;
+    const { kernel, report, listing, room, isClosed } = this.#options;
     const steps: Step[] = [];
     for (const part of difference(this.#known(path), list(kernel, path.raw, listing))) {
       steps.push(...part);
       await turn();
+      if (isClosed()) return;
     }
     let count = 0;
     for (const step of steps) {
       report.step(step, found);
-      if (++count % TOLD_AT_ONCE === 0) await room();
+      if (++count % TOLD_AT_ONCE !== 0) continue;
+      await room();
+      if (isClosed()) return;
     }
   }
 
@@ -151,6 +160,16 @@ export class Rescan {
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** The key of what is at a path. */
+function keyAt(kernel: Kernel, path: Buffer): HandleKey | undefined {
+  try {
+    return fsidText(kernel.statfs(path).fsid) + handleAt(kernel, AT_FDCWD, path, 0).handle.toString('latin1');
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
+}
 
 function open(kernel: Kernel, path: Buffer): number | undefined {
   try {

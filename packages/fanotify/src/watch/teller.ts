@@ -34,6 +34,8 @@ export class Teller {
   readonly #gone = new Map<HandleKey, SlotDirectory>();
   /** The places that directories have left since the queue was empty, and where each was told to be last. */
   readonly #left = new Map<HandleKey, { readonly left: Set<string>; readonly last: string }>();
+  /** The directories that were told to have come to places, since the queue was empty. */
+  readonly #occupants = new Map<string, HandleKey>();
   #round = 0;
   /** Up to this round events may be of what happened before the tree was listed: what they tell is new all the same. */
   #knownUpTo = -1;
@@ -98,6 +100,7 @@ export class Teller {
     this.#memory.forgetBefore(round);
     this.#gone.clear();
     this.#left.clear();
+    this.#occupants.clear();
     this.#slots.isLater = false;
   }
 
@@ -140,11 +143,16 @@ export class Teller {
     }
     if (at.path.asOf === 'reading' && key !== undefined) this.#doubts.add(at.path.raw, at.directory, 'wrong');
     // What is in it was told before, where another directory was by then.
-    if (came && isDirectory && !isFound && key !== undefined && this.#memory.isListed(key)) {
+    if (came && isDirectory && !isFound && key !== undefined && this.#memory.isListed(key) && !this.#isRemembered(at)) {
       this.#doubts.add(joinPath(at.path.raw, at.name), key, 'wrong');
     }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
     this.#slots.entry(heard);
+  }
+
+  /** Whether a directory was told at this very place when it was listed. */
+  #isRemembered({ directory, name }: Place): boolean {
+    return this.#memory.get(directory, name.toString('latin1')) === 'directory';
   }
 
   #rename(heard: HeardRename): void {
@@ -175,13 +183,15 @@ export class Teller {
       this.#report.rename(left, right, about, status);
       this.#doubts.move(realPath(left), realPath(right));
     } else if (right && !this.#isTold(right, status)) {
-      if (left) this.#report.entry('delete', left, about);
+      if (left && !this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
       this.#report.entry('create', right, about, status);
       if (from || !this.#options.source.findsBelow) this.#doubts.add(realPath(right), key, 'below');
-    } else if (left) {
+    } else if (left && !this.#isReplaced(heard, left, status)) {
       this.#report.entry('delete', left, about);
     }
     if (key === undefined) return;
+    if (from && this.#occupants.get(placeId(from)) === key) this.#occupants.delete(placeId(from));
+    if (to) this.#occupants.set(placeId(to), key);
     if (to && right && this.#hasLeft(key, from, to)) this.#doubts.add(realPath(right), key, 'moved');
     // It was listed where it has gone since: told twice, or with what is below in another place.
     const isAhead = [key, from?.directory, to?.directory].some((each) => each && this.#memory.isListed(each));
@@ -208,9 +218,24 @@ export class Teller {
   /** Whether a renamed directory was told to be where it came from. */
   #wasTold({ from, key }: HeardRename, left: Spot, status: FileStatus | undefined): boolean {
     if (!from || this.#gone.has(from.directory)) return false;
+    if (this.#occupant(from, key)) return false;
     if (!this.#isTrusted) return !this.#isElsewhere(key, from) && !this.#doubts.covers(from.path.raw);
     const known = this.#report.knowledge.get(realPath(left));
     return known !== undefined && isDirectory(known, status);
+  }
+
+  /** Another directory that was told to have come to a place, since the queue was empty. */
+  #occupant(place: Place, key: HandleKey | undefined): HandleKey | undefined {
+    const occupant = this.#occupants.get(placeId(place));
+    return occupant === key ? undefined : occupant;
+  }
+
+  /** Whether another was told to be where a directory comes from: two that change places do so one after the other. */
+  #isReplaced({ from, key }: HeardRename, left: Spot, status: FileStatus | undefined): boolean {
+    if (from && this.#occupant(from, key)) return true;
+    if (!this.#isTrusted) return false;
+    const known = this.#report.knowledge.get(realPath(left));
+    return known !== undefined && !isDirectory(known, status);
   }
 
   /** Whether it was told already to be where it has come. */

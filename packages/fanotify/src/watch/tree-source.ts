@@ -103,6 +103,7 @@ export class TreeSource implements Source {
 
   /** Where roots are, by the paths by which they were added, as of when they were. */
   #places = new Map<string, ResolvedPath>();
+  #keys: ReadonlySet<HandleKey> = new Set();
   readonly #onStray: () => void;
   #hasStrayed = false;
 
@@ -127,6 +128,7 @@ export class TreeSource implements Source {
   }
 
   #learnPlaces(): void {
+    this.#keys = new Set(this.#subtrees.roots.map(({ key }) => key));
     for (const { given, rawPath } of this.#subtrees.roots) {
       const id = given.toString('latin1');
       if (!this.#places.has(id)) this.#places.set(id, new ResolvedPath(rawPath, 'reading'));
@@ -217,12 +219,13 @@ export class TreeSource implements Source {
     const from =
       crossing === 'in' || !event.placeBefore ? undefined : placeOf(event, event.placeBefore, event.oldDfidRecord);
     const to = crossing === 'out' || !event.place ? undefined : placeOf(event, event.place, event.dfidRecord);
-    // A root of its own accord: what comes behind it may have happened where it is now.
-    if (event.directory && to && !this.#isInside(to.path.child(to.name)) && !this.#hasStrayed) {
+    const base = this.#baseOf(event);
+    if (base.key !== undefined && this.#keys.has(base.key)) {
       this.#hasStrayed = true;
       this.#onStray();
+      return { kind: 'rename', from, to: undefined, ...base };
     }
-    return { kind: 'rename', from: this.#ifPlaced(from), to: this.#ifPlaced(to), ...this.#baseOf(event) };
+    return { kind: 'rename', from: this.#ifPlaced(from), to: this.#ifPlaced(to), ...base };
   }
 
   #happened(event: KernelEvent): Heard | undefined {

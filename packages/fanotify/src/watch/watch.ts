@@ -1,5 +1,6 @@
 // watch(): the changes of trees, one after the other.
 
+import { checkWatch } from './check-options.ts';
 import { ChoosingWatcher } from './fallback/choosing-watcher.ts';
 import type { WatchOptions } from './options.ts';
 import { absolutePath, LocalWatcher, type Watcher } from './watcher.ts';
@@ -29,6 +30,7 @@ export function watch(
   options: WatchOptions = {},
 ): Watcher {
   const named = typeof paths === 'string' || paths instanceof Uint8Array ? [paths] : paths;
+  checkWatch(named, options);
   const absolute = named.map(absolutePath);
   return options.fallback === false ? new LocalWatcher(absolute, options) : new ChoosingWatcher(absolute, options);
 }

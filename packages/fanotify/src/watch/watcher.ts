@@ -3,6 +3,7 @@
 import { posix } from 'node:path';
 import { linuxKernel } from '../kernel/index.ts';
 import type { Baseline } from './baseline.ts';
+import { callBack } from './callback.ts';
 import type { Change } from './change.ts';
 import { Engine } from './engine.ts';
 import { Knowledge, type KnowledgeState } from './knowledge.ts';
@@ -64,10 +65,13 @@ export class LocalWatcher implements Watcher {
     );
     this.#telling = new Telling((change) => this.#outbox.put(change));
     options.signal?.addEventListener('abort', this.#abort, { once: true });
-    this.ready = this.#start(paths);
+    this.ready = this.#start(paths).catch((error: unknown) => {
+      // What was closed while it began has no more to say.
+      if (this.#outbox.isOpen || options.signal?.aborted) throw error;
+    });
     // Whoever iterates is told as well.
     this.ready.catch((error: unknown) => this.#fail(error));
-    if (options.onChanges) void this.#callBack(options.onChanges);
+    if (options.onChanges) void callBack(this, options);
   }
 
   get how(): Hearing | undefined {
@@ -115,7 +119,6 @@ export class LocalWatcher implements Watcher {
     clearTimeout(this.#timer);
     this.#outbox.close();
     await this.#engine?.close();
-    this.#engine?.report.knowledge.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,7 +132,6 @@ export class LocalWatcher implements Watcher {
     clearTimeout(this.#timer);
     this.#outbox.fail(error);
     void this.#engine?.close();
-    this.#engine?.report.knowledge.close();
   }
 
   async #start(paths: readonly Buffer[]): Promise<void> {
@@ -180,10 +182,6 @@ export class LocalWatcher implements Watcher {
       this.#engine?.unref();
       this.#timer?.unref();
     }
-  }
-
-  async #callBack(onChanges: (changes: readonly Change[]) => void | Promise<void>): Promise<void> {
-    for await (const changes of this.batches()) await onChanges(changes);
   }
 }
 

@@ -1,232 +1,236 @@
-// The paths of a watch themselves: what they are, what becomes of them, and by which names they are told.
+// The paths that are watched: files, links, what is not there yet, what goes and comes back, and one below another.
 
 import {
-  chmodSync,
-  existsSync,
+  appendFileSync,
   mkdirSync,
   mkdtempSync,
   realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Change, type Watcher, watch } from '../../src/index.ts';
+import { join, relative } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { canMount, mountTmpfs } from '../support/mounts.ts';
+import { ToldTree, toldAll } from './told-tree.ts';
+import { WAYS, watching } from './watching.ts';
 
-const PATIENCE_MS = 20_000;
-
-let top: string;
-let watcher: Watcher | undefined;
+let base: string;
+let root: string;
 
 beforeEach(() => {
-  top = realpathSync(mkdtempSync(join(tmpdir(), 'fanotify-roots-')));
-});
-afterEach(async () => {
-  await watcher?.close();
-  rmSync(top, { recursive: true });
+  base = realpathSync(mkdtempSync(join(tmpdir(), 'fanotify-roots-')));
+  root = join(base, 'root');
 });
 
-const at = (...names: string[]) => join(top, ...names);
-const told = (change: Change) => `${change.type} ${change.path?.slice(top.length + 1)}`;
+afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-async function watching(...names: string[]): Promise<Watcher> {
-  watcher = watch(
-    names.map((name) => at(name)),
-    { baseline: 'none' },
-  );
-  await watcher.ready;
-  return watcher;
-}
+describe.each(WAYS)('by %s', (_way, kernelOf) => {
+  const start = (paths: string | string[] = root, options = {}) => watching(paths, { kernel: kernelOf(), ...options });
 
-/** What is told until `last` is, in the order in which it is told. */
-async function until(last: string): Promise<string[]> {
-  const all: string[] = [];
-  const late = setTimeout(() => {
-    void watcher?.close();
-  }, PATIENCE_MS);
-  const changes = watcher?.[Symbol.asyncIterator]();
-  for (let next = await changes?.next(); next && !next.done; next = await changes?.next()) {
-    all.push(told(next.value));
-    if (all.at(-1) === last) break;
-  }
-  clearTimeout(late);
-  expect(all).toContain(last);
-  return all;
-}
-
-describe.skipIf(process.platform !== 'linux')('a path that does not exist yet', () => {
-  test('is told once it is there, with what is below, and heard from then on', async () => {
-    await watching('a/b/c');
-    mkdirSync(at('a/b/c/d'), { recursive: true });
-    writeFileSync(at('a/b/c/d/file'), '1');
-    expect(await until('create a/b/c/d/file')).toEqual(['create a/b/c', 'create a/b/c/d', 'create a/b/c/d/file']);
-    writeFileSync(at('a/b/c/later'), '1');
-    expect(await until('create a/b/c/later')).toEqual(['create a/b/c/later']);
+  it('a path that does not exist yet is heard when it comes, with what it brings', async () => {
+    const { untilAt, lines } = await start(join(base, 'a/b/c'));
+    mkdirSync(join(base, 'a'));
+    mkdirSync(join(base, 'a/b/c/d'), { recursive: true });
+    writeFileSync(join(base, 'a/b/c/d/file'), '');
+    await untilAt(join(base, 'a/b/c/d/file'));
+    writeFileSync(join(base, 'a/b/beside'), '');
+    writeFileSync(join(base, 'a/b/c/later'), '');
+    await untilAt(join(base, 'a/b/c/later'));
+    const told = lines(join(base, 'a/b/c'));
+    expect([...new Set(told)].filter((line) => line.startsWith('create'))).toEqual([
+      'create .',
+      'create d',
+      'create d/file',
+      'create later',
+    ]);
   });
 
-  test('comes by a rename of what is above', async () => {
-    mkdirSync(at('x/b/c'), { recursive: true });
-    await watching('a/b/c');
-    renameSync(at('x'), at('a'));
-    await until('create a/b/c');
+  it('a path that does not exist yet may come to be a file, or be moved there', async () => {
+    mkdirSync(join(base, 'elsewhere/below'), { recursive: true });
+    const { untilAt, until, lines } = await start([root, join(base, 'file')]);
+    writeFileSync(join(base, 'file'), 'abc');
+    await untilAt(join(base, 'file'));
+    renameSync(join(base, 'elsewhere'), root);
+    await untilAt(join(root, 'below'));
+    appendFileSync(join(base, 'file'), 'd');
+    writeFileSync(join(root, 'below/x'), '');
+    await until((change) => change.type === 'update' && change.path === join(base, 'file'));
+    await untilAt(join(root, 'below/x'));
+    expect(lines(base)).toContain('create root/below');
   });
 
-  test('comes and goes', async () => {
-    await watching('a/b');
-    for (let round = 0; round < 5; round++) {
-      mkdirSync(at('a/b'), { recursive: true });
-      await until('create a/b');
-      rmSync(at('a'), { recursive: true });
-      await until('delete a/b');
+  it('a root that is deleted is told, and heard again when it is made again', async () => {
+    mkdirSync(join(root, 'sub'), { recursive: true });
+    const { until, untilAt, lines } = await start();
+    rmSync(root, { recursive: true });
+    await until((change) => change.type === 'delete' && change.path === root);
+    expect(lines(root).filter((line) => line.startsWith('delete'))).toEqual(['delete sub', 'delete .']);
+    mkdirSync(join(root, 'again'), { recursive: true });
+    await untilAt(join(root, 'again'));
+    writeFileSync(join(root, 'again/file'), '');
+    await untilAt(join(root, 'again/file'));
+    expect(lines(root).filter((line) => line.startsWith('create .'))).toEqual(['create .']);
+  });
+
+  it('a root that is deleted and made again at once is told as it is', async () => {
+    mkdirSync(join(root, 'sub'), { recursive: true });
+    const { watcher } = await start();
+    const told = new ToldTree();
+    told.list(root);
+    for (let i = 0; i < 5; i++) {
+      rmSync(root, { recursive: true });
+      mkdirSync(join(root, `${i}`), { recursive: true });
+      writeFileSync(join(root, `${i}/file`), '');
     }
+    writeFileSync(join(root, 'end'), '');
+    await toldAll(watcher, told, root, Promise.resolve());
+    expect(told.differences(root)).toEqual([]);
   });
 
-  test('may be a file, or become one', async () => {
-    await watching('dir/file');
-    mkdirSync(at('dir'));
-    writeFileSync(at('dir/file'), 'one');
-    await until('create dir/file');
-    writeFileSync(at('dir/file'), 'two');
-    await until('update dir/file');
-    rmSync(at('dir'), { recursive: true });
-    await until('delete dir/file');
-    mkdirSync(at('dir/file/below'), { recursive: true });
-    await until('create dir/file/below');
+  it('a root that is moved away is told to have gone, and nothing of where it is; what comes in its place is heard', async () => {
+    mkdirSync(join(root, 'sub'), { recursive: true });
+    const { until, untilAt, told } = await start();
+    renameSync(root, join(base, 'moved'));
+    await until((change) => change.type === 'delete' && change.path === root);
+    writeFileSync(join(base, 'moved/sub/unheard'), '');
+    mkdirSync(root);
+    await untilAt(root);
+    writeFileSync(join(root, 'heard'), '');
+    await untilAt(join(root, 'heard'));
+    expect(told.some(({ path }) => path?.includes('moved'))).toBe(false);
   });
 
-  test('may be the target of a link', async () => {
-    symlinkSync('target', at('link'));
-    await watching('link');
-    mkdirSync(at('target'));
-    await until('create link');
-    writeFileSync(at('target/file'), '');
-    expect(await until('create link/file')).toEqual(['create link/file']);
+  it('a root goes with a directory above it', async () => {
+    mkdirSync(join(base, 'a/b/root/sub'), { recursive: true });
+    const path = join(base, 'a/b/root');
+    const { until, untilAt, told } = await start(path);
+    renameSync(join(base, 'a'), join(base, 'z'));
+    await until((change) => change.type === 'delete' && change.path === path);
+    writeFileSync(join(base, 'z/b/root/sub/unheard'), '');
+    renameSync(join(base, 'z'), join(base, 'a'));
+    await untilAt(join(path, 'sub'));
+    writeFileSync(join(path, 'sub/heard'), '');
+    await untilAt(join(path, 'sub/heard'));
+    expect(told.some((change) => change.path?.startsWith(join(base, 'z')))).toBe(false);
   });
 
-  test('many steps, made as fast as can be, are not missed', async () => {
-    const deep = Array.from({ length: 60 }, (_, index) => `d${index}`).join('/');
-    await watching(deep);
-    mkdirSync(at(deep), { recursive: true });
-    await until(`create ${deep}`);
-  });
-});
-
-describe.skipIf(process.platform !== 'linux')('a directory', () => {
-  beforeEach(() => {
-    mkdirSync(at('root/sub'), { recursive: true });
-  });
-
-  test('that is deleted is told, and heard again when it is back', async () => {
-    await watching('root');
-    rmSync(at('root'), { recursive: true });
-    expect(await until('delete root')).toContain('delete root/sub');
-    mkdirSync(at('root'));
-    await until('create root');
-    writeFileSync(at('root/file'), '');
-    expect(await until('create root/file')).toEqual(['create root/file']);
+  it('through a link the tree that it leads to is told below the name of the link', async () => {
+    mkdirSync(join(base, 'one/sub'), { recursive: true });
+    mkdirSync(join(base, 'two'));
+    symlinkSync('one', root);
+    const { untilAt, until, lines } = await start();
+    writeFileSync(join(base, 'one/sub/file'), '');
+    await untilAt(join(root, 'sub/file'));
+    expect(lines(root)).toEqual(['create sub/file']);
+    // Replaced at once, as deployments do it.
+    symlinkSync('two', join(base, 'next'));
+    renameSync(join(base, 'next'), root);
+    await until((change) => change.type === 'delete' && change.path === root);
+    writeFileSync(join(base, 'two/other'), '');
+    await untilAt(join(root, 'other'));
+    writeFileSync(join(base, 'one/sub/unheard'), '');
+    writeFileSync(join(base, 'two/end'), '');
+    await untilAt(join(root, 'end'));
+    expect(lines(root).some((line) => line.includes('unheard'))).toBe(false);
   });
 
-  test('that is renamed has gone: another can take its place', async () => {
-    await watching('root');
-    renameSync(at('root'), at('elsewhere'));
-    expect(await until('delete root')).toEqual(['delete root']);
-    writeFileSync(at('elsewhere/unheard'), '');
-    mkdirSync(at('root'));
-    writeFileSync(at('root/heard'), '');
-    expect(await until('create root/heard')).toEqual(['create root', 'create root/heard']);
+  it('a link in the middle of a path is followed where it leads next', async () => {
+    mkdirSync(join(base, 'v1/data'), { recursive: true });
+    mkdirSync(join(base, 'v2/data/new'), { recursive: true });
+    symlinkSync('v1', join(base, 'current'));
+    const path = join(base, 'current/data');
+    const { untilAt } = await start(path);
+    writeFileSync(join(base, 'v1/data/a'), '');
+    await untilAt(join(path, 'a'));
+    unlinkSync(join(base, 'current'));
+    symlinkSync('v2', join(base, 'current'));
+    await untilAt(join(path, 'new'));
+    writeFileSync(join(base, 'v2/data/b'), '');
+    await untilAt(join(path, 'b'));
   });
 
-  test('that is replaced in an instant is told as gone and come', async () => {
-    mkdirSync(at('next'));
-    writeFileSync(at('next/file'), '');
-    await watching('root');
-    renameSync(at('root'), at('old'));
-    renameSync(at('next'), at('root'));
-    expect(await until('create root/file')).toEqual(['delete root', 'create root', 'create root/file']);
+  it('links inside are not followed', async () => {
+    mkdirSync(root);
+    mkdirSync(join(base, 'outside'));
+    const { untilAt, lines } = await start();
+    symlinkSync(join(base, 'outside'), join(root, 'link'));
+    writeFileSync(join(base, 'outside/file'), '');
+    writeFileSync(join(root, 'end'), '');
+    await untilAt(join(root, 'end'));
+    expect(lines(root)).toEqual(['create link', 'create end']);
   });
 
-  test('that a link names is told by the name of the link', async () => {
-    symlinkSync('root', at('link'));
-    await watching('link');
-    writeFileSync(at('root/sub/file'), '');
-    expect(await until('create link/sub/file')).toEqual(['create link/sub/file']);
-    renameSync(at('root/sub'), at('root/other'));
-    expect(await until('rename link/other')).toEqual(['rename link/other']);
+  it('a file is heard alone, through writing, replacing and deleting', async () => {
+    const file = join(base, 'file');
+    writeFileSync(file, 'a');
+    const { until, lines } = await start(file);
+    writeFileSync(join(base, 'beside'), 'a');
+    appendFileSync(file, 'b');
+    await until(({ seq }) => seq === 1);
+    expect(lines(base)).toEqual(['update file']);
+    writeFileSync(join(base, 'temporary'), 'other');
+    renameSync(join(base, 'temporary'), file);
+    await until(({ seq }) => seq === 2);
+    appendFileSync(file, 'b');
+    await until(({ seq }) => seq === 3);
+    unlinkSync(file);
+    await until((change) => change.type === 'delete');
+    writeFileSync(file, 'again');
+    await until((change) => change.type === 'create' && change.size === 5);
+    expect(lines(base).every((line) => line.endsWith(' file'))).toBe(true);
   });
 
-  // Root may read everything.
-  test.skipIf(process.getuid?.() === 0)('below that cannot be read at first is heard once it can', async () => {
-    await watching('root');
-    mkdirSync(at('root/shut'), { mode: 0o300 });
-    mkdirSync(at('root/shut/below'));
-    writeFileSync(at('root/shut/below/file'), '');
-    await until('create root/shut');
-    chmodSync(at('root/shut'), 0o700);
-    await until('create root/shut/below/file');
-    writeFileSync(at('root/shut/later'), '');
-    await until('create root/shut/later');
+  it('roots that are below another, or the same, are told once', async () => {
+    mkdirSync(join(root, 'sub'), { recursive: true });
+    symlinkSync('root', join(base, 'link'));
+    const { untilAt, lines } = await start([root, join(root, 'sub'), root, join(base, 'link')]);
+    writeFileSync(join(root, 'sub/file'), '');
+    writeFileSync(join(root, 'end'), '');
+    await untilAt(join(root, 'end'));
+    expect(lines(root)).toEqual(['create sub/file', 'create end']);
   });
 
-  test('within another is told once', async () => {
-    await watching('root', 'root/sub');
-    writeFileSync(at('root/sub/file'), '');
-    writeFileSync(at('root/last'), '');
-    expect(await until('create root/last')).toEqual(['create root/sub/file', 'create root/last']);
+  it('a relative path is told as absolute', async () => {
+    mkdirSync(root);
+    const { untilAt } = await start(`${relative(process.cwd(), root)}/`);
+    writeFileSync(join(root, 'file'), '');
+    await untilAt(join(root, 'file'));
   });
 
-  test('beside others that come and go is heard all the while', async () => {
-    mkdirSync(at('other'));
-    await watching('root', 'other', 'third');
-    rmSync(at('other'), { recursive: true });
-    await until('delete other');
-    mkdirSync(at('third'));
-    await until('create third');
-    writeFileSync(at('root/file'), '');
-    await until('create root/file');
-    mkdirSync(at('other'));
-    await until('create other');
-    rmSync(at('root'), { recursive: true });
-    await until('delete root');
-  });
-});
+  describe.skipIf(!canMount)('mounts', () => {
+    it('what is mounted below is told, and what it hides', async () => {
+      mkdirSync(join(root, 'at'), { recursive: true });
+      const { until, untilAt, watcher } = await start();
+      const told = new ToldTree();
+      told.list(root);
+      const mount = mountTmpfs(1 << 20, join(root, 'at'));
+      try {
+        await until((change) => change.type === 'rescan' && change.path === mount.path);
+        writeFileSync(join(mount.path, 'inside'), '');
+        await untilAt(join(mount.path, 'inside'));
+        told.list(root);
+      } finally {
+        mount.unmount();
+      }
+      await until(
+        (change) => change.type === 'rescan' && change.path === mount.path && change.seq > watcher.counters.told - 3,
+      );
+      await until((change) => change.type === 'delete' && change.path === mount.path);
+    });
 
-describe.skipIf(process.platform !== 'linux')('a file', () => {
-  beforeEach(() => {
-    mkdirSync(at('dir'));
-    writeFileSync(at('dir/file'), 'one');
-    writeFileSync(at('dir/beside'), 'one');
-  });
-
-  test('is told alone, and replaced by a rename is still heard', async () => {
-    await watching('dir/file');
-    writeFileSync(at('dir/beside'), 'two');
-    writeFileSync(at('dir/new'), 'two');
-    renameSync(at('dir/new'), at('dir/file'));
-    expect(await until('create dir/file')).toEqual(['create dir/file']);
-    writeFileSync(at('dir/file'), 'three');
-    await until('update dir/file');
-    rmSync(at('dir/file'));
-    await until('delete dir/file');
-    writeFileSync(at('dir/file'), 'four');
-    await until('create dir/file');
-  });
-
-  test('whose directory goes is gone, and comes back', async () => {
-    await watching('dir/file');
-    renameSync(at('dir'), at('away'));
-    await until('delete dir/file');
-    renameSync(at('away'), at('dir'));
-    await until('create dir/file');
-    expect(existsSync(at('dir/file'))).toBe(true);
-  });
-
-  test('that a link names is told by the name of the link', async () => {
-    symlinkSync('dir/file', at('link'));
-    await watching('link');
-    writeFileSync(at('dir/file'), 'two');
-    expect(await until('update link')).toEqual(['update link']);
+    it('without crossMounts nothing of what is mounted below is told', async () => {
+      mkdirSync(join(root, 'at'), { recursive: true });
+      const { untilAt, lines } = await start(root, { crossMounts: false });
+      const mount = mountTmpfs(1 << 20, join(root, 'at'));
+      writeFileSync(join(mount.path, 'inside'), '');
+      writeFileSync(join(root, 'end'), '');
+      await untilAt(join(root, 'end'));
+      mount.unmount();
+      expect(lines(root).some((line) => line.includes('inside'))).toBe(false);
+    });
   });
 });

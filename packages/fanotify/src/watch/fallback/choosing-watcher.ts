@@ -1,5 +1,6 @@
 // Watches through fanotify, or where that is refused through @parcel/watcher.
 
+import { callBack } from '../callback.ts';
 import type { Change } from '../change.ts';
 import type { WatchOptions } from '../options.ts';
 import { type Hearing, LocalWatcher, type WatchCounters, type Watcher, type WhyInodes } from '../watcher.ts';
@@ -18,11 +19,11 @@ export class ChoosingWatcher implements Watcher {
 
   constructor(paths: readonly Buffer[], options: WatchOptions) {
     this.#options = options;
-    this.#local = new LocalWatcher(paths, { ...options, onChanges: undefined });
+    this.#local = new LocalWatcher(paths, { ...options, onChanges: undefined, onError: undefined });
     this.ready = this.#start(paths);
     // Whoever iterates is told as well.
     this.ready.catch(() => undefined);
-    if (options.onChanges) void this.#callBack(options.onChanges);
+    if (options.onChanges) void callBack(this, options);
   }
 
   async #start(paths: readonly Buffer[]): Promise<void> {
@@ -90,8 +91,4 @@ export class ChoosingWatcher implements Watcher {
   }
 
   readonly #abort = (): void => this.#fallback?.fail(this.#options.signal?.reason);
-
-  async #callBack(onChanges: (changes: readonly Change[]) => void | Promise<void>): Promise<void> {
-    for await (const changes of this.batches()) await onChanges(changes);
-  }
 }
