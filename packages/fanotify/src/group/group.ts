@@ -212,6 +212,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
             ? BUFFER_BYTES_OF_PIDFDS
             : DEFAULT_BUFFER_BYTES),
       aheadBytes: hasPidfds ? AHEAD_BYTES_OF_PIDFDS : AHEAD_BYTES,
+      onAhead: () => this.#waiter.wake(),
     });
     this.#hearing = new RenameHearing(this.#paths, this.#queue, (flags & FAN_REPORT_TARGET_FID) !== 0);
     this.#waiter = new Waiter(kernel, fd);

@@ -54,6 +54,8 @@ export interface QueueOptions {
   /** Leave out what the calling process does itself. */
   readonly leaveOutOwn: boolean;
   readonly bufferBytes: number;
+  /** Told when something was read ahead, for which the descriptor no longer tells. */
+  readonly onAhead: () => void;
   /** How much may be read ahead of what is delivered, to learn of renames behind the event at hand. */
   readonly aheadBytes: number;
 }
@@ -181,6 +183,8 @@ export class EventQueue implements Lookahead {
     } catch (error) {
       this.#failLater(error);
       return false;
+    } finally {
+      this.#tellAhead();
     }
     // What an overflow swallowed may have been a rename.
     return !this.#changes.hasLossAhead;
@@ -205,8 +209,14 @@ export class EventQueue implements Lookahead {
       while (this.#aheadBytes < this.#options.aheadBytes) if (this.#read() === 0) return true;
     } catch (error) {
       this.#failLater(error);
+    } finally {
+      this.#tellAhead();
     }
     return false;
+  }
+
+  #tellAhead(): void {
+    if (this.#ahead.length > 0 || this.#failure) this.#options.onAhead();
   }
 
   /** Told in its place: behind the events that were read before it. */

@@ -55,6 +55,12 @@ export class Waiter {
     this.#timer?.unref();
   }
 
+  /** Wakes whoever waits for the descriptor: what made it readable has been read by somebody else. */
+  wake(): void {
+    this.#readiness?.stop();
+    this.#onWake();
+  }
+
   /** Wakes whoever waits. Must come before the descriptor is closed. */
   close(): void {
     this.#closed = true;
