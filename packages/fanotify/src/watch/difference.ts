@@ -56,8 +56,11 @@ export function* difference(
           continue;
         }
         if (replaced && !isAtOrBelow(entry.path, replaced)) replaced = undefined;
-        if (!old || order !== 0) unsettled.addDisk(entry);
-        else {
+        if (!old || order !== 0) {
+          unsettled.addDisk(entry);
+          // Something below may have been told all the same, and would go if another is moved here.
+          if (entry.known.type === 'directory') replaced ??= entry.path;
+        } else {
           if (replaced || !isAsBefore(old.known, entry.known)) {
             unsettled.addTold(old);
             unsettled.addDisk(entry);

@@ -90,6 +90,10 @@ export class FileSource implements Source {
     return this.#tree.isAt(directory, name, key);
   }
 
+  leadsTo(path: Buffer, key: HandleKey): boolean {
+    return this.#tree.leadsTo(path, key);
+  }
+
   isAlive(key: HandleKey): boolean {
     return this.#tree.isAlive(key);
   }

@@ -72,6 +72,8 @@ export class Report {
   rename(from: Spot, to: Spot, about: Particulars, status?: FileStatus): void {
     this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
     if (!this.knowledge.isKept) return;
+    // Also where nothing was known of what comes: what was there is gone.
+    this.knowledge.delete(realPath(to));
     this.knowledge.move(realPath(from), realPath(to));
     if (status) this.knowledge.set(realPath(to), knownOf(status));
   }

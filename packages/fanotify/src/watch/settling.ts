@@ -3,6 +3,7 @@
 
 import type { HandleKey } from '../identity/locator.ts';
 import type { FileStatus, Kernel } from '../kernel/index.ts';
+import type { Known } from './baseline.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
 import { isModified, isSame, knownOf } from './known.ts';
 import type { MemoryOfLooks } from './memory-of-looks.ts';
@@ -120,7 +121,9 @@ class Settlement {
     this.#done.add(slot);
   }
 
-  #beforeOf({ before, after, passed }: Slot): Before {
+  #beforeOf(slot: Slot): Before {
+    if (this.#with.isTrusted) return occupantOf(this.#with.report.knowledge.get(realPath(slot)));
+    const { before, after, passed } = slot;
     if (before !== 'absent' || after !== 'absent' || passed === undefined) return before;
     return this.#with.source.isAlive(passed) ? 'unknown' : before;
   }
@@ -164,7 +167,7 @@ class Settlement {
   /** Whether what was told to be there is still told to be there. */
   #isStillAt(origin: Slot): boolean {
     return (
-      origin.before === 'other' &&
+      this.#beforeOf(origin) === 'other' &&
       !this.#taken.has(origin) &&
       !this.#done.has(origin) &&
       !this.#with.gone.has(origin.directory.key)
@@ -181,6 +184,11 @@ class Settlement {
     const status = slot.after === occupant ? this.#seen.get(slot) : undefined;
     return { fileType: status ? typeOf(status) : 'unknown', size: status ? sizeOf(status) : null, by, timeMs };
   }
+}
+
+function occupantOf(known: Known | undefined): Before {
+  if (!known) return 'absent';
+  return known.type === 'directory' ? 'directory' : 'other';
 }
 
 /** The directory that took all others with it. */

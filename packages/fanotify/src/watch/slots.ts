@@ -21,18 +21,12 @@ export type Occupant = 'directory' | 'other' | 'absent';
 /** 'unknown': something may have been told to be there, and may have been replaced. */
 export type Before = Occupant | 'unknown';
 
-/** A place of which it may be known what was told. */
-export interface Remembered {
-  readonly directory: Pick<SlotDirectory, 'key' | 'path' | 'real'>;
-  readonly name: string;
-}
-
 /** A place for an entry. */
 export interface Slot {
   readonly directory: SlotDirectory;
   /** latin1. */
   readonly name: string;
-  /** As it was told before. */
+  /** As it was told before, as far as events tell. */
   readonly before: Before;
   after: Occupant;
   /** Where what is here now was told to be: itself, another slot, or undefined when it is new. */
@@ -66,10 +60,13 @@ export class Slots {
   readonly directories: Map<HandleKey, SlotDirectory> = new Map();
   /** Directories that came. */
   readonly #came = new Set<HandleKey>();
-  readonly #remembered: (spot: Remembered) => Before | undefined;
+  readonly #remembered: (directory: HandleKey, name: string) => Before | undefined;
   readonly #toldAs: (path: ResolvedPath) => ResolvedPath;
 
-  constructor(remembered: (spot: Remembered) => Before | undefined, toldAs: (path: ResolvedPath) => ResolvedPath) {
+  constructor(
+    remembered: (directory: HandleKey, name: string) => Before | undefined,
+    toldAs: (path: ResolvedPath) => ResolvedPath,
+  ) {
     this.#remembered = remembered;
     this.#toldAs = toldAs;
   }
@@ -143,7 +140,7 @@ export class Slots {
     const name = bytes.toString('latin1');
     let slot = directory.slots.get(name);
     if (!slot) {
-      slot = newSlot(directory, name, this.#remembered({ directory, name }) ?? before);
+      slot = newSlot(directory, name, this.#remembered(key, name) ?? before);
       directory.slots.set(name, slot);
       this.order.push(slot);
     }

@@ -76,6 +76,8 @@ export interface Source {
   open(directory: HandleKey, path: ResolvedPath): number | 'gone' | 'elsewhere';
   /** Whether a name in an open directory leads to this. */
   isAt(directory: number, name: Buffer, key: HandleKey): boolean;
+  /** Whether a path leads to this now. */
+  leadsTo(path: Buffer, key: HandleKey): boolean;
   /** Whether something still exists, under whatever name, as far as can be told. */
   isAlive(key: HandleKey): boolean;
   /** Whether everything that was queued has been told. */

@@ -12,7 +12,7 @@ import { MemoryOfLooks } from './memory-of-looks.ts';
 import { type Report, realPath, type Spot } from './report.ts';
 import type { Rescan } from './rescan.ts';
 import { settle } from './settling.ts';
-import { type Before, type Remembered, type SlotDirectory, Slots } from './slots.ts';
+import { type SlotDirectory, Slots } from './slots.ts';
 import type { Heard, HeardEntry, HeardRename, Place, Source } from './source.ts';
 import type { Particulars } from './telling.ts';
 
@@ -43,7 +43,11 @@ export class Teller {
   constructor(options: TellerOptions) {
     this.#options = options;
     this.#report = options.report;
-    this.#slots = new Slots((spot) => this.#before(spot), options.report.toldAs);
+    const { toldAs } = options.report;
+    this.#slots = new Slots(
+      (directory, name) => (this.#isTrusted ? undefined : this.#memory.get(directory, name)),
+      toldAs,
+    );
   }
 
   /** How many entries wait to be looked at. */
@@ -74,12 +78,6 @@ export class Teller {
     if (!this.#doubts.isEmpty && this.#options.source.isIdle()) await this.#clearUp();
   }
 
-  /** What was told of an entry; undefined when that is not known. */
-  #before(spot: Remembered): Before | undefined {
-    if (!this.#isTrusted) return this.#memory.get(spot.directory.key, spot.name);
-    return occupantOf(this.#report.knowledge.get(realPath(spot)));
-  }
-
   /** What is known is what was told before what is heard now. */
   get #isTrusted(): boolean {
     return this.#report.knowledge.isComplete && this.#round > this.#knownUpTo;
@@ -94,8 +92,8 @@ export class Teller {
 
   #startRound(round: number): void {
     if (round === this.#round) return;
-    // What was heard before was heard with other knowledge.
-    this.settle();
+    // What was heard before was heard with less knowledge.
+    if (this.#report.knowledge.isComplete && !this.#isTrusted && round > this.#knownUpTo) this.settle();
     this.#round = round;
     this.#memory.forgetBefore(round);
     this.#gone.clear();
@@ -275,7 +273,8 @@ export class Teller {
     const wrong = new Set<string>();
     for (const { told, key, why } of doubts) {
       const now = key === undefined ? undefined : source.pathOf(key)?.raw.toString('latin1');
-      if (why !== 'wrong' && now === told) continue;
+      if (why !== 'wrong' && now === told && key !== undefined && source.leadsTo(Buffer.from(told, 'latin1'), key))
+        continue;
       if (told !== '') wrong.add(told);
       if (now !== undefined) wrong.add(now);
     }
@@ -294,11 +293,6 @@ export class Teller {
 const UNKNOWN = Buffer.alloc(0);
 
 const placeId = ({ directory, name }: Place): string => `${directory}/${name.toString('latin1')}`;
-
-function occupantOf(known: Known | undefined): Before {
-  if (!known) return 'absent';
-  return known.type === 'directory' ? 'directory' : 'other';
-}
 
 /** Whether what is known is of this directory; of one that nobody looked at it may be. */
 function isDirectory(known: Known, status: FileStatus | undefined): boolean {

@@ -296,6 +296,10 @@ export class TreeSource implements Source {
     }
   }
 
+  leadsTo(path: Buffer, key: HandleKey): boolean {
+    return this.#inside.paths.isAt(path, key);
+  }
+
   isAlive(key: HandleKey): boolean {
     return this.#inside.paths.isAlive(key);
   }

@@ -130,6 +130,7 @@ export class LocalWatcher implements Watcher {
   #fail(error: unknown): void {
     if (!this.#outbox.isOpen) return;
     clearTimeout(this.#timer);
+    this.#engine?.settle();
     this.#outbox.fail(error);
     void this.#engine?.close();
   }

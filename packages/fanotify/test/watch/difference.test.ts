@@ -72,6 +72,18 @@ const told = (steps: readonly Step[]) =>
         : `${step.type} ${path}`;
     });
 
+it('what was told below something that never was is not lost when another is moved there', () => {
+  const listed = (path: string, type: Known['type'], ino: bigint): Listed => {
+    return { path: Buffer.from(ROOT + path), known: known(type, ino, 1, 1n) };
+  };
+  const old = [listed('', 'directory', 1n), listed('/a/file', 'file', 5n), listed('/b', 'directory', 2n)];
+  old.push(listed('/b/a', 'directory', 3n));
+  const disk = [listed('', 'directory', 1n), listed('/a', 'directory', 3n), listed('/a/file', 'file', 5n)];
+  disk.push(listed('/b', 'directory', 2n));
+  // '/a' was never told: it is made, and what is below stays, or is told anew.
+  expect(take(state(old), stepsOf(old, disk))).toEqual(state(disk));
+});
+
 describe('any difference', () => {
   it('turns the old state into the new one, step by step', () => {
     const runs = Number(process.env.FANOTIFY_DIFFERENCE_RUNS ?? 3000);
