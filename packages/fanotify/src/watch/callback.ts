@@ -1,10 +1,17 @@
 // Tells changes by calling somebody, rather than to be asked for them.
 
+import type { Change } from './change.ts';
 import type { WatchOptions } from './options.ts';
-import type { Watcher } from './watcher.ts';
+
+/** What of a watch is needed for it. */
+interface Called {
+  readonly ready: Promise<void>;
+  batches(): AsyncIterable<readonly Change[]>;
+  close(): Promise<void>;
+}
 
 /** Calls for each batch, until the end. */
-export async function callBack(watcher: Watcher, options: WatchOptions): Promise<void> {
+export async function callBack(watcher: Called, options: WatchOptions): Promise<void> {
   try {
     for await (const changes of watcher.batches()) await options.onChanges?.(changes);
   } catch (error) {
