@@ -12,6 +12,8 @@ import { Branches, type Entry, entryId } from './branches.ts';
 import type { Finding } from './found.ts';
 
 const OPEN_DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;
+/** What is longer no kernel tells. */
+const PATH_MAX = 4096;
 /** For entries that could not be reached: more are not kept in mind. */
 const MOST_UNREACHED = 10_000;
 
@@ -184,7 +186,7 @@ export class MarkedTree {
       if (!walk.crossMounts && start.mountAbove !== undefined && start.mountAbove !== mountId) return;
       const isNew = start.tellAll || !(this.#before ?? this.branches).has(key);
       const { entry, dirfd } = start;
-      const isEntry = entry !== undefined && start.mountAbove === mountId;
+      const isEntry = entry !== undefined && start.mountAbove === mountId && path.length < PATH_MAX;
       const known = isEntry ? { link, key, fsid, location: entry, parentFd: dirfd } : undefined;
       if (!(await this.#markOne(link, path, known))) return;
       // A path too long for the kernel to tell, for one.
