@@ -1,6 +1,7 @@
 // One watch for all who subscribe to the same: hears through watch(), or where fanotify is refused through @parcel/watcher.
 
 import { statSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { NoSuchPathError, NotDirectoryError } from '../../group/errors.ts';
 import type { Change } from '../change.ts';
 import { loadOriginal } from '../fallback/original.ts';
@@ -22,6 +23,9 @@ export interface Subject {
 
 /** Short, since what is told has been gathered before. */
 const DELAY_MS = 10;
+
+/** The longest that a subscription waits to know what is there, in milliseconds. */
+const LEARN_MS = 1000;
 
 /** A watch of a directory, and who is told. */
 export class SharedWatch {
@@ -59,7 +63,14 @@ export class SharedWatch {
       if (this.#isEnded) await this.#original.unsubscribe();
       return;
     }
+    await this.#learn(this.#watcher);
     if (!this.#isEnded) void this.#hear(this.#watcher).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** What is there already is known from the first change on; for that of a large tree nobody waits. */
+  async #learn(watcher: Watcher): Promise<void> {
+    const until = Date.now() + LEARN_MS;
+    while (!this.#isEnded && watcher.counters.baseline === 'listing' && Date.now() < until) await setTimeout(5);
   }
 
   async #hear(watcher: Watcher): Promise<void> {
