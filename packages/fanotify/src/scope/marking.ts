@@ -253,11 +253,13 @@ export class Marking {
         { path: path.toString() },
       );
     }
-    const { key, mountId } = place;
+    const { key } = place;
+    // Of a mount of another namespace our table tells nothing, nor when it goes.
+    const mountId = this.#inside.mounts.byId(place.mountId) ? place.mountId : undefined;
     const isRecursive = this.#options.recursive !== false;
     const names = this.#namesOf(path);
     const root = this.#roots.add(key, Buffer.from(path), { how, because, directory, isRecursive, mountId, names });
-    const mount = this.#inside.mounts.byId(mountId);
+    const mount = mountId === undefined ? undefined : this.#inside.mounts.byId(mountId);
     const top = mount && this.#inside.paths.add(mount.mountPoint, { keep: false });
     if (mount && isWhole(mount) && top?.fsid === place.fsid) this.#inside.paths.keepRoot(top);
     return root;
