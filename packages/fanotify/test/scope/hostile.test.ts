@@ -56,7 +56,8 @@ describe.each(CALLS)('%s of a directory', (call) => {
     await until(at(join(root, 'first')));
     writeFileSync(join(root, 'even/last'), '');
     await until(at(join(root, 'even/last')));
-    const expected = call === 'statfs' ? [] : [join(root, 'before/odd'), join(root, 'odd')];
-    expect([...subtrees.unreadable]).toEqual(expect.arrayContaining(expected));
+    // With statAt only a name that is not there is looked up, to wait for a rename: it says nothing when it fails.
+    const expected = call === 'statAt' ? [] : [join(root, 'before/odd'), join(root, 'odd')];
+    expect([...subtrees.unreadable].sort()).toEqual(expected);
   });
 });
