@@ -74,11 +74,6 @@ export const system: Scenario = {
       markMaxMs: spreadOf(delaysMs).max,
     };
     const missed = result.mounted.size - heard.size;
-    console.error(
-      (output.match(/^null$/gm) ?? []).length,
-      delaysMs.length,
-      [...result.mounted.keys()].filter((k) => !heard.has(k)),
-    );
     return { figures: { missed, heard: heard.size, ...marks, ...result.figures, cpuMs: cpuUs / 1000 } };
   },
 };
