@@ -57,6 +57,8 @@ export interface GroupInternals {
   readonly queue: EventQueue;
   /** As {@link Group.mark} of an entry, on the same mount, of a directory whose renames are heard. */
   readonly markEntry: (entry: HeardEntry, events: readonly FileEventName[]) => void;
+  /** As {@link Group.mark}, at once. */
+  readonly mark: (target: MarkTarget, options: MarkOptions) => void;
   isClosed(): boolean;
   /** Calls back when the group is closed. */
   onClose(closed: () => void): void;
@@ -68,13 +70,13 @@ export interface GroupInternals {
 
 /** A directory in an open directory. */
 export interface HeardEntry {
-  /** A path that leads to the directory itself: its descriptor in /proc. */
-  readonly link: string;
+  /** The directory itself, open for reading. */
+  readonly fd: number;
   readonly key: HandleKey;
   readonly fsid: string;
   readonly location: Location;
-  /** The directory that it is in, open. */
-  readonly parentFd: number;
+  /** Waits for a rename that is under way in the directory that it is in. */
+  readonly awaitRename: () => void;
 }
 
 /** The insides of a group of this process. */
@@ -127,6 +129,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
       paths: group.#paths,
       queue: group.#queue,
       markEntry: (entry, events) => group.#markEntry(entry, events),
+      mark: (target, options) => group.#mark(target, options as MarkOptions<GroupMode>),
       onClose: (closed) => group.#onClose.push(closed),
       isClosed: () => group.#closed,
       hearRenames: (place) => group.#hearing.add('filesystem', place),
@@ -256,6 +259,10 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
    * await group.close();
    */
   async mark(target: MarkTarget, options: MarkOptions<Mode>): Promise<void> {
+    this.#mark(target, options);
+  }
+
+  #mark(target: MarkTarget, options: MarkOptions<Mode>): void {
     this.#assertOpen();
     const { flags, mask: events } = markFlags(this.mode, options, this.#reportsNames);
     const scope = options.scope ?? 'inode';
@@ -276,19 +283,20 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
    * Where it is need not be asked: it was opened where it is said to be, and nothing is queued that says it has left. That spares
    * most of what a mark costs.
    */
-  #markEntry({ link, key, fsid, location, parentFd }: HeardEntry, events: readonly FileEventName[]): void {
+  #markEntry(entry: HeardEntry, events: readonly FileEventName[]): void {
     this.#assertOpen();
+    const { fd, key, fsid, location } = entry;
     const asked = maskOf(events);
     const mask = asked | COMPANIONS;
     try {
-      this.#kernel.fanotifyMark(this.fd, FAN_MARK_ADD, mask, AT_FDCWD, link);
+      this.#kernel.fanotifyMark(this.fd, FAN_MARK_ADD, mask, fd, null);
     } catch (error) {
-      throw explainMark(this.#kernel, error, FAN_MARK_ADD, mask, link);
+      throw explainMark(this.#kernel, error, FAN_MARK_ADD, mask, `/proc/self/fd/${fd}`);
     }
     this.#asked.inode |= asked;
-    this.#paths.awaitRenameIn(parentFd);
+    entry.awaitRename();
     const isHeard = this.#paths.isHeard(location.parent) && this.#queue.isQuiet;
-    if (!isHeard) this.#learn(link, 'inode', mask, { events } as MarkOptions<Mode>);
+    if (!isHeard) this.#learn({ fd }, 'inode', mask, { events } as MarkOptions<Mode>);
     else {
       this.#paths.addEntry(key, location);
       if ((mask & FAN_RENAME) !== 0n) this.#hearing.add('inode', { key, fsid }, true);

@@ -3,7 +3,7 @@
 
 import type { Kernel, KernelPath } from '../kernel/index.ts';
 import { type Directory, DirectoryCache, newDirectory } from './directory-cache.ts';
-import { fsidOf, type HandleKey, type Identity, type Location, Locator } from './locator.ts';
+import { fsidOf, type HandleKey, type Identity, type Location, Locator, type OpenIdentity } from './locator.ts';
 import type { MountTable } from './mount-table.ts';
 import { joinPath, ResolvedPath } from './path.ts';
 
@@ -82,8 +82,8 @@ export class DirectoryPaths {
   }
 
   /** As {@link Locator.identifyOpen}. */
-  identifyOpen(fd: number): Pick<Identity, 'key' | 'fsid' | 'mountId'> | undefined {
-    return this.#locator.identifyOpen(fd);
+  identifyOpen(fd: number, above?: OpenIdentity): OpenIdentity | undefined {
+    return this.#locator.identifyOpen(fd, above);
   }
 
   /** As {@link Locator.awaitRenameIn}. */

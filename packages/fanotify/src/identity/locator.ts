@@ -34,6 +34,12 @@ export interface Identity {
   readonly isSettled: boolean;
 }
 
+/** What an open descriptor is. */
+export interface OpenIdentity extends Pick<Identity, 'key' | 'fsid' | 'mountId'> {
+  /** Whether all that is on this mount has this fsid. */
+  readonly isFsidOfMount?: boolean;
+}
+
 /** A file system that has been marked or met, and a mount of it. */
 interface Filesystem {
   readonly device: string | undefined;
@@ -56,6 +62,8 @@ const S_IFDIR = 0o040000;
 const HERE = Buffer.alloc(0);
 
 const FSID_LENGTH = 8;
+/** Where each subvolume has an fsid of its own: linux/magic.h. */
+const BTRFS_SUPER_MAGIC = 0x9123683e;
 const OPEN_DIRECTORY = O_DIRECTORY | O_NONBLOCK | O_CLOEXEC;
 
 /** The file system part of a key. */
@@ -123,12 +131,20 @@ export class Locator {
     }
   }
 
-  /** What an open descriptor (O_PATH) is, and the mount that it was opened through; undefined where there are no handles. */
-  identifyOpen(fd: number): Pick<Identity, 'key' | 'fsid' | 'mountId'> | undefined {
+  /**
+   * What an open descriptor is, and the mount that it was opened through; undefined where there are no handles. `above` is the
+   * directory that it is in, which is still open.
+   */
+  identifyOpen(fd: number, above?: OpenIdentity): OpenIdentity | undefined {
     try {
       const { handle, mountId } = handleAt(this.#kernel, fd, '', AT_EMPTY_PATH);
-      const fsid = this.#fsidAt(fd);
-      return { key: fsid + handle.toString('latin1'), fsid, mountId };
+      const text = handle.toString('latin1');
+      if (above?.isFsidOfMount && above.mountId === mountId) {
+        return { key: above.fsid + text, fsid: above.fsid, mountId, isFsidOfMount: true };
+      }
+      const { fsid: words, type } = this.#kernel.statfs(fd);
+      const fsid = fsidText(words);
+      return { key: fsid + text, fsid, mountId, isFsidOfMount: type !== BTRFS_SUPER_MAGIC };
     } catch (error) {
       return nothing(error);
     }

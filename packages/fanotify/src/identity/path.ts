@@ -39,9 +39,14 @@ export class ResolvedPath {
 
 /** `directory`/`name`, in bytes. */
 export function joinPath(directory: Buffer, name: Buffer): Buffer {
+  const { length } = directory;
   // '/' itself, or a directory as somebody typed it.
-  if (directory.at(-1) === SLASH) return Buffer.concat([directory, name]);
-  return Buffer.concat([directory, SEPARATOR, name]);
+  const start = directory[length - 1] === SLASH ? length : length + 1;
+  const path = Buffer.allocUnsafe(start + name.length);
+  path.set(directory);
+  path[start - 1] = SLASH;
+  path.set(name, start);
+  return path;
 }
 
 /** The directory that an absolute path is in; '/' is in itself. */
@@ -57,4 +62,3 @@ export function isWithin(path: Buffer, directory: Buffer): boolean {
 }
 
 const SLASH = 0x2f;
-const SEPARATOR = Buffer.from('/');

@@ -212,4 +212,9 @@ export interface Kernel {
   readFile(path: KernelPath): Buffer;
   /** getdents(2): everything in a directory, in its order. */
   readDirectory(path: KernelPath): DirectoryEntry[];
+  /**
+   * getdents(2) once: what comes next in an open directory, undefined at its end. It waits for whoever changes that directory, at its
+   * end too. `only`: those that are directories, or may be.
+   */
+  readEntries(fd: number, only?: 'directories'): DirectoryEntry[] | undefined;
 }

@@ -22,6 +22,7 @@ export interface Libc {
   close(fd: number): number;
   openat(dirfd: number, path: CPath, flags: number, mode: number): number;
   openat2(dirfd: number, path: CPath, how: Bytes): number;
+  getdents(fd: number, buffer: Bytes, bytes: number): number;
   openByHandleAt(mountFd: number, handle: Bytes, flags: number): number;
   nameToHandleAt(dirfd: number, path: CPath, handle: Bytes, mountId: Bytes, flags: number): number;
   readlink(path: CPath, buffer: Bytes, bytes: number): number;
@@ -63,6 +64,9 @@ const PIDFD_GETFD_NUMBER = 438;
 // By number: no C library had it before glibc 2.43. The same number on every architecture.
 const OPENAT2_NUMBER = 437;
 const OPEN_HOW_BYTES = 24;
+
+// By number, since musl has it under another name.
+const GETDENTS64_NUMBER = process.arch === 'x64' ? 217 : 61;
 
 // By number, since musl's sched_setscheduler() answers ENOSYS.
 const SCHED_SETSCHEDULER_NUMBER = process.arch === 'x64' ? 144 : 119;
@@ -114,6 +118,7 @@ function declare(koffi: Koffi): Libc {
   const scheduleCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t thread, intptr_t policy, const void *parameters)',
   );
+  const readCall = library.func('intptr_t syscall(intptr_t number, intptr_t fd, void *buffer, uintptr_t bytes)');
   const openCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, void *how, uintptr_t bytes)',
   );
@@ -131,6 +136,7 @@ function declare(koffi: Koffi): Libc {
     close: library.func('int close(int fd)'),
     openat: library.func('int openat(int dirfd, const char *path, int flags, uint32_t mode)'),
     openat2: (dirfd, path, how) => openCall(OPENAT2_NUMBER, dirfd, path, how, OPEN_HOW_BYTES),
+    getdents: (fd, buffer, bytes) => readCall(GETDENTS64_NUMBER, fd, buffer, bytes),
     openByHandleAt: library.func('int open_by_handle_at(int mount_fd, void *handle, int flags)'),
     nameToHandleAt: library.func(
       'int name_to_handle_at(int dirfd, const char *path, void *handle, void *mount_id, int flags)',

@@ -207,6 +207,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     exitAtOnce: (status) => kernel.exitAtOnce(status),
     readFile: (path) => kernel.readFile(path),
     readDirectory: (path) => kernel.readDirectory(path),
+    readEntries: (fd, only) => kernel.readEntries(fd, only),
   };
 }
 

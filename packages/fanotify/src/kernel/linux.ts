@@ -1,9 +1,15 @@
 // The kernel that this process runs on, through the C library. Nothing is validated on the way: the kernel's own answer
 // is what is seen.
 
-import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
-import { AT_FDCWD, AT_HANDLE_MNT_ID_UNIQUE, O_CLOEXEC, O_NONBLOCK } from '../abi/index.ts';
+import {
+  AT_FDCWD,
+  AT_HANDLE_MNT_ID_UNIQUE,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NONBLOCK,
+} from '../abi/index.ts';
 import { ERRNO, KernelError } from './error.ts';
 import type {
   ChildChange,
@@ -39,6 +45,7 @@ export function linuxKernel(): Kernel {
 const STATFS_BYTES = 120;
 const STATFS_FSID = 56;
 const STATX_BYTES = 256;
+const STATX_TYPE = 1;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const POLLFD_BYTES = 8;
@@ -55,6 +62,21 @@ const SCHED_RESET_ON_FORK = 0x4000_0000;
 // struct open_how: flags, mode and resolve, of 64 bits each.
 const OPEN_HOW_BYTES = 24;
 const OPEN_HOW_RESOLVE = 16;
+// struct linux_dirent64 of getdents(2), and the types of dirent.h.
+const DIRENT_LENGTH = 16;
+const DIRENT_TYPE = 18;
+const DIRENT_NAME = 19;
+const DIRENT_TYPES: Readonly<Record<number, DirectoryEntry['type']>> = {
+  1: 'other', // DT_FIFO
+  2: 'other', // DT_CHR
+  4: 'directory',
+  6: 'other', // DT_BLK
+  8: 'file',
+  10: 'symlink',
+  12: 'other', // DT_SOCK
+};
+const ENTRIES_BYTES = 32_768;
+const DOT = 0x2e;
 // asm-generic/ioctls.h: the same on every architecture that libc.ts admits.
 const FIONREAD = 0x541b;
 const TIOCGPGRP = 0x540f;
@@ -88,8 +110,10 @@ export class LinuxKernel implements Kernel {
   readonly #statBuffer: Buffer = Buffer.alloc(STATX_BYTES);
   readonly #statView: DataView = new DataView(this.#statBuffer.buffer, this.#statBuffer.byteOffset, STATX_BYTES);
   readonly #linkBuffer: Buffer = Buffer.alloc(PATH_MAX);
+  readonly #handleBuffer: Buffer = Buffer.alloc(HANDLE_HEADER_BYTES + MAX_HANDLE_SZ);
   readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
   readonly #timeBuffer: Buffer = Buffer.alloc(16);
+  readonly #entriesBuffer: Buffer = Buffer.allocUnsafeSlow(ENTRIES_BYTES);
   #fileBuffer: Buffer = Buffer.allocUnsafeSlow(16_384);
   readonly #countBuffer: Buffer = Buffer.alloc(4);
   readonly #howBuffer: Buffer = Buffer.alloc(OPEN_HOW_BYTES);
@@ -206,12 +230,14 @@ export class LinuxKernel implements Kernel {
 
   nameToHandleAt(dirfd: number, path: KernelPath, flags: number): NamedHandle {
     const cPath = terminated('name_to_handle_at', path);
-    const room = Buffer.alloc(HANDLE_HEADER_BYTES + MAX_HANDLE_SZ);
+    const room = this.#handleBuffer;
     room.writeUInt32LE(MAX_HANDLE_SZ, 0);
     const mountId = this.#mountIdBuffer;
     if (this.#libc.nameToHandleAt(dirfd, cPath, room, mountId, flags) === -1) this.#fail('name_to_handle_at', path);
+    const handle = Buffer.allocUnsafe(HANDLE_HEADER_BYTES + room.readUInt32LE(0));
+    room.copy(handle);
     return {
-      handle: room.subarray(0, HANDLE_HEADER_BYTES + room.readUInt32LE(0)),
+      handle,
       mountId: flags & AT_HANDLE_MNT_ID_UNIQUE ? Number(mountId.readBigUInt64LE(0)) : mountId.readInt32LE(0),
     };
   }
@@ -307,8 +333,9 @@ export class LinuxKernel implements Kernel {
   }
 
   mount(source: KernelPath, target: KernelPath, type: string | null, flags: number): void {
-    const [cSource, cTarget] = [terminated('mount', source), terminated('mount', target)];
-    if (this.#libc.mount(cSource, cTarget, type, flags) === -1) this.#fail('mount', target);
+    const cSource = terminated('mount', source);
+    const ownSource = typeof cSource === 'string' ? cSource : Buffer.from(cSource);
+    if (this.#libc.mount(ownSource, terminated('mount', target), type, flags) === -1) this.#fail('mount', target);
   }
 
   waitChild(pid: number, options: number): ChildChange | undefined {
@@ -359,23 +386,47 @@ export class LinuxKernel implements Kernel {
   }
 
   readDirectory(path: KernelPath): DirectoryEntry[] {
-    terminated('scandir', path);
-    const entries = asKernelError(path, () =>
-      readdirSync(nodePath(path), { withFileTypes: true, encoding: 'buffer' as 'utf8' }),
-    );
-    return entries.map((entry) => ({
-      // @types/node 20 lacks the overload: with encoding 'buffer' names are buffers (fs.readdirSync, "encoding").
-      name: entry.name as unknown as Buffer,
-      type: entry.isFile()
-        ? 'file'
-        : entry.isDirectory()
-          ? 'directory'
-          : entry.isSymbolicLink()
-            ? 'symlink'
-            : entry.isFIFO() || entry.isSocket() || entry.isCharacterDevice() || entry.isBlockDevice()
-              ? 'other'
-              : 'unknown',
-    }));
+    const fd = this.#libc.openat(AT_FDCWD, terminated('open', path), O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd === -1) this.#fail('open', path);
+    try {
+      const entries: DirectoryEntry[] = [];
+      for (let next = this.readEntries(fd); next; next = this.readEntries(fd))
+        for (const entry of next) entries.push(entry);
+      return entries;
+    } finally {
+      this.#libc.close(fd);
+    }
+  }
+
+  readEntries(fd: number, only?: 'directories'): DirectoryEntry[] | undefined {
+    const buffer = this.#entriesBuffer;
+    let bytes = this.#libc.getdents(fd, buffer, buffer.length);
+    while (bytes === -1) {
+      this.#failUnlessInterrupted('getdents64');
+      bytes = this.#libc.getdents(fd, buffer, buffer.length);
+    }
+    if (bytes === 0) return undefined;
+    const entries: DirectoryEntry[] = [];
+    for (let offset = 0; offset < bytes; offset += buffer.readUInt16LE(offset + DIRENT_LENGTH)) {
+      const known = DIRENT_TYPES[buffer[offset + DIRENT_TYPE] as number];
+      if (only !== undefined && known !== undefined && known !== 'directory') continue;
+      const start = offset + DIRENT_NAME;
+      let end = start;
+      while (buffer[end] !== 0) end++;
+      if (isDotOrDots(buffer, start, end)) continue;
+      const name = Buffer.allocUnsafe(end - start);
+      for (let at = start; at < end; at++) name[at - start] = buffer[at] as number;
+      entries.push({ name, type: known ?? this.#typeOf(fd, name) });
+    }
+    return entries;
+  }
+
+  /** Some file systems leave the type to statx(2). */
+  #typeOf(fd: number, name: Buffer): DirectoryEntry['type'] {
+    const flags = AT_SYMLINK_NOFOLLOW;
+    if (this.#libc.statx(fd, terminated('statx', name), flags, STATX_TYPE, this.#statBuffer) === -1) return 'unknown';
+    // S_IFMT is the type of a directory entry, twelve bits up: IFTODT of dirent.h.
+    return DIRENT_TYPES[this.#statBuffer.readUInt16LE(28) >> 12] ?? 'unknown';
   }
 
   /** What is looked at one after the other is mostly on one device. */
@@ -404,32 +455,28 @@ function nanoseconds(buffer: Buffer, offset: number): bigint {
   return BigInt(seconds) * 1_000_000_000n + BigInt(buffer.readUInt32LE(offset + 8));
 }
 
-/** A path as C takes it. One with a NUL inside would be cut there in silence, so it is refused with EINVAL. */
+/** Good until the next path. */
+const pathBuffer = Buffer.allocUnsafeSlow(PATH_MAX);
+
+/** A path as C takes it, until the next one. One with a NUL inside would be cut there in silence, so it is refused with EINVAL. */
 function terminated(syscall: string, path: KernelPath): string | Uint8Array {
   if (typeof path === 'string') {
     if (path.includes('\0')) throw new KernelError(syscall, ERRNO.EINVAL, path);
     return path;
   }
-  if (path.includes(0)) throw new KernelError(syscall, ERRNO.EINVAL, path);
-  const bytes = Buffer.allocUnsafe(path.byteLength + 1);
-  bytes.set(path);
-  bytes[path.byteLength] = 0;
+  const { length } = path;
+  const bytes = length < pathBuffer.length ? pathBuffer : Buffer.allocUnsafe(length + 1);
+  for (let at = 0; at < length; at++) {
+    const byte = path[at] as number;
+    if (byte === 0) throw new KernelError(syscall, ERRNO.EINVAL, path);
+    bytes[at] = byte;
+  }
+  bytes[length] = 0;
   return bytes;
 }
 
-function nodePath(path: KernelPath): string | Buffer {
-  return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
-}
-
-/** Runs an operation of node:fs and turns what it throws into what the seam throws. */
-function asKernelError<T>(path: KernelPath, operation: () => T): T {
-  try {
-    return operation();
-  } catch (error) {
-    const { errno, syscall } = error as NodeJS.ErrnoException;
-    if (errno === undefined) throw error;
-    throw new KernelError(syscall ?? 'read', -errno, path);
-  }
+function isDotOrDots(buffer: Buffer, start: number, end: number): boolean {
+  return buffer[start] === DOT && (end - start === 1 || (end - start === 2 && buffer[start + 1] === DOT));
 }
 
 // gnu_dev_makedev of glibc: what st_dev holds, and what /proc/self/mountinfo prints as major:minor.

@@ -5,13 +5,14 @@ import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../abi/ind
 import { LimitError, UnsupportedError } from '../group/errors.ts';
 import { type Group, type GroupInternals, type HeardEntry, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
-import type { HandleKey, Identity } from '../identity/locator.ts';
+import type { HandleKey, Identity, OpenIdentity } from '../identity/locator.ts';
 import { joinPath } from '../identity/path.ts';
 import { type DirectoryEntry, type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import { Branches, type Entry, entryId } from './branches.ts';
 import type { Finding } from './found.ts';
 
-const OPEN_DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;
+const OPEN_TO_READ = O_DIRECTORY | O_CLOEXEC;
+const OPEN_PATH = OPEN_TO_READ | O_PATH;
 /** What is longer no kernel tells. */
 const PATH_MAX = 4096;
 /** For entries that could not be reached: more are not kept in mind. */
@@ -32,18 +33,33 @@ export interface Walk {
 /** A directory to go down from: a name in an open directory, or a path. */
 interface Start {
   readonly dirfd: number;
+  /** What is gone through there. */
+  readonly level?: Level;
   readonly name: KernelPath;
   readonly flags: number;
   /** What to call it. */
   readonly path: Buffer;
   /** Undefined for a root. */
   readonly entry: Entry | undefined;
-  readonly fsidAbove?: string;
-  readonly mountAbove?: number;
+  /** What the directory above is; undefined for a root. */
+  readonly above?: OpenIdentity | undefined;
   /** Tell of what is below also where it was marked already. */
   readonly tellAll: boolean;
-  /** Tell that it was found. */
-  readonly isFound?: boolean;
+  /** Whom to tell that it was found. */
+  readonly found?: Walk['found'];
+}
+
+/** A directory that is being gone through. */
+interface Level {
+  readonly fd: number;
+  readonly place: OpenIdentity;
+  readonly path: Buffer;
+  /** Whom to tell of what is there already. */
+  readonly found: Walk['found'];
+  readonly tellAll: boolean;
+  /** What is left to do of what was read, the last first. */
+  entries: DirectoryEntry[];
+  isRead: boolean;
 }
 
 /** The marked directories below some roots. */
@@ -111,16 +127,16 @@ export class MarkedTree {
    */
   async mark(entry: Entry, above: Buffer | undefined, walk: Walk, tellAll = false): Promise<void> {
     const { kernel } = this.#inside;
-    const fd = above === undefined ? 'gone' : this.#open(AT_FDCWD, above, 0, above);
-    if (fd === undefined) return;
+    const fd = above === undefined ? 'gone' : this.#open(AT_FDCWD, above, OPEN_PATH);
     if (above === undefined || fd === 'gone') return this.#missed(entry);
+    if (fd === 'refused') return void this.unreadable.add(above.toString());
     try {
       // Another directory may stand there by now. In the right one a name that is missing has left, which is or will be told.
       const place = this.#identify(linkTo(fd));
       if (place?.key !== entry.parent) return this.#missed(entry);
       const path = joinPath(above, entry.name);
       await this.#markBelow(
-        { dirfd: fd, name: entry.name, flags: O_NOFOLLOW, path, entry, mountAbove: place.mountId, tellAll },
+        { dirfd: fd, name: entry.name, flags: O_NOFOLLOW, path, entry, above: place, tellAll },
         walk,
       );
     } finally {
@@ -143,14 +159,14 @@ export class MarkedTree {
   }
 
   async #unmarkBelow(dirfd: number, name: KernelPath, path: Buffer): Promise<void> {
-    const fd = this.#open(dirfd, name, O_NOFOLLOW, path);
+    const fd = this.#open(dirfd, name, OPEN_PATH | O_NOFOLLOW);
     if (typeof fd !== 'number') return;
     try {
       const link = linkTo(fd);
       const key = this.#identify(link)?.key;
       if (key === undefined || !this.branches.delete(key)) return;
       await this.#group.unmark(link).catch(() => undefined);
-      for (const { name, type } of this.#list(fd, path)) {
+      for (const { name, type } of this.#list(link, path)) {
         if (type === 'directory' || type === 'unknown') await this.#unmarkBelow(fd, name, joinPath(path, name));
       }
     } finally {
@@ -164,64 +180,120 @@ export class MarkedTree {
   }
 
   async #markBelow(start: Start, walk: Walk): Promise<void> {
-    const { kernel } = this.#inside;
-    const { path } = start;
-    const fd = this.#open(start.dirfd, start.name, start.flags, path);
-    const found = (key?: HandleKey) => {
-      if (start.isFound && start.entry) walk.found?.({ ...start.entry, rawPath: path, directory: true, key });
-    };
-    if (typeof fd !== 'number') return fd === 'gone' ? undefined : found();
-    // Marking takes no waiting, so that without this neither a signal nor a timer would be heard until a large tree is done.
-    if (++this.#walked % 256 === 0) {
-      walk.progress?.(this.size);
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
+    const levels: Level[] = [];
     try {
-      const link = linkTo(fd);
-      const place = this.#inside.paths.identifyOpen(fd);
-      found(place?.key);
-      if (start.fsidAbove !== undefined && place?.fsid !== start.fsidAbove && isPseudo(kernel, fd)) return;
-      if (!place) return void this.unreadable.add(path.toString());
-      const { key, fsid, mountId } = place;
-      if (!walk.crossMounts && start.mountAbove !== undefined && start.mountAbove !== mountId) return;
-      const isNew = start.tellAll || !(this.#before ?? this.branches).has(key);
-      const { entry, dirfd } = start;
-      const isEntry = entry !== undefined && start.mountAbove === mountId && path.length < PATH_MAX;
-      const known = isEntry ? { link, key, fsid, location: entry, parentFd: dirfd } : undefined;
-      if (!(await this.#markOne(link, path, known))) return;
-      // A path too long for the kernel to tell, for one.
-      if (!this.#limit && !this.#inside.paths.isMarked(key)) {
-        await this.#group.unmark(link).catch(() => undefined);
-        return void this.unreadable.add(path.toString());
-      }
-      if (this.#limit && !this.branches.has(key)) this.#beyondLimit++;
-      else if (start.entry) this.branches.set(key, start.entry);
-      for (const { name, type } of this.#list(fd, path)) {
-        const rawPath = joinPath(path, name);
-        const isDirectory = type === 'directory';
-        const goesDown = (isDirectory || type === 'unknown') && !walk.isExcluded(rawPath);
-        // A directory is told when it is known which.
-        const isFound = isNew && isDirectory && goesDown;
-        if (isNew && !isFound) walk.found?.({ parent: key, name, rawPath, directory: isDirectory, key: undefined });
-        if (!goesDown) continue;
-        // By name in the open directory: whatever is renamed above meanwhile, and however long the path is.
-        const below = { dirfd: fd, name, flags: O_NOFOLLOW, path: rawPath, entry: { parent: key, name } };
-        await this.#markBelow(
-          { ...below, fsidAbove: fsid, mountAbove: mountId, tellAll: start.tellAll, isFound },
-          walk,
-        );
+      for (let next: Start | undefined = start; next; next = this.#next(levels, walk)) {
+        // Marking takes no waiting, so that without this neither a signal nor a timer would be heard until a large tree is done.
+        if (++this.#walked % 256 === 0) {
+          walk.progress?.(this.size);
+          await new Promise<void>((resolve) => setImmediate(resolve));
+        }
+        const level = this.#enter(next, walk);
+        if (level) levels.push(level);
       }
     } finally {
-      kernel.close(fd);
+      for (const { fd } of levels) this.#inside.kernel.close(fd);
+    }
+  }
+
+  /** The next directory to go down into; undefined when all is done. */
+  #next(levels: Level[], walk: Walk): Start | undefined {
+    for (let level = levels.at(-1); level; level = levels.at(-1)) {
+      const { fd, place, path, found, tellAll } = level;
+      const parent = place.key;
+      for (let next = this.#nextEntry(level); next; next = this.#nextEntry(level)) {
+        const { name, type } = next;
+        const isDirectory = type === 'directory';
+        const rawPath = joinPath(path, name);
+        const goesDown = (isDirectory || type === 'unknown') && !walk.isExcluded(rawPath);
+        // A directory is told when it is known which.
+        const isFound = isDirectory && goesDown;
+        if (found && !isFound) found({ parent, name, rawPath, directory: isDirectory, key: undefined });
+        if (!goesDown) continue;
+        // By name in the open directory: whatever is renamed above meanwhile, and however long the path is.
+        const entry = { parent, name };
+        const above = place;
+        const flags = O_NOFOLLOW;
+        return { dirfd: fd, level, name, flags, path: rawPath, entry, above, tellAll, found };
+      }
+      levels.pop();
+      this.#inside.kernel.close(fd);
+    }
+    return undefined;
+  }
+
+  /** Marks a directory and lists it; undefined where there is none, or no way in. */
+  #enter(start: Start, walk: Walk): Level | undefined {
+    const { dirfd, name, flags } = start;
+    const readable = this.#open(dirfd, name, OPEN_TO_READ | flags);
+    // Which it is can be told also of what may not be read.
+    const fd = readable === 'refused' ? this.#open(dirfd, name, OPEN_PATH | flags) : readable;
+    if (fd === 'gone') return undefined;
+    if (fd === 'refused') {
+      tellFound(start, undefined);
+      this.unreadable.add(start.path.toString());
+      return undefined;
+    }
+    let level: Level | undefined;
+    try {
+      level = this.#markOpen(fd, readable === fd, start, walk);
+    } finally {
+      if (!level) this.#inside.kernel.close(fd);
+    }
+    return level;
+  }
+
+  #markOpen(fd: number, isReadable: boolean, start: Start, walk: Walk): Level | undefined {
+    const { path, above, entry, tellAll } = start;
+    const { kernel, paths } = this.#inside;
+    const place = paths.identifyOpen(fd, above);
+    tellFound(start, place?.key);
+    if (above?.fsid !== undefined && place?.fsid !== above.fsid && isPseudo(kernel, fd)) return undefined;
+    if (place && !walk.crossMounts && above && above.mountId !== place.mountId) return undefined;
+    if (!place || !isReadable) return void this.unreadable.add(path.toString());
+    const { key, fsid } = place;
+    const isNew = tellAll || !(this.#before ?? this.branches).has(key);
+    const found = isNew ? walk.found : undefined;
+    const isEntry = entry !== undefined && above?.mountId === place.mountId && path.length < PATH_MAX;
+    const awaitRename = () => (start.level ? this.#readOn(start.level) : paths.awaitRenameIn(start.dirfd));
+    const known = isEntry ? { fd, key, fsid, location: entry, awaitRename } : undefined;
+    if (!this.#markOne(fd, path, known)) return undefined;
+    // A path too long for the kernel to tell, for one.
+    if (!this.#limit && !paths.isMarked(key)) {
+      this.#group.unmark(linkTo(fd)).catch(() => undefined);
+      return void this.unreadable.add(path.toString());
+    }
+    if (this.#limit && !this.branches.has(key)) this.#beyondLimit++;
+    else if (entry) this.branches.set(key, entry);
+    return { fd, place, path, found, tellAll, entries: [], isRead: false };
+  }
+
+  #nextEntry(level: Level): DirectoryEntry | undefined {
+    while (level.entries.length === 0 && !level.isRead) this.#readOn(level);
+    return level.entries.pop();
+  }
+
+  /** Reads on in a directory, for which it waits until nobody changes that, at its end too. */
+  #readOn(level: Level): void {
+    const { kernel } = this.#inside;
+    const { fd, path, found } = level;
+    try {
+      const read = kernel.readEntries(fd, found ? undefined : 'directories');
+      if (!read) level.isRead = true;
+      else level.entries = level.entries.length === 0 ? read.reverse() : [...read.reverse(), ...level.entries];
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      if (error.code !== 'ENOENT') this.unreadable.add(path.toString());
+      level.isRead = true;
     }
   }
 
   /** False when the directory cannot be marked, which is noted. */
-  async #markOne(link: string, path: Buffer, known: HeardEntry | undefined): Promise<boolean> {
+  #markOne(fd: number, path: Buffer, known: HeardEntry | undefined): boolean {
     if (this.#limit) return true;
     try {
       if (known) this.#inside.markEntry(known, this.#events);
-      else await this.#group.mark(link, { events: this.#events });
+      else this.#inside.mark(linkTo(fd), { events: this.#events });
       return true;
     } catch (error) {
       if (error instanceof LimitError) {
@@ -235,22 +307,20 @@ export class MarkedTree {
     }
   }
 
-  /** 'gone' when there is no such directory; undefined when it cannot be opened, which is noted. */
-  #open(dirfd: number, name: KernelPath, flags: number, path: Buffer): number | 'gone' | undefined {
+  /** 'gone' when there is no such directory. */
+  #open(dirfd: number, name: KernelPath, flags: number): number | 'gone' | 'refused' {
     try {
-      return this.#inside.kernel.openAt(dirfd, name, OPEN_DIRECTORY | flags);
+      return this.#inside.kernel.openAt(dirfd, name, flags);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       // No directory any more, or a symbolic link.
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP') return 'gone';
-      this.unreadable.add(path.toString());
-      return undefined;
+      return error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP' ? 'gone' : 'refused';
     }
   }
 
-  #list(fd: number, path: Buffer): DirectoryEntry[] {
+  #list(link: string, path: Buffer): DirectoryEntry[] {
     try {
-      return this.#inside.kernel.readDirectory(linkTo(fd));
+      return this.#inside.kernel.readDirectory(link);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       if (error.code !== 'ENOENT') this.unreadable.add(path.toString());
@@ -277,6 +347,10 @@ export class MarkedTree {
       { cause: limit },
     );
   }
+}
+
+function tellFound({ path, entry, found }: Start, key: HandleKey | undefined): void {
+  if (entry) found?.({ parent: entry.parent, name: entry.name, rawPath: path, directory: true, key });
 }
 
 /** A path that leads to the open directory itself, wherever it is now: renames cannot lead it astray. */

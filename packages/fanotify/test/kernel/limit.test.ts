@@ -104,6 +104,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     statfs: answer('statfs', { type: 0xef53, fsid: [1, 2] as const }),
     readFile: unused,
     readDirectory: unused,
+    readEntries: unused,
     ...refuse,
   };
 }

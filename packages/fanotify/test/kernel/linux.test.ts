@@ -145,7 +145,7 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
       expectFailure(() => kernel.statAt(AT_FDCWD, given, 0), 'statx', 'EINVAL', path);
       expectFailure(() => kernel.statfs(given), 'statfs', 'EINVAL', path);
       expectFailure(() => kernel.readFile(given), 'open', 'EINVAL', path);
-      expectFailure(() => kernel.readDirectory(given), 'scandir', 'EINVAL', path);
+      expectFailure(() => kernel.readDirectory(given), 'open', 'EINVAL', path);
     }
   });
 
@@ -367,10 +367,16 @@ describe.skipIf(process.platform !== 'linux')('LinuxKernel', () => {
     execFileSync('mkfifo', [join(directory, 'fifo')]);
     const types = kernel.readDirectory(Buffer.from(directory)).map(({ name, type }) => `${name} ${type}`);
     expect(types.sort()).toEqual(['fifo other', 'file file', 'link symlink', 'sub directory']);
+    const opened = keep(openSync(directory, 'r'));
+    expect(kernel.readEntries(opened, 'directories')).toEqual([{ name: Buffer.from('sub'), type: 'directory' }]);
+    expect(kernel.readEntries(opened)).toBeUndefined();
+    expectFailure(() => kernel.readEntries(-1), 'getdents64', 'EBADF');
+    for (let i = 0; i < 3000; i++) writeFileSync(join(directory, 'sub', `${i}-${'x'.repeat(200)}`), '');
+    expect(kernel.readDirectory(join(directory, 'sub')).length).toBe(3000);
     expect(kernel.readFile('/proc/self/comm').length).toBeGreaterThan(1);
     const missing = join(directory, 'missing');
-    expectFailure(() => kernel.readDirectory(missing), 'scandir', 'ENOENT', missing);
-    expectFailure(() => kernel.readDirectory(join(directory, 'file')), 'scandir', 'ENOTDIR', join(directory, 'file'));
+    expectFailure(() => kernel.readDirectory(missing), 'open', 'ENOENT', missing);
+    expectFailure(() => kernel.readDirectory(join(directory, 'file')), 'open', 'ENOTDIR', join(directory, 'file'));
     expectFailure(() => kernel.readFile(missing), 'open', 'ENOENT', missing);
     expectFailure(() => kernel.readFile(directory), 'read', 'EISDIR', directory);
   });

@@ -62,6 +62,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     setTerminalGroup: refuse('ioctl'),
     exitAtOnce: refuse('_exit'),
     readFile: refuse('open'),
-    readDirectory: refuse('scandir'),
+    readDirectory: refuse('open'),
+    readEntries: refuse('getdents64'),
   };
 }
