@@ -248,7 +248,8 @@ export class Locator {
     const { mode, nlink } = kernel.statAt(fd, '', AT_EMPTY_PATH);
     if ((mode & S_IFMT) !== S_IFDIR || nlink === 0) return undefined;
     const absolute = kernel.readlink(`/proc/self/fd/${fd}`);
-    if (handleAt(kernel, AT_FDCWD, absolute, 0).mountId === mountId) return undefined;
+    // The root of a mount that has just been unmounted has a name nowhere.
+    if (absolute.length === 1 || handleAt(kernel, AT_FDCWD, absolute, 0).mountId === mountId) return undefined;
     const parentFd = kernel.openAt(fd, '..', O_PATH | O_CLOEXEC);
     try {
       const parent = handleAt(kernel, parentFd, '', AT_EMPTY_PATH);

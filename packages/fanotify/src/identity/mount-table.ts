@@ -66,7 +66,12 @@ export class MountTable {
 
   /** Whether a device is mounted and, as far as it can be asked, has this fsid: another file system may have its number by now. */
   isMounted(device: string, fsid: string): boolean {
-    return this.byDevice(device).some((mount) => (this.#fsidOf(mount) ?? fsid) === fsid);
+    for (;;) {
+      const isThere = this.byDevice(device).some((mount) => (this.#fsidOf(mount) ?? fsid) === fsid);
+      const generation = this.#generation;
+      // What cannot be asked may have been unmounted since the table was read.
+      if (!isThere || this.generation === generation) return isThere;
+    }
   }
 
   /** Whether whoever goes to a mount may never come back: it, or one on the way to it, is of a network or FUSE. */

@@ -37,6 +37,32 @@ describe.skipIf(!canMount)('the mount table', () => {
     expect(at(other.path)).toBeUndefined();
   });
 
+  it('does not take for mounted what is unmounted while it is asked', () => {
+    const other = mountTmpfs();
+    const kernel = linuxKernel();
+    const { fsid } = kernel.statfs(other.path);
+    const device = at(other.path)?.device ?? '';
+    let isMounted = true;
+    const late: Kernel = Object.create(kernel, {
+      openAt: {
+        value: (...args: Parameters<Kernel['openAt']>) => {
+          if (isMounted && String(args[1]) === other.path) {
+            isMounted = false;
+            other.unmount();
+          }
+          return kernel.openAt(...args);
+        },
+      },
+    });
+    for (const name of ['readFile', 'poll', 'close', 'statfs', 'nameToHandleAt'] as const) {
+      Object.defineProperty(late, name, { value: kernel[name].bind(kernel) });
+    }
+    const asked = new MountTable(late);
+    expect(asked.isMounted(device, fsidText(fsid))).toBe(false);
+    expect(isMounted).toBe(false);
+    asked.close();
+  });
+
   it('is read again only when it has changed', () => {
     const kernel = linuxKernel();
     let reads = 0;

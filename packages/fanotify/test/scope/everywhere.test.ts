@@ -136,6 +136,30 @@ describe.skipIf(!canMount)('listenEverywhere()', () => {
     expect(paths()).toEqual(expected);
   });
 
+  it('tells the path of what happened on a file system that is unmounted while that is looked up', async () => {
+    const brief = mountTmpfs(undefined, base.path);
+    const kernel = linuxKernel();
+    let isMounted = true;
+    const late: Kernel = new Proxy(kernel, {
+      get: (target, name: keyof Kernel) => {
+        if (name !== 'openByHandleAt')
+          return typeof target[name] === 'function' ? target[name].bind(target) : target[name];
+        return (...args: Parameters<Kernel['openByHandleAt']>) => {
+          const fd = kernel.openByHandleAt(...args);
+          if (isMounted && kernel.readlink(`/proc/self/fd/${fd}`).toString() === brief.path) {
+            isMounted = false;
+            spawnSync('umount', ['--lazy', brief.path]);
+          }
+          return fd;
+        };
+      },
+    });
+    const { told_ } = await everywhere({ kernel: late });
+    write(brief.path, 'file');
+    await told_(join(brief.path, 'file'));
+    expect(isMounted).toBe(false);
+  });
+
   it('says what it leaves out, and why', async () => {
     const fsidOf = (path: string) => spawnSync('stat', ['-f', '-c', '%i', path], { encoding: 'utf8' }).stdout.trim();
     const single = mount(undefined, base.path);
