@@ -16,7 +16,6 @@ export class RenameHearing {
   readonly #queue: EventQueue;
   /** Whether events say which object was renamed; else nothing can be followed. */
   readonly #hearsTargets: boolean;
-  readonly #inodes = new Set<string>();
   readonly #filesystems = new Set<string>();
   #ignoresSome = false;
 
@@ -28,33 +27,30 @@ export class RenameHearing {
 
   /** A mark hears renames of directories. `isQuiet`: nothing is queued. */
   add(scope: MarkScope, place: Place, isQuiet = false): void {
-    const places = this.#placesOf(scope);
     const name = nameOf(scope, place);
-    if (!this.#hearsTargets || !places || places.has(name)) return;
-    places.add(name);
+    if (!this.#hearsTargets || !isOfFiles(scope) || this.#hears(scope, name)) return;
+    if (scope === 'filesystem') this.#filesystems.add(name);
+    if (this.#ignoresSome) return;
     if (scope === 'inode') this.#paths.hear(name);
-    if (isQuiet) {
-      if (!this.#ignoresSome) this.#paths.followAlso(name);
-      return;
-    }
+    const follow = () => {
+      if (!this.#ignoresSome && this.#hears(scope, name)) this.#paths.followAlso(name);
+    };
     // Events that are queued already may lie before renames that were not heard.
-    this.#queue.afterQueued(() => {
-      if (!this.#ignoresSome && places.has(name)) this.#paths.followAlso(name);
-    });
+    if (isQuiet) follow();
+    else this.#queue.afterQueued(follow);
   }
 
   /** An ignore mask takes renames out somewhere: nothing is followed from now on. */
   ignore(): void {
     this.#ignoresSome = true;
-    this.#follow();
+    this.#paths.follow(new Set(), false);
   }
 
   /** A mark hears no renames any more. */
   remove(scope: MarkScope, place: Place): void {
-    const name = nameOf(scope, place);
-    if (!this.#placesOf(scope)?.delete(name)) return;
-    if (scope === 'inode') this.#paths.unfollow(name);
-    else this.#follow();
+    if (!isOfFiles(scope)) return;
+    if (scope === 'inode') this.#paths.unfollow(place.key);
+    else if (this.#filesystems.delete(place.fsid)) this.#follow(true);
   }
 
   /** File systems are no longer there, and their marks went with them. */
@@ -65,18 +61,21 @@ export class RenameHearing {
 
   /** All marks of a scope are gone. */
   flush(scope: MarkScope): void {
-    this.#placesOf(scope)?.clear();
-    this.#follow();
+    if (scope === 'filesystem') this.#filesystems.clear();
+    this.#follow(scope !== 'inode');
   }
 
-  #placesOf(scope: MarkScope): Set<string> | undefined {
-    if (scope === 'inode') return this.#inodes;
-    return scope === 'filesystem' ? this.#filesystems : undefined;
+  #hears(scope: MarkScope, name: string): boolean {
+    return scope === 'inode' ? this.#paths.isHeard(name) : this.#filesystems.has(name);
   }
 
-  #follow(): void {
-    this.#paths.follow(this.#ignoresSome ? new Set() : new Set([...this.#filesystems, ...this.#inodes]));
+  #follow(inodesToo: boolean): void {
+    if (!this.#ignoresSome) this.#paths.follow(new Set(this.#filesystems), inodesToo);
   }
+}
+
+function isOfFiles(scope: MarkScope): boolean {
+  return scope === 'inode' || scope === 'filesystem';
 }
 
 function nameOf(scope: MarkScope, { key, fsid }: Place): string {

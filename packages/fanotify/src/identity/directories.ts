@@ -2,7 +2,7 @@
 // that checks every path once per read where it does not.
 
 import type { Kernel, KernelPath } from '../kernel/index.ts';
-import { type Directory, DirectoryCache, newDirectory } from './directory-cache.ts';
+import { type Directory, DirectoryCache, NO_HINTS, newDirectory } from './directory-cache.ts';
 import { fsidOf, type HandleKey, type Identity, type Location, Locator, type OpenIdentity } from './locator.ts';
 import type { MountTable } from './mount-table.ts';
 import { joinPath, ResolvedPath } from './path.ts';
@@ -37,14 +37,14 @@ const DEEPEST = 4096;
 export class DirectoryPaths {
   readonly #locator: Locator;
   readonly #cache: DirectoryCache;
-  /** Fsids, and handle keys of marked directories, whose renames the group hears. */
+  /** Fsids of file systems whose renames the group hears. */
   #followed = new Set<string>();
   /** By fsid: roots whose paths are kept. */
   readonly #roots = new Map<string, { readonly key: HandleKey; readonly absolute: Buffer }>();
   /** Directories that are being looked for at their hints. */
   readonly #sought = new Set<HandleKey>();
-  /** Keys of marked directories whose renames are heard, also if there still are events from before. */
-  readonly #heard = new Set<HandleKey>();
+  /** Keys of marked directories whose renames are heard, and whether those are the next to come: there may be events from before. */
+  readonly #heard = new Map<HandleKey, boolean>();
   /** Paths as of reading that were asked for in this round: asking costs more than the event. */
   readonly #pathsNow = new Map<HandleKey, ResolvedPath>();
   #round = 1;
@@ -102,7 +102,7 @@ export class DirectoryPaths {
     if (directory.location && !directory.isDoubtful) return;
     directory.location = location;
     directory.absolute = undefined;
-    directory.hints = [];
+    directory.hints = NO_HINTS;
     directory.isDoubtful = false;
     this.#generation++;
   }
@@ -122,7 +122,7 @@ export class DirectoryPaths {
     if (heard) {
       directory.location = heard;
       directory.absolute = undefined;
-      directory.hints = [];
+      directory.hints = NO_HINTS;
       directory.isDoubtful = false;
       this.#generation++;
       return;
@@ -148,7 +148,7 @@ export class DirectoryPaths {
 
   /** From now on events tell of renames in a marked directory; {@link followAlso} says when they are the next to come. */
   hear(marked: HandleKey): void {
-    this.#heard.add(marked);
+    if (!this.#heard.has(marked)) this.#heard.set(marked, false);
   }
 
   /** Takes a marked object to be where it was last, until the next round. */
@@ -157,7 +157,7 @@ export class DirectoryPaths {
     if (!directory) return;
     directory.location = undefined;
     directory.absolute = absolute;
-    directory.hints = [];
+    directory.hints = NO_HINTS;
     directory.isDoubtful = false;
     directory.checkedIn = this.#round;
     this.#generation++;
@@ -178,18 +178,20 @@ export class DirectoryPaths {
   }
 
   /**
-   * Says whose renames are heard from now on: fsids of file systems, keys of directories with an inode mark. Whatever was
+   * Says whose renames are heard from now on: fsids of file systems, and whether those of marked directories are. Whatever was
    * learned of places that are no longer followed is forgotten.
    */
-  follow(followed: Set<string>): void {
-    this.#followed = followed;
-    for (const key of this.#heard) if (!followed.has(key)) this.#heard.delete(key);
+  follow(filesystems: Set<string>, inodesToo: boolean): void {
+    this.#followed = filesystems;
+    if (inodesToo) for (const key of this.#heard.keys()) this.#heard.set(key, true);
+    else this.#heard.clear();
     this.forget();
   }
 
   /** One more file system or directory with an inode mark whose renames are heard. */
   followAlso(followed: string): void {
-    this.#followed.add(followed);
+    if (this.#heard.has(followed)) this.#heard.set(followed, true);
+    else this.#followed.add(followed);
     this.#generation++;
   }
 
@@ -225,8 +227,9 @@ export class DirectoryPaths {
 
   /** One less. */
   unfollow(marked: HandleKey): void {
+    const isFollowed = this.#heard.get(marked);
     this.#heard.delete(marked);
-    if (this.#followed.delete(marked)) this.forget();
+    if (isFollowed) this.forget();
   }
 
   /** Doubts everything learned: after an overflow, renames may have been lost. */
@@ -255,7 +258,7 @@ export class DirectoryPaths {
     directory.location = location;
     directory.absolute = undefined;
     directory.isDoubtful = false;
-    directory.hints = [];
+    directory.hints = NO_HINTS;
   }
 
   /** The place of a directory is no longer certain: it is asked for again, or looked for at `hints`, when next needed. */
@@ -305,7 +308,7 @@ export class DirectoryPaths {
   }
 
   #isFollowed(key: HandleKey, parent: HandleKey | undefined): boolean {
-    return this.#followed.has(fsidOf(key)) || (parent !== undefined && this.#followed.has(parent));
+    return this.#followed.has(fsidOf(key)) || (parent !== undefined && this.#heard.get(parent) === true);
   }
 
   /** Walks up to an absolute path, finding on the way what is not known, and puts the path together. */

@@ -21,6 +21,9 @@ export interface Directory {
   base: Directory | undefined;
 }
 
+/** Of most directories: one for all. */
+export const NO_HINTS: readonly Location[] = [];
+
 export function newDirectory(key: HandleKey): Directory {
   return {
     key,
@@ -28,7 +31,7 @@ export function newDirectory(key: HandleKey): Directory {
     absolute: undefined,
     isMountRoot: false,
     isDoubtful: false,
-    hints: [],
+    hints: NO_HINTS,
     checkedIn: 0,
     path: undefined,
     generation: 0,

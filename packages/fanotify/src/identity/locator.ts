@@ -138,13 +138,12 @@ export class Locator {
   identifyOpen(fd: number, above?: OpenIdentity): OpenIdentity | undefined {
     try {
       const { handle, mountId } = handleAt(this.#kernel, fd, '', AT_EMPTY_PATH);
-      const text = handle.toString('latin1');
       if (above?.isFsidOfMount && above.mountId === mountId) {
-        return { key: above.fsid + text, fsid: above.fsid, mountId, isFsidOfMount: true };
+        return { key: flatKey(above.fsid, handle), fsid: above.fsid, mountId, isFsidOfMount: true };
       }
       const { fsid: words, type } = this.#kernel.statfs(fd);
       const fsid = fsidText(words);
-      return { key: fsid + text, fsid, mountId, isFsidOfMount: type !== BTRFS_SUPER_MAGIC };
+      return { key: flatKey(fsid, handle), fsid, mountId, isFsidOfMount: type !== BTRFS_SUPER_MAGIC };
     } catch (error) {
       return nothing(error);
     }
@@ -328,6 +327,14 @@ export class Locator {
   #fsidAt(target: KernelPath | number): string {
     return fsidText(this.#kernel.statfs(target).fsid);
   }
+}
+
+const keyBuffer = Buffer.alloc(FSID_LENGTH + 256);
+
+/** A key as one piece: a string that was put together keeps the pieces, and of marked directories there are many. */
+function flatKey(fsid: string, handle: Buffer): HandleKey {
+  keyBuffer.write(fsid, 'latin1');
+  return keyBuffer.toString('latin1', 0, FSID_LENGTH + handle.copy(keyBuffer, FSID_LENGTH));
 }
 
 /** What the kernel refuses is not there; anything else is a bug. */

@@ -114,7 +114,7 @@ export class LinuxKernel implements Kernel {
   readonly #mountIdBuffer: Buffer = Buffer.alloc(8);
   readonly #timeBuffer: Buffer = Buffer.alloc(16);
   readonly #entriesBuffer: Buffer = Buffer.allocUnsafeSlow(ENTRIES_BYTES);
-  #fileBuffer: Buffer = Buffer.allocUnsafeSlow(16_384);
+  readonly #fileBuffer: Buffer = Buffer.allocUnsafeSlow(16_384);
   readonly #countBuffer: Buffer = Buffer.alloc(4);
   readonly #howBuffer: Buffer = Buffer.alloc(OPEN_HOW_BYTES);
   #major = 0;
@@ -372,13 +372,14 @@ export class LinuxKernel implements Kernel {
     if (fd === -1) this.#fail('open', path);
     try {
       // node:fs would allocate 64 KiB for each file of /proc, since they say that they are empty.
+      let buffer = this.#fileBuffer;
       let length = 0;
       for (;;) {
-        if (length === this.#fileBuffer.length) this.#fileBuffer = Buffer.concat([this.#fileBuffer], 2 * length);
-        const bytes = this.#libc.read(fd, this.#fileBuffer.subarray(length), this.#fileBuffer.length - length);
+        if (length === buffer.length) buffer = Buffer.concat([buffer], 2 * length);
+        const bytes = this.#libc.read(fd, buffer.subarray(length), buffer.length - length);
         if (bytes === -1) this.#failUnlessInterrupted('read', path);
-        else if (bytes === 0) return Buffer.from(this.#fileBuffer.subarray(0, length));
-        else length += bytes;
+        else if (bytes > 0) length += bytes;
+        else return buffer === this.#fileBuffer ? Buffer.from(buffer.subarray(0, length)) : buffer.subarray(0, length);
       }
     } finally {
       this.#libc.close(fd);

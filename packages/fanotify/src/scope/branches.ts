@@ -22,7 +22,8 @@ const MOST_UNNAMED = 64;
 export class Branches {
   readonly #roots = new Set<HandleKey>();
   readonly #places = new Map<HandleKey, Entry | typeof AWAY>();
-  readonly #at = new Map<string, HandleKey>();
+  /** By {@link entryId}, from when an event first does not name what it is of. */
+  #at: Map<string, HandleKey> | undefined;
   /** What left last, by events that do not name what they are of. */
   readonly #unnamed: HandleKey[] = [];
 
@@ -90,7 +91,7 @@ export class Branches {
   set(key: HandleKey, entry: Entry): void {
     this.#forgetPlace(key);
     this.#places.set(key, entry);
-    this.#at.set(entryId(entry), key);
+    this.#at?.set(entryId(entry), key);
   }
 
   delete(key: HandleKey): boolean {
@@ -103,14 +104,14 @@ export class Branches {
   startOver(): ReadonlySet<HandleKey> {
     const before = new Set(this.#places.keys());
     this.#places.clear();
-    this.#at.clear();
+    this.#at = undefined;
     for (const key of this.#roots) this.#places.set(key, AWAY);
     return before;
   }
 
   /** A directory has left a place, says an event; `key` where the event tells it. */
   leave(entry: Entry, named: HandleKey | undefined): void {
-    const key = named ?? this.#at.get(entryId(entry));
+    const key = named ?? this.#keyAt(entry);
     if (key === undefined || !this.#isAt(key, entry)) return;
     this.#places.set(key, AWAY);
     if (named === undefined && this.#unnamed.push(key) > MOST_UNNAMED) this.#unnamed.shift();
@@ -135,7 +136,16 @@ export class Branches {
     return place !== undefined && place !== AWAY && entryId(place) === entryId(entry);
   }
 
+  #keyAt(entry: Entry): HandleKey | undefined {
+    if (!this.#at) {
+      this.#at = new Map();
+      for (const [key, place] of this.#places) if (place !== AWAY) this.#at.set(entryId(place), key);
+    }
+    return this.#at.get(entryId(entry));
+  }
+
   #forgetPlace(key: HandleKey): void {
+    if (!this.#at) return;
     const place = this.#places.get(key);
     if (place === undefined || place === AWAY) return;
     const id = entryId(place);

@@ -228,7 +228,7 @@ export class Marking {
 
   #walk(): Walk {
     const { progress, crossMounts } = this.#options;
-    return { isExcluded: this.#roots.excludes, crossMounts: crossMounts !== false, ...(progress && { progress }) };
+    return { isExcluded: this.#roots.exclusion, crossMounts: crossMounts !== false, ...(progress && { progress }) };
   }
 
   /** Hears renames, so that paths are right: by the event of that name, or before Linux 5.17 by its two halves. */

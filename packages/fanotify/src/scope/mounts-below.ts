@@ -150,10 +150,12 @@ export class MountsBelow {
     const { mounts, kernel } = this.#inside;
     const changes: MountChange[] = [];
     const there = new Set(mounts.mounts.map(idOf));
-    const marked = markedDevices(kernel, this.#group.fd);
+    const ofFilesystems = [...this.#known.values()].some(({ root, told }) => isMarked(root, told));
+    // A group with many marks has much to tell.
+    const marked = ofFilesystems ? markedDevices(kernel, this.#group.fd) : new Set<string>();
     for (const [id, known] of this.#known) {
       const { root, mount, told, annex, place } = known;
-      const isLost = root.how === 'filesystem' && told.why === null && !marked.has(mount.device);
+      const isLost = isMarked(root, told) && !marked.has(mount.device);
       // What is hidden may come to light.
       const isThere = there.has(id) && !root.gone && !root.isUnmounted && !isLost && told.why !== 'hidden';
       if (isThere) continue;
@@ -176,6 +178,11 @@ export class MountsBelow {
     if (!other) queue.afterQueued(() => lose(new Set([place.fsid])));
     else if (root.how === 'filesystem') await this.#marker.unmarkFilesystem(other.mountPoint).catch(() => undefined);
   }
+}
+
+/** Whether what is mounted below a root has a mark of its own, as a file system. */
+function isMarked(root: Root, { why }: MountBelow): boolean {
+  return root.how === 'filesystem' && why === null;
 }
 
 const PSEUDO = "the kernel's own tables change without an event";

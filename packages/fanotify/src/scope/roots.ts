@@ -255,6 +255,11 @@ export class Roots {
     return excluded;
   };
 
+  /** {@link excludes}; undefined where nothing is left out. */
+  get exclusion(): ((path: Buffer) => boolean) | undefined {
+    return this.#exclusions.length === 0 ? undefined : this.excludes;
+  }
+
   /** Whether globs leave out an entry with this name, wherever it is. */
   excludesName(name: Buffer): boolean {
     return this.#isNameExcluded?.(name.toString()) === true;

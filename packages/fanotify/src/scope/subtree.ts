@@ -403,7 +403,7 @@ export class Subtrees {
 
   #walk(told: SubtreeEvent[]): Walk {
     const crossMounts = this.#crossMounts;
-    return { isExcluded: this.#roots.excludes, crossMounts, found: (finding) => this.#tellFound(finding, told) };
+    return { isExcluded: this.#roots.exclusion, crossMounts, found: (finding) => this.#tellFound(finding, told) };
   }
 
   #isWanted(event: KernelEvent): boolean {

@@ -20,8 +20,8 @@ const MOST_UNREACHED = 10_000;
 
 /** How to walk. */
 export interface Walk {
-  /** Whether to leave out a directory, and all below it. */
-  readonly isExcluded: (path: Buffer) => boolean;
+  /** Whether to leave out a directory, and all below it; undefined when nothing is left out. */
+  readonly isExcluded: ((path: Buffer) => boolean) | undefined;
   /** Whether to go on into what is mounted below. */
   readonly crossMounts: boolean;
   /** Told of each entry that came into being before its directory was marked. */
@@ -37,8 +37,7 @@ interface Start {
   readonly level?: Level;
   readonly name: KernelPath;
   readonly flags: number;
-  /** What to call it. */
-  readonly path: Buffer;
+  readonly way: Way;
   /** Undefined for a root. */
   readonly entry: Entry | undefined;
   /** What the directory above is; undefined for a root. */
@@ -53,13 +52,33 @@ interface Start {
 interface Level {
   readonly fd: number;
   readonly place: OpenIdentity;
-  readonly path: Buffer;
+  readonly way: Way;
   /** Whom to tell of what is there already. */
   readonly found: Walk['found'];
   readonly tellAll: boolean;
   /** What is left to do of what was read, the last first. */
   entries: DirectoryEntry[];
   isRead: boolean;
+}
+
+/** What a directory is called. Put together when somebody asks: paths would be most of what is made for a large tree. */
+class Way {
+  readonly length: number;
+  readonly #above: Way | undefined;
+  readonly #name: Buffer;
+  #path: Buffer | undefined;
+
+  /** `name` in a directory, or a path. */
+  constructor(name: Buffer, above?: Way) {
+    this.#name = name;
+    this.#above = above;
+    this.length = above ? above.length + 1 + name.length : name.length;
+  }
+
+  get path(): Buffer {
+    this.#path ??= this.#above ? joinPath(this.#above.path, this.#name) : this.#name;
+    return this.#path;
+  }
 }
 
 /** The marked directories below some roots. */
@@ -107,7 +126,8 @@ export class MarkedTree {
    */
   async markRoot(key: HandleKey, path: Buffer, walk: Walk): Promise<void> {
     this.branches.addRoot(key);
-    await this.#markBelow({ dirfd: AT_FDCWD, name: path, flags: 0, path, entry: undefined, tellAll: false }, walk);
+    const way = new Way(path);
+    await this.#markBelow({ dirfd: AT_FDCWD, name: path, flags: 0, way, entry: undefined, tellAll: false }, walk);
     this.#throwIfLimited();
   }
 
@@ -134,9 +154,9 @@ export class MarkedTree {
       // Another directory may stand there by now. In the right one a name that is missing has left, which is or will be told.
       const place = this.#identify(linkTo(fd));
       if (place?.key !== entry.parent) return this.#missed(entry);
-      const path = joinPath(above, entry.name);
+      const way = new Way(entry.name, new Way(above));
       await this.#markBelow(
-        { dirfd: fd, name: entry.name, flags: O_NOFOLLOW, path, entry, above: place, tellAll },
+        { dirfd: fd, name: entry.name, flags: O_NOFOLLOW, way, entry, above: place, tellAll },
         walk,
       );
     } finally {
@@ -199,22 +219,22 @@ export class MarkedTree {
   /** The next directory to go down into; undefined when all is done. */
   #next(levels: Level[], walk: Walk): Start | undefined {
     for (let level = levels.at(-1); level; level = levels.at(-1)) {
-      const { fd, place, path, found, tellAll } = level;
+      const { fd, place, found, tellAll } = level;
       const parent = place.key;
       for (let next = this.#nextEntry(level); next; next = this.#nextEntry(level)) {
         const { name, type } = next;
         const isDirectory = type === 'directory';
-        const rawPath = joinPath(path, name);
-        const goesDown = (isDirectory || type === 'unknown') && !walk.isExcluded(rawPath);
+        const way = new Way(name, level.way);
+        const goesDown = (isDirectory || type === 'unknown') && walk.isExcluded?.(way.path) !== true;
         // A directory is told when it is known which.
         const isFound = isDirectory && goesDown;
-        if (found && !isFound) found({ parent, name, rawPath, directory: isDirectory, key: undefined });
+        if (found && !isFound) found({ parent, name, rawPath: way.path, directory: isDirectory, key: undefined });
         if (!goesDown) continue;
         // By name in the open directory: whatever is renamed above meanwhile, and however long the path is.
         const entry = { parent, name };
         const above = place;
         const flags = O_NOFOLLOW;
-        return { dirfd: fd, level, name, flags, path: rawPath, entry, above, tellAll, found };
+        return { dirfd: fd, level, name, flags, way, entry, above, tellAll, found };
       }
       levels.pop();
       this.#inside.kernel.close(fd);
@@ -231,7 +251,7 @@ export class MarkedTree {
     if (fd === 'gone') return undefined;
     if (fd === 'refused') {
       tellFound(start, undefined);
-      this.unreadable.add(start.path.toString());
+      this.#noteUnreadable(start.way);
       return undefined;
     }
     let level: Level | undefined;
@@ -244,28 +264,28 @@ export class MarkedTree {
   }
 
   #markOpen(fd: number, isReadable: boolean, start: Start, walk: Walk): Level | undefined {
-    const { path, above, entry, tellAll } = start;
+    const { way, above, entry, tellAll } = start;
     const { kernel, paths } = this.#inside;
     const place = paths.identifyOpen(fd, above);
     tellFound(start, place?.key);
     if (above?.fsid !== undefined && place?.fsid !== above.fsid && isPseudo(kernel, fd)) return undefined;
     if (place && !walk.crossMounts && above && above.mountId !== place.mountId) return undefined;
-    if (!place || !isReadable) return void this.unreadable.add(path.toString());
+    if (!place || !isReadable) return this.#noteUnreadable(way);
     const { key, fsid } = place;
     const isNew = tellAll || !(this.#before ?? this.branches).has(key);
     const found = isNew ? walk.found : undefined;
-    const isEntry = entry !== undefined && above?.mountId === place.mountId && path.length < PATH_MAX;
+    const isEntry = entry !== undefined && above?.mountId === place.mountId && way.length < PATH_MAX;
     const awaitRename = () => (start.level ? this.#readOn(start.level) : paths.awaitRenameIn(start.dirfd));
     const known = isEntry ? { fd, key, fsid, location: entry, awaitRename } : undefined;
-    if (!this.#markOne(fd, path, known)) return undefined;
+    if (!this.#markOne(fd, way, known)) return undefined;
     // A path too long for the kernel to tell, for one.
     if (!this.#limit && !paths.isMarked(key)) {
       this.#group.unmark(linkTo(fd)).catch(() => undefined);
-      return void this.unreadable.add(path.toString());
+      return this.#noteUnreadable(way);
     }
     if (this.#limit && !this.branches.has(key)) this.#beyondLimit++;
     else if (entry) this.branches.set(key, entry);
-    return { fd, place, path, found, tellAll, entries: [], isRead: false };
+    return { fd, place, way, found, tellAll, entries: [], isRead: false };
   }
 
   #nextEntry(level: Level): DirectoryEntry | undefined {
@@ -276,20 +296,24 @@ export class MarkedTree {
   /** Reads on in a directory, for which it waits until nobody changes that, at its end too. */
   #readOn(level: Level): void {
     const { kernel } = this.#inside;
-    const { fd, path, found } = level;
+    const { fd, way, found } = level;
     try {
       const read = kernel.readEntries(fd, found ? undefined : 'directories');
       if (!read) level.isRead = true;
       else level.entries = level.entries.length === 0 ? read.reverse() : [...read.reverse(), ...level.entries];
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      if (error.code !== 'ENOENT') this.unreadable.add(path.toString());
+      if (error.code !== 'ENOENT') this.#noteUnreadable(way);
       level.isRead = true;
     }
   }
 
+  #noteUnreadable({ path }: Way): undefined {
+    this.unreadable.add(path.toString());
+  }
+
   /** False when the directory cannot be marked, which is noted. */
-  #markOne(fd: number, path: Buffer, known: HeardEntry | undefined): boolean {
+  #markOne(fd: number, way: Way, known: HeardEntry | undefined): boolean {
     if (this.#limit) return true;
     try {
       if (known) this.#inside.markEntry(known, this.#events);
@@ -302,7 +326,7 @@ export class MarkedTree {
       }
       // Whatever the kernel has against a directory: one that somebody else has made must not end the watch.
       if (error instanceof UnsupportedError || !isOfKernel(error)) throw error;
-      this.unreadable.add(path.toString());
+      this.#noteUnreadable(way);
       return false;
     }
   }
@@ -349,8 +373,8 @@ export class MarkedTree {
   }
 }
 
-function tellFound({ path, entry, found }: Start, key: HandleKey | undefined): void {
-  if (entry) found?.({ parent: entry.parent, name: entry.name, rawPath: path, directory: true, key });
+function tellFound({ way, entry, found }: Start, key: HandleKey | undefined): void {
+  if (entry && found) found({ parent: entry.parent, name: entry.name, rawPath: way.path, directory: true, key });
 }
 
 /** A path that leads to the open directory itself, wherever it is now: renames cannot lead it astray. */
