@@ -519,6 +519,8 @@ describe.each(ALL_OURS)('$name, and not @parcel/watcher,', (contestant) => {
     writeFileSync(join(home, 'out/sub/a'), '');
     const recording = await watcher.subscribe(root);
     renameSync(join(home, 'out'), at('in'));
+    // What is below is found, and no event of its own that what is made next is behind.
+    await recording.until(({ lines }) => lines.includes('create in/sub/a'), 'what is below');
     expect(await recording.now()).toEqual(['create in', 'create in/sub', 'create in/sub/a']);
     write('in/sub/late');
     expect(await recording.now()).toEqual(['create in/sub/late']);
