@@ -15,6 +15,7 @@ import { UnsupportedError } from '../group/errors.ts';
 import { Group, type GroupInternals, internalsOf } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import type { FileEventName } from '../group/names.ts';
+import { MountWatch } from '../identity/mount-watch.ts';
 import { type Kernel, KernelError, type Readiness } from '../kernel/index.ts';
 import type { RunCoverage } from './run-report.ts';
 import { RunUses } from './run-uses.ts';
@@ -44,8 +45,6 @@ const GATHER_MS = 50;
 /** Longer where reading takes long, as on a busy machine: it is to take a small part of the time. */
 const GATHER_TIMES = 20;
 const LONGEST_GATHER_MS = 250;
-/** How soon a new mount is heard. */
-const LOOK_MS = 20;
 const ARGS_BYTES = 4096;
 
 /** Hears a command, from {@link RunListener.open} to {@link close}. */
@@ -58,8 +57,7 @@ export class RunListener {
   readonly #own: Set<number>;
   #readiness: Readiness | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #looking: NodeJS.Timeout | undefined;
-  #isLooking = false;
+  #mountWatch: MountWatch | undefined;
   #isClosing = false;
   /** Called with what goes wrong while it listens. */
   readonly #fail: (error: unknown) => void;
@@ -131,7 +129,7 @@ export class RunListener {
     this.#isClosing = true;
     this.#readiness?.close();
     clearTimeout(this.#timer);
-    clearInterval(this.#looking);
+    this.#mountWatch?.close();
     const { queue } = this.#inside;
     const until = queue.handled + queue.waiting;
     while (queue.handled < until && this.#take()) await turn();
@@ -139,7 +137,7 @@ export class RunListener {
   }
 
   #listen(): void {
-    this.#looking = setInterval(() => void this.#look(), LOOK_MS);
+    this.#mountWatch = new MountWatch(this.#kernel, () => this.#look());
     this.#readiness = this.#kernel.onReadable(this.#group.fd, () => {
       this.#readiness?.stop();
       this.#readLater();
@@ -180,14 +178,11 @@ export class RunListener {
   }
 
   async #look(): Promise<void> {
-    if (this.#isLooking || this.#isClosing) return;
-    this.#isLooking = true;
+    if (this.#isClosing) return;
     try {
       await this.#marks.look();
     } catch (error) {
       this.#fail(error);
-    } finally {
-      this.#isLooking = false;
     }
   }
 }
