@@ -6,6 +6,7 @@ import { LimitError, UnsupportedError } from '../group/errors.ts';
 import { type Group, type GroupInternals, type HeardEntry, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
 import type { HandleKey, Identity, OpenIdentity } from '../identity/locator.ts';
+import type { Mount } from '../identity/mounts.ts';
 import { joinPath } from '../identity/path.ts';
 import { type DirectoryEntry, type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import { Branches, type Entry, entryId } from './branches.ts';
@@ -97,6 +98,8 @@ export class MarkedTree {
   #beyondLimit = 0;
   #limit: LimitError | undefined;
   #walked = 0;
+  /** Where an automounter waits: whoever opens that has something mounted, which may never answer. */
+  #automounts: readonly Mount[] = [];
 
   constructor(group: Group<'handle'>, events: readonly FileEventName[]) {
     this.#group = group;
@@ -201,6 +204,7 @@ export class MarkedTree {
 
   async #markBelow(start: Start, walk: Walk): Promise<void> {
     const levels: Level[] = [];
+    this.#automounts = this.#inside.mounts.mounts.filter(({ type }) => type === 'autofs');
     try {
       for (let next: Start | undefined = start; next; next = this.#next(levels, walk)) {
         // Marking takes no waiting, so that without this neither a signal nor a timer would be heard until a large tree is done.
@@ -244,10 +248,11 @@ export class MarkedTree {
 
   /** Marks a directory and lists it; undefined where there is none, or no way in. */
   #enter(start: Start, walk: Walk): Level | undefined {
-    const { dirfd, name, flags } = start;
-    const readable = this.#open(dirfd, name, OPEN_TO_READ | flags);
+    const { dirfd, name, flags, way } = start;
+    const isAwaited = this.#automounts.some(({ mountPoint }) => isSamePath(mountPoint, way));
+    const readable = isAwaited ? 'refused' : this.#open(dirfd, name, OPEN_TO_READ | flags);
     // Which it is can be told also of what may not be read.
-    const fd = readable === 'refused' ? this.#open(dirfd, name, OPEN_PATH | flags) : readable;
+    const fd = readable === 'refused' && !isAwaited ? this.#open(dirfd, name, OPEN_PATH | flags) : readable;
     if (fd === 'gone') return undefined;
     if (fd === 'refused') {
       tellFound(start, undefined);
@@ -371,6 +376,10 @@ export class MarkedTree {
       { cause: limit },
     );
   }
+}
+
+function isSamePath(mountPoint: Buffer, way: Way): boolean {
+  return mountPoint.length === way.length && mountPoint.equals(way.path);
 }
 
 function tellFound({ way, entry, found }: Start, key: HandleKey | undefined): void {

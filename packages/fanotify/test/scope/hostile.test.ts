@@ -1,11 +1,13 @@
 // Directories that somebody else made, and that the kernel has something against: they end nobody's watch.
 
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AT_FDCWD } from '../../src/abi/index.ts';
-import { ERRNO, type Kernel, KernelError, linuxKernel } from '../../src/kernel/index.ts';
+import { ERRNO, type Kernel, KernelError, type KernelPath, linuxKernel } from '../../src/kernel/index.ts';
+import { canMount } from '../support/mounts.ts';
 import { at, listen, withoutPrivilege } from './listen.ts';
 
 const CALLS = ['openAt', 'readEntries', 'fanotifyMark', 'nameToHandleAt', 'statfs', 'statAt'] as const;
@@ -50,6 +52,39 @@ function refusing(call: (typeof CALLS)[number], errno: (typeof ERRNOS)[number]):
   });
   return withoutPrivilege(odd);
 }
+
+describe.skipIf(!canMount)('where an automounter waits', () => {
+  it('nothing is opened, since that would have something mounted, and waits until it is', async () => {
+    const place = join(root, 'automounted');
+    mkdirSync(place);
+    // What is written to the pipe asks the automounter, which nobody is here.
+    const mount =
+      'mkfifo "$0.pipe" && exec 3<>"$0.pipe" && mount -t autofs -o "fd=3,pgrp=$$,minproto=5,maxproto=5,direct" none "$0"';
+    expect(spawnSync('sh', ['-c', mount, place], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+    try {
+      const kernel = linuxKernel();
+      const opened: string[] = [];
+      const careful: Kernel = new Proxy(kernel, {
+        get: (target, name: keyof Kernel) => {
+          const value = target[name];
+          if (name !== 'openAt') return typeof value === 'function' ? value.bind(target) : value;
+          return (dirfd: number, path: KernelPath, flags: number) => {
+            if (!path.toString().endsWith('automounted')) return kernel.openAt(dirfd, path, flags);
+            opened.push(path.toString());
+            throw new KernelError('openat', ERRNO.EIO);
+          };
+        },
+      });
+      const { until, subtrees } = await listen(root, withoutPrivilege(careful), { events: ['create'] });
+      writeFileSync(join(root, 'last'), '');
+      await until(at(join(root, 'last')));
+      expect(opened).toEqual([]);
+      expect([...subtrees.unreadable]).toEqual([place]);
+    } finally {
+      spawnSync('umount', [place]);
+    }
+  });
+});
 
 describe.each(CALLS)('%s of a directory', (call) => {
   it.each(ERRNOS)('may fail with %s', async (errno) => {
