@@ -21,6 +21,8 @@ export const watchTree: Watch = async (root, ear, [baseline = 'file']) => {
         if (change.type === 'rescan') {
           if (!change.complete) ear.relist(path);
         } else if (change.type === 'delete') ear.gone(path);
+        // An update leaves an entry what it is, also where it was gone before anybody looked.
+        else if (change.type === 'update' && change.fileType === 'unknown' && ear.model.has(path)) ear.events++;
         else if (change.type !== 'rename' || !ear.moved(change.from ?? '', path))
           ear.told(path, KINDS[change.fileType]);
       }

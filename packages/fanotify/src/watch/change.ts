@@ -2,7 +2,10 @@
 
 import type { ProcessInfo } from '../identity/process.ts';
 
-/** What an entry is: lstat(2). `unknown`: it was gone, or elsewhere, before that could be looked at. */
+/**
+ * What an entry is: lstat(2). `unknown`: it was gone, or elsewhere, before that could be looked at; an `update` with it leaves what was
+ * told before.
+ */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other' | 'unknown';
 
 /** Every change has these. */

@@ -146,8 +146,14 @@ class Settlement {
       this.#tellGone(slot, before);
       report.entry('create', slot, about, status);
     } else if ((after === 'other' || slot.isChanged) && !this.#isUnchanged(slot, status)) {
-      report.entry('update', slot, about, status);
+      report.entry('update', slot, status ? about : this.#asBefore(slot, about), status);
     }
+  }
+
+  /** It has gone from there since, which is still to be told: an update leaves it what it was. */
+  #asBefore(slot: Slot, about: Particulars): Particulars {
+    const known = this.#with.isTrusted ? this.#with.report.knowledge.get(realPath(slot)) : undefined;
+    return known ? { ...about, fileType: known.type } : about;
   }
 
   #isOfOtherType(slot: Slot, status: FileStatus | undefined): boolean {

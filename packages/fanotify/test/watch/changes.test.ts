@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Kernel } from '../../src/kernel/index.ts';
 import type { EntryChange } from '../../src/watch/change.ts';
 import { ToldTree, toldAll } from './told-tree.ts';
 import { OLD_WAYS, WAYS, watching } from './watching.ts';
@@ -54,6 +55,32 @@ describe.each(WAYS)('by %s', (_way, kernelOf) => {
     unlinkSync(at('file'));
     await until((change) => change.type === 'delete');
     expect(lines(root)).toEqual(['delete file']);
+  });
+
+  it('an update of what is renamed before anybody looks is told, and says what it was', async () => {
+    write('file');
+    const kernel = kernelOf();
+    let isArmed = false;
+    const late: Kernel = new Proxy(kernel, {
+      get: (target, name: keyof Kernel) => {
+        const value = target[name];
+        if (name !== 'statAt') return typeof value === 'function' ? value.bind(target) : value;
+        return (...args: Parameters<Kernel['statAt']>) => {
+          if (isArmed && args[1].toString() === 'file') {
+            isArmed = false;
+            renameSync(at('file'), at('renamed'));
+          }
+          return kernel.statAt(...args);
+        };
+      },
+    });
+    const { watcher, until, lines, told } = await watching(root, { kernel: late, baseline: 'memory' });
+    while (watcher.counters.baseline === 'listing') await new Promise((resolve) => setImmediate(resolve));
+    isArmed = true;
+    appendFileSync(at('file'), 'y');
+    await until(({ type }) => type === 'rename');
+    expect(lines(root)).toEqual(['update file', 'rename file → renamed']);
+    expect(told).toMatchObject([{ fileType: 'file' }, { fileType: 'file', size: 2 }]);
   });
 
   it('types are told: directories, links that are not followed, and others', async () => {
