@@ -109,3 +109,10 @@ export function hanging(mounts: readonly Mount[]): (mount: Mount) => boolean {
   };
   return look;
 }
+
+/** Where an automounter waits to be asked: nothing is mounted there yet. */
+export function awaitedMounts(mounts: readonly Mount[]): Mount[] {
+  const isCovered = ({ mountId, mountPoint }: Mount) =>
+    mounts.some((other) => other.parentId === mountId && other.mountPoint.equals(mountPoint));
+  return mounts.filter((mount) => mount.type === 'autofs' && !isCovered(mount));
+}

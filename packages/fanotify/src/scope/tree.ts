@@ -6,7 +6,7 @@ import { LimitError, UnsupportedError } from '../group/errors.ts';
 import { type Group, type GroupInternals, type HeardEntry, internalsOf } from '../group/group.ts';
 import type { FileEventName } from '../group/names.ts';
 import type { HandleKey, Identity, OpenIdentity } from '../identity/locator.ts';
-import type { Mount } from '../identity/mounts.ts';
+import { awaitedMounts, type Mount } from '../identity/mounts.ts';
 import { joinPath } from '../identity/path.ts';
 import { type DirectoryEntry, type Kernel, KernelError, type KernelPath } from '../kernel/index.ts';
 import { Branches, type Entry, entryId } from './branches.ts';
@@ -204,7 +204,7 @@ export class MarkedTree {
 
   async #markBelow(start: Start, walk: Walk): Promise<void> {
     const levels: Level[] = [];
-    this.#automounts = this.#inside.mounts.mounts.filter(({ type }) => type === 'autofs');
+    this.#automounts = awaitedMounts(this.#inside.mounts.mounts);
     try {
       for (let next: Start | undefined = start; next; next = this.#next(levels, walk)) {
         // Marking takes no waiting, so that without this neither a signal nor a timer would be heard until a large tree is done.
@@ -238,7 +238,8 @@ export class MarkedTree {
         const entry = { parent, name };
         const above = place;
         const flags = O_NOFOLLOW;
-        return { dirfd: fd, level, name, flags, way, entry, above, tellAll, found };
+        const told = isFound ? found : undefined;
+        return { dirfd: fd, level, name, flags, way, entry, above, tellAll, found: told };
       }
       levels.pop();
       this.#inside.kernel.close(fd);

@@ -82,7 +82,15 @@ describe.skipIf(!hasAutofs)('where an automounter waits', () => {
       await until(at(join(root, 'last')));
       expect(opened).toEqual([]);
       expect([...subtrees.unreadable]).toEqual([place]);
+      // Once something is mounted there it is a directory like any.
+      const options = { timeout: 5000, killSignal: 'SIGKILL' } as const;
+      expect(spawnSync('mount', ['-t', 'tmpfs', 'none', place], options).status).toBe(0);
+      const later = await listen(root, withoutPrivilege(), { events: ['create'] });
+      writeFileSync(join(place, 'inside'), '');
+      await later.until(at(join(place, 'inside')));
+      expect([...later.subtrees.unreadable]).toEqual([]);
     } finally {
+      spawnSync('umount', ['--lazy', place]);
       spawnSync('umount', [place]);
     }
   });
@@ -104,4 +112,21 @@ describe.each(CALLS)('%s of a directory', (call) => {
     const expected = call === 'statAt' ? [] : call === 'statfs' ? [after] : [before, after];
     expect([...subtrees.unreadable].sort()).toEqual(expected);
   });
+});
+
+it('what is found is told once, also where a file system does not say which entries are directories', async () => {
+  const kernel = withoutPrivilege();
+  const vague: Kernel = new Proxy(kernel, {
+    get: (target, name: keyof Kernel) => {
+      const value = target[name];
+      if (name !== 'readEntries') return typeof value === 'function' ? value.bind(target) : value;
+      return (fd: number) => kernel.readEntries(fd)?.map((entry) => ({ ...entry, type: 'unknown' }));
+    },
+  });
+  const { until } = await listen(root, vague, { events: ['create'] });
+  mkdirSync(join(root, 'a/b/c'), { recursive: true });
+  writeFileSync(join(root, 'a/b/c/file'), '');
+  const told = await until(at(join(root, 'a/b/c/file')));
+  const expected = ['a', 'a/b', 'a/b/c', 'a/b/c/file'].map((path) => join(root, path));
+  expect(told.map((event) => 'path' in event && event.path)).toEqual(expected);
 });
