@@ -1,11 +1,14 @@
 // Errors as one sentence for the person at the keyboard. What nobody expected keeps its stack: that is a bug to report.
 
 import {
+  BaselineError,
   InvalidOptionsError,
   LimitError,
+  NoFallbackError,
   NoSuchPathError,
   NotDirectoryError,
   NotPermittedError,
+  SnapshotError,
   UnknownEventError,
   UnsupportedError,
   UnsupportedFilesystemError,
@@ -27,6 +30,9 @@ const EXPECTED = [
   NoSuchPathError,
   NotDirectoryError,
   NotPermittedError,
+  BaselineError,
+  NoFallbackError,
+  SnapshotError,
   UnknownEventError,
   UnsupportedError,
   UnsupportedFilesystemError,

@@ -155,6 +155,15 @@ describe('what makes no sense is refused with a sentence:', () => {
     expect(stderr).toMatch(/Allowed choices are none, memory, file/);
   });
 
+  it.each([
+    ['/not/here', 'there is no snapshot "/not/here": write one first'],
+    ['/etc/passwd', '"/etc/passwd" is no snapshot'],
+  ])('changes since what is no snapshot: %s', async (file, sentence) => {
+    const { code, stdout, stderr } = await fanotify(['watch', '--changes', '--since', file, root]).ended;
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain(`fanotify: ${sentence}`);
+  });
+
   it('--who without root', async () => {
     const { code, stderr } = await fanotify(['watch', '--changes', '--who', 'name', root], { asNobody: true }).ended;
     expect(code).toBe(1);
