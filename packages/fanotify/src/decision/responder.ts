@@ -19,7 +19,7 @@ import type { GuardCoverage } from './coverage.ts';
 import { thrownText } from './errors.ts';
 import { Exemptions } from './exemptions.ts';
 import type { GuardMarks } from './guard-marks.ts';
-import { hurry, URGENCY } from './hurry.ts';
+import { Hurry } from './hurry.ts';
 import { KernelIgnores } from './kernel-ignores.ts';
 import { Latencies } from './latencies.ts';
 import type { OpenedGroup } from './opening.ts';
@@ -46,9 +46,6 @@ const LONGEST_WAIT_MS = 60_000;
 const CHILD_LOOK_MS = 1;
 /** Who waits in poll for longer than this was woken by what came then. */
 const WOKEN_MS = 1;
-/** From more than so many held on until there are fewer than so few, it runs in real time. */
-const MANY = 64;
-const FEW = 16;
 /** Notices of one kind are gathered for so long. */
 const NOTICE_MS = 100;
 
@@ -88,6 +85,7 @@ export class Responder {
   readonly #parts: ResponderParts;
   readonly #kernel: Kernel;
   readonly #groupFd: number;
+  readonly #hurry: Hurry;
   readonly #table: PendingTable<Access>;
   readonly #deciders: readonly Decider<Access>[];
   readonly #owner: OwnerDecider | undefined;
@@ -131,8 +129,6 @@ export class Responder {
   /** Whether the last wait for accesses was so short that sleeping was not worth while. */
   #isBusy = false;
   #isEnding = false;
-  /** Whether it runs in real time. */
-  #isHurrying = false;
   readonly #kernelDenied = new Map<number, number>();
   #failures: { message: string; stack: string | undefined; count: number } | undefined;
   #noticesDueMs = Number.POSITIVE_INFINITY;
@@ -142,6 +138,7 @@ export class Responder {
     this.#parts = parts;
     this.#kernel = kernel;
     this.#groupFd = group.fd;
+    this.#hurry = new Hurry(kernel);
     this.#responseView = new DataView(this.#response.buffer, this.#response.byteOffset, 8);
     this.#eventBytes = eventBytes(config);
     this.#buffer = watchdog?.buffer ?? Buffer.allocUnsafeSlow(readBytes(config));
@@ -249,18 +246,10 @@ export class Responder {
     if (this.#table.nextDueMs <= now) this.#table.expire(now);
     if (isFull && now - this.#emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
     if (this.#owner) this.#allowChildren(now);
-    this.#hurry();
+    // What a decide module has answered was never in the table.
+    this.#hurry.mind(Math.max(this.#undecided, this.#readEvents));
     if (this.#hasToSay) this.#sendRest();
     if (now >= this.#noticesDueMs) this.#tellNotices();
-  }
-
-  /** Comes before those who are woken in vain by each answer, while there are many of them. */
-  #hurry(): void {
-    // What a decide module has answered was never in the table.
-    const held = Math.max(this.#undecided, this.#readEvents);
-    if (this.#isHurrying ? held >= FEW : held <= MANY) return;
-    this.#isHurrying = !this.#isHurrying;
-    hurry(this.#kernel, this.#isHurrying ? URGENCY.loop : URGENCY.none);
   }
 
   /** Tells the owner of something that no access is about. */
