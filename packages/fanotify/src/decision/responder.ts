@@ -30,6 +30,7 @@ import { answerByPolicy } from './policy-answers.ts';
 import type { GuardStatus } from './status.ts';
 import type { SubtreeGate } from './subtree-gate.ts';
 import { type Decider, PendingTable, policyOf } from './table.ts';
+import { isOwnersUnexecutedChild } from './unexecuted-child.ts';
 import { VerdictCache } from './verdict-cache.ts';
 import type { Watchdog } from './watchdog.ts';
 import { FRAME, FrameReader, jsonFrame, type Notice, readAnswer, writeAsk } from './wire.ts';
@@ -604,10 +605,7 @@ export class Responder {
     this.#gate?.close();
   }
 
-  /**
-   * A child of the owner that has executed nothing yet is the owner, which waits for it. That its memory is the owner's tells it from
-   * the orphans that become children of an owner which is the first process of a container.
-   */
+  /** The owner waits for its child, and so must not be waited for. */
   #allowChildren(now: number): void {
     const owner = this.#owner;
     if (!owner) return;
@@ -615,10 +613,7 @@ export class Responder {
     while (this.#nextLookMs() <= now) {
       const next = owner.unlooked.shift();
       if (!next) return;
-      const stat = files.stat(next.access.pid);
-      if (stat?.ppid !== config.ownerPid || stat.hasExecuted) continue;
-      // Where its stack begins nobody can guess, nor see without the privilege to trace it: then it is 0.
-      if (/ 0$/.test(stat.image) || stat.image !== files.stat(config.ownerPid)?.image) continue;
+      if (!isOwnersUnexecutedChild(files, next.access.pid, config.ownerPid)) continue;
       this.#counts.own++;
       // First: the owner goes on as soon as its child does, and then finds both in its socket.
       this.#outlet.say(jsonFrame(FRAME.withdrawn, next.id));
