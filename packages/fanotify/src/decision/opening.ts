@@ -150,6 +150,11 @@ export function permissionMask({ on }: Pick<ResponderConfig, 'on'>): bigint {
   return on.reduce((mask, kind) => mask | PERMISSION_BITS[kind], 0n);
 }
 
+/** Whether events tell a range. */
+export function hasRanges({ on }: Pick<ResponderConfig, 'on'>): boolean {
+  return on.includes('preAccess');
+}
+
 function maskOf({ on, maxCached, directories }: ResponderConfig): bigint {
   let mask = permissionMask({ on });
   // Of guards that do not hear writers open, cached verdicts end when writers close.

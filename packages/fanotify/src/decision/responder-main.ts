@@ -9,10 +9,11 @@ import type { ResponderConfig } from './config.ts';
 import { maxPendingOf } from './descriptor-limit.ts';
 import { errorToJson } from './errors.ts';
 import { GuardMarks } from './guard-marks.ts';
+import { readBytes } from './intake.ts';
 import { decideBy, loadDecide } from './module.ts';
-import { openPermissionGroup } from './opening.ts';
+import { hasRanges, openPermissionGroup } from './opening.ts';
 import { RULINGS, responseOf } from './permission.ts';
-import { Responder, readBytes } from './responder.ts';
+import { Responder } from './responder.ts';
 import { Settling } from './settling.ts';
 import { SubtreeGate } from './subtree-gate.ts';
 import { SubtreePlaces } from './subtree-places.ts';
@@ -50,7 +51,7 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     const hasOutside = places?.haveOutside;
     const settling = hasOutside ? new Settling(kernel) : undefined;
     await settling?.start();
-    const watchdog = decide && new Watchdog(readBytes(config));
+    const watchdog = decide && new Watchdog(readBytes(hasRanges(config)));
     await watchdog?.start({
       socket: SOCKET,
       ownerPid: config.ownerPid,

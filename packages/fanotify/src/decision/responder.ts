@@ -1,14 +1,7 @@
 // The responder: one synchronous loop over the permission group and the owner's socket. It answers the kernel, and nothing that it
 // does can wait: it opens no file by path but those of /proc, writes no log, and starts no process.
 
-import {
-  EventCursor,
-  FAN_CLOSE_WRITE,
-  FAN_EVENT_METADATA_LEN,
-  HOST_IS_LITTLE_ENDIAN,
-  recordRangeCount,
-  recordRangeOffset,
-} from '../abi/index.ts';
+import { type EventCursor, FAN_CLOSE_WRITE, recordRangeCount, recordRangeOffset } from '../abi/index.ts';
 import type { MountTable } from '../identity/mount-table.ts';
 import type { ProcFiles } from '../identity/proc-files.ts';
 import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
@@ -20,13 +13,13 @@ import { thrownText } from './errors.ts';
 import { Exemptions } from './exemptions.ts';
 import type { GuardMarks } from './guard-marks.ts';
 import { Hurry } from './hurry.ts';
+import { Intake } from './intake.ts';
 import { KernelIgnores } from './kernel-ignores.ts';
 import { Latencies } from './latencies.ts';
-import type { OpenedGroup } from './opening.ts';
+import { hasRanges, type OpenedGroup } from './opening.ts';
 import { Outlet } from './outlet.ts';
 import { type Asked, OwnerDecider } from './owner-decider.ts';
-import { ALLOW, DENY, kindNumber, RULINGS, type Ruling, responseOf } from './permission.ts';
-import { answerByPolicy } from './policy-answers.ts';
+import { ALLOW, kindNumber, RULINGS, type Ruling, responseOf } from './permission.ts';
 import type { GuardStatus } from './status.ts';
 import type { SubtreeGate } from './subtree-gate.ts';
 import { type Decider, PendingTable, policyOf } from './table.ts';
@@ -38,15 +31,10 @@ import { FRAME, FrameReader, jsonFrame, type Notice, readAnswer, writeAsk } from
 const POLLIN = 1;
 const POLLPRI = 2;
 const POLLOUT = 4;
-/** Of a group that tells ranges: with their record, which is as long. */
-const RANGED_EVENT_BYTES = 2 * FAN_EVENT_METADATA_LEN;
-const READ_EVENTS = 256;
 /** The longest that poll is asked to wait: the clock of its time-out has only so many bits. */
 const LONGEST_WAIT_MS = 60_000;
 /** An ask that waits for so long may be of a child of the owner, which waits for it to execute. */
 const CHILD_LOOK_MS = 1;
-/** Who waits in poll for longer than this was woken by what came then. */
-const WOKEN_MS = 1;
 /** Notices of one kind are gathered for so long. */
 const NOTICE_MS = 100;
 
@@ -73,19 +61,10 @@ export interface ResponderParts {
   readonly watchdog: Watchdog | undefined;
 }
 
-/** How much is read of a group at a time. */
-export function readBytes(config: ResponderConfig): number {
-  return READ_EVENTS * eventBytes(config);
-}
-
-function eventBytes({ on }: ResponderConfig): number {
-  return on.includes('preAccess') ? RANGED_EVENT_BYTES : FAN_EVENT_METADATA_LEN;
-}
-
 export class Responder {
   readonly #parts: ResponderParts;
   readonly #kernel: Kernel;
-  readonly #groupFd: number;
+  readonly #intake: Intake;
   readonly #hurry: Hurry;
   readonly #table: PendingTable<Access>;
   readonly #deciders: readonly Decider<Access>[];
@@ -98,16 +77,7 @@ export class Responder {
   readonly #outlet: Outlet;
   readonly #frames: FrameReader;
   readonly #latencies = new Latencies();
-  readonly #eventBytes: number;
-  readonly #buffer: Buffer;
   readonly #inbox: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
-  readonly #cursor: EventCursor;
-  /** Where the events end that are read and not gone through yet: 0 when there are none. */
-  #readLength = 0;
-  /** How many events the last read brought. */
-  #readEvents = 0;
-  readonly #response: Buffer = Buffer.alloc(8);
-  readonly #responseView: DataView;
   readonly #entries: Readonly<
     Record<'group' | 'socket' | 'owner' | 'ignores' | 'outside' | 'renames' | 'mounts' | 'settled', Mutable>
   >;
@@ -125,25 +95,33 @@ export class Responder {
     late: 0,
     kernelDenied: 0,
   };
-  /** When the queue of the group was last known to be empty: whatever is in it came later. */
-  #emptyAtMs = nowMs();
   /** Whether the last wait for accesses was so short that sleeping was not worth while. */
   #isBusy = false;
   #isEnding = false;
   readonly #kernelDenied = new Map<number, number>();
   #failures: { message: string; stack: string | undefined; count: number } | undefined;
   #noticesDueMs = Number.POSITIVE_INFINITY;
+  /** What the intake calls: made once, and not for each read. */
+  readonly #takeIn = (cursor: EventCursor, sinceMs: number, readMs: number): void =>
+    this.#take(cursor, sinceMs, readMs, false);
+  readonly #takeByPolicy = (cursor: EventCursor, sinceMs: number, readMs: number): void =>
+    this.#take(cursor, sinceMs, readMs, true);
+  readonly #expireDue = (): void => {
+    if (this.#table.nextDueMs <= nowMs()) this.#table.expire(nowMs());
+  };
 
   constructor(parts: ResponderParts) {
     const { kernel, config, group, socket, ownerPidfd, mounts, files, marks, gate, decideHere, watchdog } = parts;
     this.#parts = parts;
     this.#kernel = kernel;
-    this.#groupFd = group.fd;
+    this.#intake = new Intake({
+      kernel,
+      group,
+      hasRanges: hasRanges(config),
+      buffer: watchdog?.buffer,
+      deniedByKernel: (errno) => this.#deniedByKernel(errno),
+    });
     this.#hurry = new Hurry(kernel);
-    this.#responseView = new DataView(this.#response.buffer, this.#response.byteOffset, 8);
-    this.#eventBytes = eventBytes(config);
-    this.#buffer = watchdog?.buffer ?? Buffer.allocUnsafeSlow(readBytes(config));
-    this.#cursor = new EventCursor(this.#buffer, 0);
     this.#table = new PendingTable((access, ruling) => this.#answer(access, ruling));
     this.#outlet = new Outlet(kernel, socket);
     this.#frames = new FrameReader((type, body) => this.#hear(type, body));
@@ -210,7 +188,7 @@ export class Responder {
     const { group, socket, owner, ignores, outside, renames, mounts, settled } = this.#entries;
     const startedMs = nowMs();
     const isFull = this.#undecided >= this.#parts.maxPending;
-    group.fd = isFull ? -1 : this.#groupFd;
+    group.fd = isFull ? -1 : this.#parts.group.fd;
     // It may have been given up: to look at what is closed would never wait.
     ignores.fd = this.#ignores.fd;
     if (this.#gate) {
@@ -241,14 +219,14 @@ export class Responder {
     if (this.#gate && (settled.revents !== 0 || this.#gate.nextDueMs <= now)) this.#settle(this.#gate, now);
     if (!isFull) {
       const isReadable = group.revents !== 0;
-      if (!isReadable || now - startedMs > WOKEN_MS) this.#emptyAtMs = now;
-      if (isReadable) this.#read(this.#parts.maxPending - this.#undecided, false);
+      this.#intake.polled(isReadable, startedMs, now);
+      if (isReadable) this.#intake.read(this.#parts.maxPending - this.#undecided, this.#takeIn);
     }
     if (this.#table.nextDueMs <= now) this.#table.expire(now);
-    if (isFull && now - this.#emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
+    if (isFull && now - this.#intake.emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
     if (this.#owner) this.#allowChildren(now);
     // What a decide module has answered was never in the table.
-    this.#hurry.mind(Math.max(this.#undecided, this.#readEvents));
+    this.#hurry.mind(Math.max(this.#undecided, this.#intake.lastCount));
     if (this.#hasToSay) this.#sendRest();
     if (now >= this.#noticesDueMs) this.#tellNotices();
   }
@@ -261,15 +239,12 @@ export class Responder {
   /** Gives everything that is held, read or queued its policy: something went wrong, wherever it was. */
   giveUp(): void {
     const { ownerPid } = this.#parts.config;
-    const { fd, offset, end } = this.#cursor;
     const waiting = [...(this.#gate?.abandon() ?? [])];
-    const isHeld =
+    const isHeld = (fd: number) =>
       [...this.#table.pending()].some(({ access }) => access.fd === fd) || waiting.some((access) => access.fd === fd);
-    const rest = this.#buffer.subarray(isHeld ? end : offset, this.#readLength);
-    this.#readLength = 0;
     const isAllowed = (pid: number, fd: number) =>
       pid === ownerPid || this.#gate?.places.seemsOutside(fd, pid) === true;
-    answerByPolicy(this.#kernel, this.#groupFd, rest, isAllowed, responseOf(policyOf(this.#deciders)));
+    this.#intake.giveUp(isHeld, isAllowed, responseOf(policyOf(this.#deciders)));
     this.#table.abandon(nowMs());
     for (const access of waiting) this.#letIn(access);
     this.#drain();
@@ -297,7 +272,7 @@ export class Responder {
   /** For how long poll may wait. */
   #waitMs(now: number, longestMs: number, isFull: boolean): number {
     let due = Math.min(this.#table.nextDueMs, this.#noticesDueMs, this.#gate?.nextDueMs ?? Number.POSITIVE_INFINITY);
-    if (isFull) due = Math.min(due, this.#emptyAtMs + this.#parts.config.deadlineMs);
+    if (isFull) due = Math.min(due, this.#intake.emptyAtMs + this.#parts.config.deadlineMs);
     due = Math.min(due, this.#nextLookMs());
     return Math.max(0, Math.min(longestMs, Math.ceil(due - now)));
   }
@@ -364,42 +339,7 @@ export class Responder {
     for (const subtree of this.#marks?.newlyGone() ?? []) this.notice({ notice: 'gone', subtree });
   }
 
-  /**
-   * Reads events once, at most so many as there are descriptors reserved for.
-   *
-   * @param giveUp Give them their policy, rather than to ask anybody.
-   * @returns How many there were.
-   */
-  #read(most: number, giveUp: boolean): number {
-    const startedMs = nowMs();
-    const buffer = most >= READ_EVENTS ? this.#buffer : this.#buffer.subarray(0, most * this.#eventBytes);
-    let length: number;
-    try {
-      length = this.#kernel.read(this.#groupFd, buffer);
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      if (error.code === 'EAGAIN' && this.#parts.group.reportsFdErrors) {
-        this.#emptyAtMs = startedMs;
-        return 0;
-      }
-      // Before Linux 6.13 an event without a descriptor is an error, and the kernel denies the access. EAGAIN is one, too: of a file that
-      // somebody has a write lease on, since there was something to read. (Or whoever was held has been killed since.)
-      this.#deniedByKernel(error.errno);
-      return 1;
-    }
-    const sinceMs = this.#emptyAtMs;
-    // The last event may have had a record that the rest of the buffer had no room for.
-    if (length <= buffer.byteLength - this.#eventBytes) this.#emptyAtMs = startedMs;
-    const cursor = this.#cursor;
-    cursor.reset(this.#buffer, length);
-    this.#readLength = length;
-    let events = 0;
-    for (; cursor.next(); events++) this.#take(cursor, sinceMs, startedMs, giveUp);
-    this.#readLength = 0;
-    this.#readEvents = events;
-    return events;
-  }
-
+  /** @param giveUp Give it its policy, rather than to ask anybody. */
   #take(cursor: EventCursor, sinceMs: number, readMs: number, giveUp: boolean): void {
     const kind = kindNumber(cursor.maskLow);
     const { fd, pid } = cursor;
@@ -466,7 +406,7 @@ export class Responder {
   #watched(call: () => Ruling | string): Ruling | string {
     const { watchdog } = this.#parts;
     if (!watchdog) return call();
-    watchdog.enter(this.#cursor.offset, this.#readLength);
+    watchdog.enter(this.#intake.offset, this.#intake.length);
     try {
       return call();
     } finally {
@@ -495,37 +435,15 @@ export class Responder {
   }
 
   #respondAndClose(access: Access, ruling: Ruling): void {
-    if (!this.#respond(access.fd, responseOf(ruling)))
-      this.#respond(access.fd, responseOf(ruling.allowed ? ALLOW : DENY));
+    this.#intake.answer(access.fd, ruling);
     if (ruling.allowed) this.#counts.allowed++;
     else this.#counts.denied++;
-    this.#kernel.close(access.fd);
     this.#latencies.add(nowMs() - access.readMs);
-  }
-
-  /** False when the kernel takes no such answer; one that nobody waits for any more is as good as taken. */
-  #respond(fd: number, response: number): boolean {
-    this.#responseView.setInt32(0, fd, HOST_IS_LITTLE_ENDIAN);
-    this.#responseView.setUint32(4, response, HOST_IS_LITTLE_ENDIAN);
-    try {
-      this.#kernel.write(this.#groupFd, this.#response);
-      return true;
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      return error.code === 'ENOENT';
-    }
   }
 
   /** Gives everything that is in the queue now its policy at once. */
   #drain(): void {
-    const startedMs = nowMs();
-    for (let left = this.#kernel.waitingBytes(this.#groupFd) / FAN_EVENT_METADATA_LEN; left > 0; ) {
-      const events = this.#read(READ_EVENTS, true);
-      if (events === 0) break;
-      left -= events;
-      if (this.#table.nextDueMs <= nowMs()) this.#table.expire(nowMs());
-    }
-    this.#emptyAtMs = Math.max(this.#emptyAtMs, startedMs);
+    this.#intake.drain(this.#takeByPolicy, this.#expireDue);
   }
 
   /** Asks the owner; what does not fit into the socket waits its turn. */
@@ -600,7 +518,7 @@ export class Responder {
     this.#table.abandon(now);
     for (const access of this.#gate?.abandon() ?? []) this.#letIn(access);
     this.#drain();
-    this.#kernel.close(this.#groupFd);
+    this.#kernel.close(this.#parts.group.fd);
     this.#ignores.close();
     this.#gate?.close();
   }
