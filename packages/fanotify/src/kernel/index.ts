@@ -17,6 +17,7 @@ export type {
   NamedHandle,
   PollEntry,
   Readiness,
+  ReceivedMessage,
 } from './kernel.ts';
 export { KERNEL_BEHAVIOURS, limitKernel } from './limit.ts';
 export { LinuxKernel, linuxKernel } from './linux.ts';

@@ -54,6 +54,14 @@ export interface NamedHandle {
   readonly mountId: number;
 }
 
+/** What {@link Kernel.receiveMessage} answers. */
+export interface ReceivedMessage {
+  /** How many bytes were written into the buffer; 0 at the end of the connection. */
+  readonly bytes: number;
+  /** The descriptors that came with them: open, and for the caller to close. */
+  readonly descriptors: readonly number[];
+}
+
 /**
  * An entry of a directory. `name` is the bytes the file system holds; "." and ".." are left out. `type` is 'unknown'
  * where the file system does not tell it.
@@ -171,6 +179,26 @@ export interface Kernel {
   bootTimeMs(): number;
   /** eventfd(2) that does not block: eight bytes written to it make it readable, for whichever thread reads them. */
   eventFd(): number;
+  /**
+   * socketpair(2) of AF_UNIX and SOCK_SEQPACKET, close-on-exec and blocking: two ends of a connection that keeps the boundaries of
+   * messages.
+   */
+  socketPair(): readonly [number, number];
+  /**
+   * sendmsg(2) of one message with MSG_NOSIGNAL and MSG_DONTWAIT; `descriptors` go with it as SCM_RIGHTS, and stay open here. Returns
+   * the number of bytes. EAGAIN when there is no room, one error for all; EINVAL for more than 253 descriptors, ETOOMANYREFS when
+   * without privilege more than RLIMIT_NOFILE are under way, EMSGSIZE for what exceeds the socket's buffer, EPIPE when the other end
+   * is closed; if that was with messages unread, the first call after it, of this or {@link receiveMessage}, fails with ECONNRESET. A
+   * message without bytes is taken for the end where it arrives.
+   */
+  sendMessage(fd: number, bytes: Uint8Array, descriptors?: readonly number[]): number;
+  /**
+   * recvmsg(2) of one message with MSG_DONTWAIT into `buffer`, with MSG_CMSG_CLOEXEC if `closeOnExec`. `bytes` is 0 at the end of the
+   * connection. EAGAIN when nothing is there, one error for all; ECONNRESET as {@link sendMessage} has it. EMSGSIZE for a message
+   * longer than `buffer`: it is gone then, its descriptors are closed, and the next one is whole. `descriptors` are fewer than were sent
+   * when this process may open no more (RLIMIT_NOFILE). The buffer of the last message is kept from being collected.
+   */
+  receiveMessage(fd: number, buffer: Uint8Array, closeOnExec: boolean): ReceivedMessage;
   /** fcntl(2) with a whole number as its argument: F_SETFL, F_SETLEASE and the like. Returns what it answers. */
   fcntl(fd: number, command: number, argument: number): number;
   /** pidfd_open(2): a descriptor of a process, readable once it has ended. Since Linux 5.3. */

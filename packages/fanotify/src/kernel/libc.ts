@@ -32,6 +32,12 @@ export interface Libc {
   clockGettime(clock: number, time: Bytes): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
   eventfd(initial: number, flags: number): number;
+  socketpair(domain: number, type: number, protocol: number, pair: Bytes): number;
+  send(fd: number, buffer: Bytes, bytes: number, flags: number): number;
+  sendmsg(fd: number, message: Bytes, flags: number): number;
+  recvmsg(fd: number, message: Bytes, flags: number): number;
+  /** Where a buffer's bytes are: below 2^53, as no address of a process has more than 47 bits unless it asks for that. */
+  addressOf(bytes: Bytes): number;
   fcntl(fd: number, command: number, argument: number): number;
   pidfdOpen(pid: number): number;
   pidfdGetfd(pidfd: number, targetFd: number): number;
@@ -125,6 +131,8 @@ function declare(koffi: Koffi): Libc {
   const mount = library.func(
     'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
   );
+  // It returns its first argument, and moves nothing when told so.
+  const memmove = library.func('intptr_t memmove(void *to, const void *from, size_t bytes)');
   return {
     errno: () => koffi.errno(),
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
@@ -148,6 +156,11 @@ function declare(koffi: Koffi): Libc {
     clockGettime: library.func('int clock_gettime(int clock, void *time)'),
     pidfdSendSignal: (pidfd, signal) => signalCall(PIDFD_SEND_SIGNAL_NUMBER, pidfd, signal, null, 0),
     eventfd: library.func('int eventfd(uint32_t initial, int flags)'),
+    socketpair: library.func('int socketpair(int domain, int type, int protocol, void *pair)'),
+    send: library.func('intptr_t send(int fd, const void *buffer, size_t bytes, int flags)'),
+    sendmsg: library.func('intptr_t sendmsg(int fd, const void *message, int flags)'),
+    recvmsg: library.func('intptr_t recvmsg(int fd, void *message, int flags)'),
+    addressOf: (bytes) => memmove(bytes, bytes, 0),
     fcntl: library.func('int fcntl(int fd, int command, intptr_t argument)'),
     pidfdOpen: (pid) => pidfdCall(PIDFD_OPEN_NUMBER, pid, 0, 0),
     pidfdGetfd: (pidfd, targetFd) => pidfdCall(PIDFD_GETFD_NUMBER, pidfd, targetFd, 0),

@@ -21,8 +21,10 @@ import type {
   NamedHandle,
   PollEntry,
   Readiness,
+  ReceivedMessage,
 } from './kernel.ts';
 import { type Libc, libc } from './libc.ts';
+import { Messages } from './message.ts';
 import { watchPriority, watchReadable } from './readiness.ts';
 
 let shared: LinuxKernel | undefined;
@@ -54,6 +56,9 @@ const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
 const CLOCK_BOOTTIME = 7;
+// socket.h; SOCK_CLOEXEC is O_CLOEXEC.
+const AF_UNIX = 1;
+const SOCK_SEQPACKET = 5;
 // linux/sched.h
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
@@ -117,6 +122,7 @@ export class LinuxKernel implements Kernel {
   readonly #fileBuffer: Buffer = Buffer.allocUnsafeSlow(16_384);
   readonly #countBuffer: Buffer = Buffer.alloc(4);
   readonly #howBuffer: Buffer = Buffer.alloc(OPEN_HOW_BYTES);
+  #messages: Messages | undefined;
   #major = 0;
   #minor = 0;
   #device = 0n;
@@ -294,6 +300,22 @@ export class LinuxKernel implements Kernel {
   eventFd(): number {
     const fd = this.#libc.eventfd(0, O_CLOEXEC | O_NONBLOCK);
     return fd === -1 ? this.#fail('eventfd') : fd;
+  }
+
+  socketPair(): readonly [number, number] {
+    const pair = Buffer.alloc(8);
+    if (this.#libc.socketpair(AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0, pair) === -1) this.#fail('socketpair');
+    return [pair.readInt32LE(0), pair.readInt32LE(4)];
+  }
+
+  sendMessage(fd: number, bytes: Uint8Array, descriptors?: readonly number[]): number {
+    this.#messages ??= new Messages(this.#libc);
+    return this.#messages.send(fd, bytes, descriptors);
+  }
+
+  receiveMessage(fd: number, buffer: Uint8Array, closeOnExec: boolean): ReceivedMessage {
+    this.#messages ??= new Messages(this.#libc);
+    return this.#messages.receive(fd, buffer, closeOnExec);
   }
 
   fcntl(fd: number, command: number, argument: number): number {

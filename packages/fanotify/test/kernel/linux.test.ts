@@ -1,13 +1,15 @@
 // Each operation of LinuxKernel against the running Linux: what it answers, and what its failures say.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
   constants,
+  fstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -16,6 +18,7 @@ import {
 } from 'node:fs';
 import { constants as osConstants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   AT_EMPTY_PATH,
@@ -548,6 +551,239 @@ describe('what waits, when it is, and who is there', () => {
     const fd = openSync('/', 'r');
     expectFailure(() => linuxKernel().pidfdSendSignal(fd, 0), 'pidfd_send_signal', 'EBADF');
     closeSync(fd);
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('messages with descriptors', () => {
+  const F_GETFD = 1;
+  const FD_CLOEXEC = 1;
+  const kernel = linuxKernel();
+  const opened = new Set<number>();
+  const keep = (fd: number): number => {
+    opened.add(fd);
+    return fd;
+  };
+  const close = (fd: number): void => {
+    opened.delete(fd);
+    kernel.close(fd);
+  };
+  const buffer = Buffer.alloc(256);
+  const text = (fd: number): string => buffer.toString('utf8', 0, kernel.receiveMessage(fd, buffer, true).bytes);
+  const openNow = (): string[] => readdirSync('/proc/self/fd');
+  let here: number;
+  let there: number;
+
+  beforeEach(() => {
+    [here, there] = kernel.socketPair();
+    keep(here);
+    keep(there);
+  });
+  afterEach(() => {
+    for (const fd of opened) closeSync(fd);
+    opened.clear();
+  });
+
+  test('a pair is of sockets that an executed program does not get', () => {
+    for (const fd of [here, there]) {
+      expect(kernel.readlink(`/proc/self/fd/${fd}`).toString()).toMatch(/^socket:/);
+      expect(kernel.fcntl(fd, F_GETFD, 0)).toBe(FD_CLOEXEC);
+    }
+  });
+
+  test('go both ways, one at a time, into the part of the buffer that is given', () => {
+    expect(kernel.sendMessage(here, Buffer.from('--one--').subarray(2, 5))).toBe(3);
+    expect(kernel.sendMessage(here, Buffer.from('second'), [])).toBe(6);
+    kernel.sendMessage(there, Buffer.from('back'));
+    const whole = Buffer.alloc(32, 0xaa);
+    const received = kernel.receiveMessage(there, whole.subarray(8, 24), true);
+    expect(received).toEqual({ bytes: 3, descriptors: [] });
+    expect(whole).toEqual(Buffer.concat([Buffer.alloc(8, 0xaa), Buffer.from('one'), Buffer.alloc(21, 0xaa)]));
+    expect(kernel.receiveMessage(there, whole, true).bytes).toBe(6);
+    expect(whole.toString('utf8', 0, 6)).toBe('second');
+    expect(text(here)).toBe('back');
+  });
+
+  test('into a buffer of its own each, small ones that the engine keeps in its heap too', () => {
+    const received = Array.from({ length: 3000 }, (_, count) => {
+      kernel.sendMessage(here, new Uint8Array([count & 0xff, count >> 8]));
+      const small = new Uint8Array(2 + (count % 7));
+      expect(kernel.receiveMessage(there, small, true).bytes).toBe(2);
+      return small;
+    });
+    expect(received.map(([low = 0, high = 0]) => low + 256 * high)).toEqual(received.map((_, count) => count));
+  });
+
+  test('not into where the bytes of a buffer were', () => {
+    const gone = new Uint8Array(64);
+    kernel.sendMessage(here, Buffer.from('first'));
+    expect(kernel.receiveMessage(there, gone, true).bytes).toBe(5);
+    const kept = structuredClone(gone, { transfer: [gone.buffer] });
+    kernel.sendMessage(here, Buffer.from('other'));
+    expectFailure(() => kernel.receiveMessage(there, gone, true), 'recvmsg', 'EMSGSIZE');
+    expect(Buffer.from(kept).toString('utf8', 0, 5)).toBe('first');
+  });
+
+  test.each([true, false])('descriptors arrive open, of the same file, close-on-exec: %s', (closeOnExec) => {
+    const file = keep(openSync(process.execPath, 'r'));
+    expect(kernel.sendMessage(here, Buffer.from('take it'), [file, there])).toBe(7);
+    const { bytes, descriptors } = kernel.receiveMessage(there, buffer, closeOnExec);
+    for (const fd of descriptors) keep(fd);
+    expect(bytes).toBe(7);
+    expect(descriptors.map((fd) => fstatSync(fd).ino)).toEqual([file, there].map((fd) => fstatSync(fd).ino));
+    expect(descriptors).not.toContain(file);
+    for (const fd of descriptors) expect(kernel.fcntl(fd, F_GETFD, 0)).toBe(closeOnExec ? FD_CLOEXEC : 0);
+    // What was sent with the last message is not sent with the next.
+    kernel.sendMessage(here, Buffer.from('none'));
+    expect(kernel.receiveMessage(there, buffer, closeOnExec)).toEqual({ bytes: 4, descriptors: [] });
+  });
+
+  test('253 descriptors go with one message, and no more', () => {
+    const files = Array.from({ length: 253 }, (_, count) => keep(openSync(count % 2 ? '/' : '/proc', 'r')));
+    kernel.sendMessage(here, Buffer.from('x'), files);
+    const { descriptors } = kernel.receiveMessage(there, buffer, true);
+    for (const fd of descriptors) keep(fd);
+    const inodes = (fds: readonly number[]) => fds.map((fd) => fstatSync(fd).ino);
+    expect(inodes(descriptors)).toEqual(inodes(files));
+    for (const excess of [[here], [here, there]]) {
+      const tooMany = () => kernel.sendMessage(here, Buffer.from('x'), [...files, ...excess]);
+      expectFailure(tooMany, 'sendmsg', 'EINVAL');
+    }
+    expectFailure(() => kernel.sendMessage(here, Buffer.from('x'), [1_000_000]), 'sendmsg', 'EBADF');
+    expectFailure(() => kernel.receiveMessage(there, buffer, true), 'recvmsg', 'EAGAIN');
+  });
+
+  test('EAGAIN, one error for all, when nothing is there and when there is no room', () => {
+    const empty = () => kernel.receiveMessage(there, buffer, true);
+    expectFailure(empty, 'recvmsg', 'EAGAIN');
+    expect(failure(empty)).toBe(failure(empty));
+    const fill = () => {
+      for (;;) kernel.sendMessage(here, buffer);
+    };
+    expectFailure(fill, 'sendmsg', 'EAGAIN');
+    expect(failure(fill)).toBe(failure(fill));
+    expectFailure(() => kernel.sendMessage(here, buffer, [here]), 'sendmsg', 'EAGAIN');
+    expect(kernel.receiveMessage(there, buffer, true).bytes).toBe(buffer.length);
+  });
+
+  test('a message longer than the buffer is an error, leaves nothing open, and the next is whole', () => {
+    kernel.sendMessage(here, Buffer.from('too long'), [here, there]);
+    kernel.sendMessage(here, Buffer.from('next'), [here]);
+    const before = openNow();
+    expectFailure(() => kernel.receiveMessage(there, buffer.subarray(0, 7), true), 'recvmsg', 'EMSGSIZE');
+    expect(openNow()).toEqual(before);
+    const { bytes, descriptors } = kernel.receiveMessage(there, buffer.subarray(0, 4), true);
+    expect(buffer.toString('utf8', 0, bytes)).toBe('next');
+    expect(descriptors.map((fd) => fstatSync(keep(fd)).ino)).toEqual([fstatSync(here).ino]);
+  });
+
+  test('the end of the connection: 0 for who receives, EPIPE and no signal for who sends', () => {
+    kernel.sendMessage(here, Buffer.from('last'));
+    close(here);
+    expect(text(there)).toBe('last');
+    for (let times = 0; times < 2; times++) {
+      expect(kernel.receiveMessage(there, buffer, true)).toEqual({ bytes: 0, descriptors: [] });
+      expectFailure(() => kernel.sendMessage(there, Buffer.from('x')), 'sendmsg', 'EPIPE');
+      expectFailure(() => kernel.sendMessage(there, Buffer.from('x'), [there]), 'sendmsg', 'EPIPE');
+    }
+  });
+
+  test('ECONNRESET, once, when the other end was closed with messages unread', () => {
+    kernel.sendMessage(here, Buffer.from('unread'));
+    close(there);
+    expectFailure(() => kernel.receiveMessage(here, buffer, true), 'recvmsg', 'ECONNRESET');
+    expect(kernel.receiveMessage(here, buffer, true).bytes).toBe(0);
+    const [sender, gone] = kernel.socketPair();
+    keep(sender);
+    kernel.sendMessage(sender, Buffer.from('unread'));
+    kernel.close(gone);
+    expectFailure(() => kernel.sendMessage(sender, Buffer.from('x')), 'sendmsg', 'ECONNRESET');
+    expectFailure(() => kernel.sendMessage(sender, Buffer.from('x')), 'sendmsg', 'EPIPE');
+  });
+
+  test('200,000 bytes are one message, and more than the socket holds is EMSGSIZE', () => {
+    const big = Buffer.alloc(200_000, 'big');
+    const room = Buffer.alloc(200_001);
+    for (const descriptors of [[], [here]]) {
+      expect(kernel.sendMessage(here, big, descriptors)).toBe(big.length);
+      const received = kernel.receiveMessage(there, room, true);
+      for (const fd of received.descriptors) keep(fd);
+      expect(received.bytes).toBe(big.length);
+      expect(room.subarray(0, big.length).equals(big)).toBe(true);
+      room.fill(0);
+    }
+    expectFailure(() => kernel.sendMessage(here, Buffer.alloc(100_000_000)), 'sendmsg', 'EMSGSIZE');
+  });
+
+  test('what is no socket is refused', () => {
+    const file = keep(openSync('/', 'r'));
+    expectFailure(() => kernel.sendMessage(file, buffer), 'sendmsg', 'ENOTSOCK');
+    expectFailure(() => kernel.receiveMessage(file, buffer, true), 'recvmsg', 'ENOTSOCK');
+  });
+
+  const KERNEL_URL = pathToFileURL(join(import.meta.dirname, '../../dist/kernel/index.js')).href;
+
+  test('beside credentials that the socket asks for, descriptors are found', () => {
+    // setsockopt(2) is not of the seam: Python sets it, and its socket is inherited as descriptor 0.
+    const program = `
+      const { linuxKernel } = await import(${JSON.stringify(KERNEL_URL)});
+      const { bytes, descriptors } = linuxKernel().receiveMessage(0, Buffer.alloc(64), true);
+      console.log(bytes, linuxKernel().readlink('/proc/self/fd/' + descriptors[0]).toString(), descriptors.length);
+    `;
+    const python = `
+import array, os, socket, subprocess, sys
+a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+b.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+a.sendmsg([b'hello'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [os.open('/proc', os.O_RDONLY)]))])
+sys.exit(subprocess.call(sys.argv[1:], stdin=b))
+`;
+    const command = [process.execPath, '--input-type=module', '--eval', program];
+    const { stdout, stderr } = spawnSync('python3', ['-c', python, ...command], { encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: '5 /proc 1\n', stderr: '' });
+  });
+
+  test('when this process may open only some of the descriptors, those arrive', () => {
+    const program = `
+      const { linuxKernel } = await import(${JSON.stringify(KERNEL_URL)});
+      const kernel = linuxKernel();
+      const [here, there] = kernel.socketPair();
+      kernel.sendMessage(here, Buffer.from('x'), Array(253).fill(0));
+      const { bytes, descriptors } = kernel.receiveMessage(there, Buffer.alloc(8), true);
+      kernel.close(descriptors[0]);
+      console.log(bytes, descriptors.length > 100 && descriptors.length < 253);
+    `;
+    const command = [process.execPath, '--input-type=module', '--eval', program];
+    const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 256; exec "$@"', 'sh', ...command], {
+      encoding: 'utf8',
+    });
+    expect({ stdout, stderr }).toEqual({ stdout: '1 true\n', stderr: '' });
+  });
+
+  test('from a worker thread and to it', () => {
+    const worker = `(async () => {
+      const { linuxKernel } = await import(${JSON.stringify(KERNEL_URL)});
+      const { workerData, parentPort } = await import('node:worker_threads');
+      const kernel = linuxKernel();
+      const buffer = Buffer.alloc(16);
+      const { bytes, descriptors } = kernel.receiveMessage(workerData, buffer, true);
+      kernel.sendMessage(workerData, Buffer.from('heard ' + buffer.toString('utf8', 0, bytes)), descriptors);
+      kernel.close(descriptors[0]);
+    })();`;
+    const program = `
+      const { linuxKernel } = await import(${JSON.stringify(KERNEL_URL)});
+      const { Worker } = await import('node:worker_threads');
+      const kernel = linuxKernel();
+      const [here, there] = kernel.socketPair();
+      kernel.sendMessage(here, Buffer.from('hello'), [kernel.openAt(-100, '/proc', 0)]);
+      new Worker(${JSON.stringify(worker)}, { eval: true, workerData: there }).on('exit', (code) => {
+        const buffer = Buffer.alloc(16);
+        const { bytes, descriptors } = kernel.receiveMessage(here, buffer, true);
+        console.log(code, buffer.toString('utf8', 0, bytes), kernel.readlink('/proc/self/fd/' + descriptors[0]).toString());
+      });
+    `;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+      encoding: 'utf8',
+    });
+    expect({ stdout, stderr }).toEqual({ stdout: '0 heard hello /proc\n', stderr: '' });
   });
 });
 
