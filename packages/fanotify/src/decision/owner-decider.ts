@@ -1,6 +1,7 @@
 // The owner as a decider: it is asked over the socket, and answers in its time.
 
 import type { Access } from './access.ts';
+import { Fifo } from './fifo.ts';
 import type { Ruling } from './permission.ts';
 import type { Decider } from './table.ts';
 
@@ -12,38 +13,6 @@ export interface Asked {
   readonly askedMs: number;
 }
 
-/** First in, first out. */
-class Queue<T> {
-  #items: T[] = [];
-  #head = 0;
-
-  get length(): number {
-    return this.#items.length - this.#head;
-  }
-
-  push(item: T): void {
-    this.#items.push(item);
-  }
-
-  peek(): T | undefined {
-    return this.#items[this.#head];
-  }
-
-  shift(): T | undefined {
-    const item = this.#items[this.#head];
-    if (item === undefined) return undefined;
-    if (++this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0;
-      this.#head = 0;
-    }
-    return item;
-  }
-}
-
 export class OwnerDecider implements Decider<Access> {
   readonly deadlineMs: number;
   readonly onTimeout: Ruling;
@@ -51,9 +20,9 @@ export class OwnerDecider implements Decider<Access> {
   readonly timedOut: () => void;
   readonly #ask: (asked: Asked) => void;
   /** Asked, and not looked at yet whether it is a child of the owner. */
-  readonly unlooked = new Queue<Asked>();
+  readonly unlooked = new Fifo<Asked>();
   /** The socket had no room for these. */
-  readonly unsent = new Queue<Asked>();
+  readonly unsent = new Fifo<Asked>();
   /** Something was asked since this was last set to false. */
   isAsked = false;
 

@@ -77,8 +77,8 @@ export class SubtreeGate {
   static open(
     kernel: Kernel,
     mounts: MountTable,
-    config: ResponderConfig,
-    group: OpenedGroup,
+    config: Pick<ResponderConfig, 'deadlineMs' | 'trustsRoot' | 'on' | 'maxCached'>,
+    group: Pick<OpenedGroup, 'fd'>,
     places: SubtreePlaces,
     settling: Settling,
   ): SubtreeGate {
