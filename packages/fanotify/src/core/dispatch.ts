@@ -1,0 +1,151 @@
+// Who hears an event: the kernel's own rule, over the marks of all groups. Pure, and without allocation where nobody is new to it.
+
+import { ON_CHILD, ONDIR } from './bits.ts';
+import type { Channel } from './channel.ts';
+import { covers, type Filesystem, hears, type Mark, type MarkedObject, type MarkOwner, type Subtree } from './marks.ts';
+
+/** Something that happened, or is about to. */
+export interface Happening<Owner extends MarkOwner = MarkOwner> {
+  readonly channel: Channel;
+  /** Event bits. */
+  readonly bits: number;
+  readonly isDirectory: boolean;
+  readonly filesystem: Filesystem<Owner>;
+  readonly ino: bigint;
+  readonly bornNs: bigint;
+  /**
+   * The marked directory that it is in; undefined when that is not marked. `unknown` when that cannot be told for certain: then it is
+   * taken to be in each.
+   */
+  parent(): MarkedObject<Owner> | 'unknown' | undefined;
+  /** The marked subtrees that it is in. */
+  subtrees(): readonly Subtree<Owner>[];
+}
+
+export class Dispatcher<Owner extends MarkOwner> {
+  readonly #groups: Owner[] = [];
+  readonly #subtrees = new Set<Subtree<Owner>>();
+  #version = 0;
+  #turn = 0;
+  /** Those that were touched for one event: used again for the next. */
+  readonly #touched: Owner[] = [];
+
+  /** All groups, in turn. */
+  get groups(): readonly Owner[] {
+    return this.#groups;
+  }
+
+  get subtrees(): ReadonlySet<Subtree<Owner>> {
+    return this.#subtrees;
+  }
+
+  /** Takes a group in after those that come before it. */
+  add(group: Owner, isBefore: (one: Owner, other: Owner) => boolean): void {
+    const at = this.#groups.findIndex((other) => isBefore(group, other));
+    this.#groups.splice(at < 0 ? this.#groups.length : at, 0, group);
+    this.changed();
+  }
+
+  remove(group: Owner): void {
+    const at = this.#groups.indexOf(group);
+    if (at >= 0) this.#groups.splice(at, 1);
+    this.changed();
+  }
+
+  addSubtree(subtree: Subtree<Owner>): void {
+    this.#subtrees.add(subtree);
+  }
+
+  removeSubtree(subtree: Subtree<Owner>): void {
+    this.#subtrees.delete(subtree);
+  }
+
+  /** An init mask or an exclusion has changed. */
+  changed(): void {
+    this.#version++;
+    for (const [rank, group] of this.#groups.entries()) group.rank = rank;
+  }
+
+  /** Global listeners that hear a file system. */
+  listenersOf(filesystem: Filesystem<Owner>): readonly Owner[] {
+    if (filesystem.version !== this.#version) {
+      filesystem.listeners = this.#groups.filter((group) => covers(group, filesystem.type, filesystem.fsid));
+      filesystem.version = this.#version;
+    }
+    return filesystem.listeners;
+  }
+
+  /**
+   * Visits the groups that hear something of what happened, in turn: with the bits that each hears.
+   *
+   * @returns How many there were.
+   */
+  dispatch(happening: Happening<Owner>, visit: (group: Owner, bits: number) => void): number {
+    const touched = this.#touched;
+    touched.length = 0;
+    this.#turn++;
+    const { channel, filesystem, bits, isDirectory } = happening;
+    const needed = isDirectory ? ONDIR : 0;
+    for (const group of this.listenersOf(filesystem)) {
+      if (hears(group, channel) && (group.initBits & needed) === needed) this.#touch(group).gathered |= group.initBits;
+    }
+    this.#gatherAll(filesystem.marks, channel, needed);
+    if (filesystem.objects.size > 0) this.#gatherObjects(happening, needed);
+    if (this.#subtrees.size > 0) {
+      for (const { marks } of happening.subtrees()) this.#gatherAll(marks, channel, needed);
+    }
+    if (touched.length > 1 && !isInTurn(touched)) touched.sort((one, other) => one.rank - other.rank);
+    let visited = 0;
+    for (const group of touched) {
+      const heard = bits & group.gathered & ~group.ignored;
+      if (heard === 0) continue;
+      visited++;
+      visit(group, heard);
+    }
+    return visited;
+  }
+
+  #gatherObjects(happening: Happening<Owner>, needed: number): void {
+    const { channel, filesystem } = happening;
+    const object = filesystem.objects.get(happening.ino);
+    if (object && object.bornNs === happening.bornNs) this.#gatherAll(object.marks, channel, needed);
+    if (filesystem.parents.size === 0) return;
+    const parent = happening.parent();
+    if (parent === undefined) return;
+    if (parent !== 'unknown') this.#gatherChild(parent, channel, needed, true);
+    else for (const directory of filesystem.parents) this.#gatherChild(directory, channel, needed, false);
+  }
+
+  #gatherAll(marks: readonly Mark<Owner>[], channel: Channel, needed: number): void {
+    for (const { group, mask, ignored } of marks) {
+      if (!hears(group, channel)) continue;
+      this.#touch(group).ignored |= ignored;
+      if ((mask & needed) === needed) group.gathered |= mask;
+    }
+  }
+
+  /** A directory's marks count for its children where they say so. */
+  #gatherChild({ marks }: MarkedObject<Owner>, channel: Channel, needed: number, isCertain: boolean): void {
+    for (const { group, mask, ignored } of marks) {
+      if (!hears(group, channel)) continue;
+      if ((mask & ON_CHILD) !== 0 && (mask & needed) === needed) this.#touch(group).gathered |= mask;
+      if (isCertain && (ignored & ON_CHILD) !== 0) this.#touch(group).ignored |= ignored;
+    }
+  }
+
+  #touch(group: Owner): Owner {
+    if (group.turn === this.#turn) return group;
+    group.turn = this.#turn;
+    group.gathered = 0;
+    group.ignored = 0;
+    this.#touched.push(group);
+    return group;
+  }
+}
+
+function isInTurn(groups: readonly MarkOwner[]): boolean {
+  for (let at = 1; at < groups.length; at++) {
+    if ((groups[at - 1]?.rank ?? 0) > (groups[at]?.rank ?? 0)) return false;
+  }
+  return true;
+}

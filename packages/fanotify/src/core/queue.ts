@@ -1,0 +1,200 @@
+// What waits to be told to one group: bounded, merged as the kernel merges, and whatever is lost is told. What somebody waits for is
+// never lost.
+
+import { OVERFLOW } from './bits.ts';
+import type { Carried } from './carried.ts';
+
+/** An event that waits. */
+export interface Waiting {
+  bits: number;
+  readonly pid: number;
+  /** Undefined where there is no descriptor. */
+  readonly carried: Carried | undefined;
+  /** Of an access that waits for a response: what names it. */
+  readonly ask: number | undefined;
+  readonly range: { readonly offset: number; readonly bytes: number } | null;
+  /** The object, for merging. */
+  readonly filesystem: object | undefined;
+  readonly ino: bigint;
+  /** Nobody waits for a response any more. */
+  isWithdrawn: boolean;
+}
+
+const OVERFLOW_EVENT = { pid: 0, carried: undefined, ask: undefined, range: null, filesystem: undefined, ino: 0n };
+
+export class EventQueue {
+  readonly #most: number;
+  #items: (Waiting | undefined)[] = [];
+  #head = 0;
+  /** Notifications that wait. */
+  #notifications = 0;
+  /** By inode number: the last that waits. */
+  readonly #last = new Map<bigint, Waiting>();
+  readonly #asks = new Map<number, Waiting>();
+  /** The overflow event that waits, if nothing has come in since. */
+  #overflowing: Waiting | undefined;
+  merged = 0;
+  lost = 0;
+  overflows = 0;
+
+  /** @param most How many notifications wait at most. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** How many events wait. */
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  /** How many of them hold a descriptor that somebody could do without. */
+  get notifications(): number {
+    return this.#notifications;
+  }
+
+  /** Takes what happened, if there is room. Holds the descriptor if it does. */
+  push(bits: number, pid: number, carried: Carried | undefined, filesystem: object, ino: bigint): void {
+    const last = this.#last.get(ino);
+    if (last && last.pid === pid && last.filesystem === filesystem) {
+      last.bits |= bits;
+      this.merged++;
+      return;
+    }
+    if (this.#notifications >= this.#most) {
+      this.#overflow(1);
+      return;
+    }
+    this.#overflowing = undefined;
+    const item: Waiting = {
+      bits,
+      pid,
+      carried: carried?.hold(),
+      ask: undefined,
+      range: null,
+      filesystem,
+      ino,
+      isWithdrawn: false,
+    };
+    this.#notifications++;
+    this.#last.set(ino, item);
+    this.#items.push(item);
+  }
+
+  /** Takes an access that waits for a response. Holds the descriptor. */
+  ask(bits: number, pid: number, carried: Carried, ask: number, range: Waiting['range']): void {
+    const item = {
+      bits,
+      pid,
+      carried: carried.hold(),
+      ask,
+      range,
+      filesystem: undefined,
+      ino: 0n,
+      isWithdrawn: false,
+    };
+    this.#asks.set(ask, item);
+    this.#items.push(item);
+  }
+
+  /** Nobody waits for a response any more: it is not told, if it was not yet. */
+  withdraw(ask: number): void {
+    const item = this.#asks.get(ask);
+    if (!item) return;
+    this.#asks.delete(ask);
+    item.isWithdrawn = true;
+    item.carried?.release();
+  }
+
+  /** The first `most` that wait, which stay: see {@link taken}. */
+  peek(most: number): Waiting[] {
+    this.#skip();
+    const first: Waiting[] = [];
+    for (let at = this.#head; at < this.#items.length && first.length < most; at++) {
+      const item = this.#items[at];
+      if (item && !item.isWithdrawn) first.push(item);
+    }
+    return first;
+  }
+
+  /** What {@link peek} gave was told: lets go of it. */
+  taken(items: readonly Waiting[]): void {
+    let left = items.length;
+    while (left > 0 && this.#head < this.#items.length) {
+      const item = this.#items[this.#head];
+      this.#items[this.#head++] = undefined;
+      if (!item || item.isWithdrawn) continue;
+      left--;
+      this.#forget(item);
+      item.carried?.release();
+    }
+    this.#skip();
+  }
+
+  /** Events were lost before they came here: nobody knows how many. */
+  overflow(): void {
+    this.#overflow(0);
+  }
+
+  /** Drops the newest notifications until `most` are left, as an overflow. */
+  shorten(most: number): void {
+    let dropped = 0;
+    for (let at = this.#items.length - 1; at >= this.#head && this.#notifications > most; at--) {
+      const item = this.#items[at];
+      if (!item || item.ask !== undefined || item.bits === OVERFLOW) continue;
+      this.#items[at] = undefined;
+      this.#forget(item);
+      item.carried?.release();
+      dropped++;
+    }
+    if (dropped > 0) this.#overflow(dropped);
+  }
+
+  /** Lets go of everything. */
+  clear(): void {
+    for (let at = this.#head; at < this.#items.length; at++) {
+      const item = this.#items[at];
+      if (item && !item.isWithdrawn) item.carried?.release();
+    }
+    this.#items = [];
+    this.#head = 0;
+    this.#notifications = 0;
+    this.#last.clear();
+    this.#asks.clear();
+  }
+
+  #overflow(lost: number): void {
+    this.lost += lost;
+    if (this.#overflowing) return;
+    this.overflows++;
+    // What was before the loss and what comes after it are not merged.
+    this.#last.clear();
+    this.#overflowing = { ...OVERFLOW_EVENT, bits: OVERFLOW, isWithdrawn: false };
+    this.#items.push(this.#overflowing);
+  }
+
+  #forget(item: Waiting): void {
+    if (item.ask !== undefined) {
+      this.#asks.delete(item.ask);
+    } else if (item.bits === OVERFLOW) {
+      if (this.#overflowing === item) this.#overflowing = undefined;
+    } else {
+      this.#notifications--;
+      if (this.#last.get(item.ino) === item) this.#last.delete(item.ino);
+    }
+  }
+
+  #skip(): void {
+    while (this.#head < this.#items.length) {
+      const item = this.#items[this.#head];
+      if (item && !item.isWithdrawn) break;
+      this.#head++;
+    }
+    if (this.#head === this.#items.length) {
+      this.#items = [];
+      this.#head = 0;
+    } else if (this.#head > 4096 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
