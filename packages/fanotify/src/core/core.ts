@@ -1,0 +1,418 @@
+// What the proposal's kernel would have done: groups in order of priority over a feed of events. Pure: the feed is all it knows of a kernel.
+
+import {
+  FAN_ALLOW,
+  FAN_CLASS_CONTENT,
+  FAN_CLASS_PRE_CONTENT,
+  FAN_CLOEXEC,
+  FAN_DENY,
+  FAN_NONBLOCK,
+} from '../abi/index.ts';
+import { ALLOW, DENY, type Ruling } from '../decision/permission.ts';
+import { PendingTable, policyOf } from '../decision/table.ts';
+import { bitsOf, MODIFY, ON_CHILD, ONDIR, PERMISSION_BITS, PRE_ACCESS } from './bits.ts';
+import type { Carried } from './carried.ts';
+import type { Channel, ChannelClass } from './channel.ts';
+import { Dispatcher, type Happening } from './dispatch.ts';
+import { CallError } from './errors.ts';
+import { CoreGroup, type HeldAccess } from './group.ts';
+import { Filesystem, type Mark, type Marked, MarkedObject, Subtree } from './marks.ts';
+import type { GroupSettings, MarkChange } from './types.ts';
+
+/** The marked things of the core. */
+export type CoreObject = MarkedObject<CoreGroup>;
+export type CoreFilesystem = Filesystem<CoreGroup>;
+export type CoreSubtree = Subtree<CoreGroup>;
+export type CoreHappening = Happening<CoreGroup>;
+
+/** An object as the feed sees it. */
+export interface Seen {
+  readonly filesystem: CoreFilesystem;
+  readonly ino: bigint;
+  readonly bornNs: bigint;
+  readonly isDirectory: boolean;
+}
+
+/** Where events come from, and what has to hear of marks. Whatever cannot be marked throws a CallError, and nothing is marked then. */
+export interface Feed {
+  channel(channelClass: ChannelClass, eventFlags: number): Channel;
+  /** What a descriptor is open on. */
+  look(target: number): Seen;
+  /** Brings the kernel's marks of an object in line with the groups' now. */
+  syncObject(object: CoreObject, target: number): void;
+  /** The same, when there is time: the groups ask for less than before. */
+  syncObjectSoon(object: CoreObject): void;
+  /** Brings the marks of file systems in line: of init masks, subtrees, and of file systems as such. */
+  syncFilesystems(): void;
+  /** Takes a subtree in. */
+  addSubtree(subtree: CoreSubtree, target: number): void;
+  removeSubtree(subtree: CoreSubtree): void;
+  /** Groups that hear by a channel have come or gone. */
+  channelChanged(channel: Channel): void;
+}
+
+const KNOWN_FLAGS = FAN_CLOEXEC | FAN_NONBLOCK | FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT;
+const ACCESS_MODE = 3;
+const LONGEST_MS = 3_600_000;
+const MOST_PRIORITY = 0xffff_ffff;
+
+export interface CoreParts {
+  readonly feed: Feed;
+  /** Is called for each access exactly once. */
+  leave(access: HeldAccess, ruling: Ruling): void;
+  /** Something waits to be told to a group. */
+  wake(group: CoreGroup): void;
+  /** A group is asked about an access: {@link Core.settle} may decide in its place. */
+  asked(group: CoreGroup, access: HeldAccess, id: number): void;
+  nowMs(): number;
+  /** How many notifications wait for a group at most. */
+  readonly maxQueued: number;
+  /** The upper half of cookies: tells this core's from another's. */
+  readonly cookieBase: number;
+}
+
+export class Core {
+  readonly table: PendingTable<HeldAccess>;
+  readonly dispatcher: Dispatcher<CoreGroup> = new Dispatcher();
+  /** File systems that are marked as such. */
+  readonly markedFilesystems: Set<CoreFilesystem> = new Set();
+  readonly #parts: CoreParts;
+  readonly #feed: Feed;
+  readonly #cookieBase: bigint;
+
+  constructor(parts: CoreParts) {
+    this.#parts = parts;
+    this.#feed = parts.feed;
+    this.#cookieBase = BigInt(parts.cookieBase) << 32n;
+    this.table = new PendingTable((access, ruling) => parts.leave(access, ruling));
+  }
+
+  get groups(): readonly CoreGroup[] {
+    return this.dispatcher.groups;
+  }
+
+  /**
+   * Opens a group.
+   *
+   * @param ownerPid Whose accesses it is not asked about.
+   */
+  open({ mask, priority, flags, eventFlags }: GroupSettings, ownerPid: number): CoreGroup {
+    const unknown = flags & ~KNOWN_FLAGS;
+    const isPreContent = (flags & FAN_CLASS_PRE_CONTENT) !== 0;
+    if (unknown !== 0 || (isPreContent && (flags & FAN_CLASS_CONTENT) !== 0)) {
+      throw new CallError(
+        'EINVAL',
+        `flags has 0x${(unknown === 0 ? flags : unknown).toString(16)}: it takes FAN_CLOEXEC, FAN_NONBLOCK and one class`,
+      );
+    }
+    if (!Number.isInteger(priority) || priority < 0 || priority > MOST_PRIORITY) {
+      throw new CallError('EINVAL', `priority ${priority} is no whole number from 0 to ${MOST_PRIORITY}`);
+    }
+    const initBits = bitsOf(mask, 'mask');
+    if ((initBits & ~(ONDIR | ON_CHILD)) === 0 && initBits !== 0) {
+      throw new CallError('EINVAL', 'mask names no event: 0n makes a directed listener, events a global one');
+    }
+    const group = new CoreGroup({
+      priority,
+      initBits,
+      notification: this.#feed.channel('notification', eventFlags),
+      permission: this.#feed.channel(isPreContent ? 'preContent' : 'content', 0),
+      ownerPid,
+      maxQueued: this.#parts.maxQueued,
+      wake: (woken) => this.#parts.wake(woken),
+      asked: (asked, access, id) => this.#parts.asked(asked, access, id),
+      nowMs: () => this.#parts.nowMs(),
+    });
+    assertCanHear(group, initBits);
+    this.dispatcher.add(group, (one, other) => one.isBefore(other));
+    this.#count(group, 1);
+    try {
+      if (initBits !== 0) this.#feed.syncFilesystems();
+    } catch (error) {
+      this.close(group);
+      throw error;
+    }
+    return group;
+  }
+
+  /** Ends a group: what it is asked gets its policy. */
+  close(group: CoreGroup): void {
+    if (group.isClosed) return;
+    group.isClosed = true;
+    this.dispatcher.remove(group);
+    this.table.abandon(this.#parts.nowMs(), group);
+    group.queue.clear();
+    this.#count(group, -1);
+    this.#takeAllMarks(group);
+  }
+
+  addMark(group: CoreGroup, target: number, change: MarkChange): void {
+    const mask = bitsOf(change.mask, 'mask');
+    const ignored = bitsOf(change.ignored, 'ignored_mask');
+    assertCanHear(group, mask | ignored);
+    if (isEmpty(mask) && isEmpty(ignored)) throw new CallError('EINVAL', 'mask and ignored_mask name no event');
+    const seen = this.#feed.look(target);
+    const marked = this.#markedOf(seen, change.scope) ?? this.#newMarked(seen, change.scope, target);
+    const before = marked.of(group);
+    const mark = before ?? { group, of: marked, mask: 0, ignored: 0, survives: false };
+    const { mask: maskBefore, ignored: ignoredBefore, survives } = mark;
+    mark.mask |= mask;
+    mark.ignored |= ignored;
+    mark.survives ||= change.survivesModify;
+    if (!before) {
+      marked.marks.push(mark);
+      group.marks.add(mark);
+    }
+    try {
+      this.#sync(marked, target);
+    } catch (error) {
+      Object.assign(mark, { mask: maskBefore, ignored: ignoredBefore, survives });
+      this.#dropIfEmpty(mark);
+      this.#settle(marked);
+      throw error;
+    }
+  }
+
+  removeMark(group: CoreGroup, target: number, change: Pick<MarkChange, 'scope' | 'mask' | 'ignored'>): void {
+    const mask = bitsOf(change.mask, 'mask');
+    const ignored = bitsOf(change.ignored, 'ignored_mask');
+    if (mask === 0 && ignored === 0) throw new CallError('EINVAL', 'mask and ignored_mask name no event');
+    const marked = this.#markedOf(this.#feed.look(target), change.scope);
+    const mark = marked?.of(group);
+    if (!marked || !mark) throw new CallError('ENOENT', 'this group has no such mark of it');
+    mark.mask &= ~mask;
+    mark.ignored &= ~ignored;
+    this.#dropIfEmpty(mark);
+    this.#sync(marked, target);
+  }
+
+  clearMarks(group: CoreGroup): void {
+    this.#takeAllMarks(group);
+  }
+
+  ignoreType(group: CoreGroup, type: number): void {
+    assertGlobal(group);
+    group.excludedTypes.add(type);
+    this.#narrowed();
+  }
+
+  /** @param fsid The first number in the upper half. */
+  ignoreFsid(group: CoreGroup, fsid: bigint): void {
+    assertGlobal(group);
+    group.excludedFsids.add(fsid);
+    this.#narrowed();
+  }
+
+  setTimeout(group: CoreGroup, deadlineMs: number, onTimeout: 'allow' | 'deny'): void {
+    if (!Number.isInteger(deadlineMs) || deadlineMs < 1 || deadlineMs > LONGEST_MS) {
+      throw new CallError('EINVAL', `a time of ${deadlineMs} ms: give a whole number from 1 to ${LONGEST_MS}`);
+    }
+    group.deadlineMs = deadlineMs;
+    group.onTimeout = onTimeout === 'allow' ? ALLOW : DENY;
+  }
+
+  /** The response to an access that a group was asked about. */
+  respond(group: CoreGroup, cookie: bigint, response: number): void {
+    if (response !== FAN_ALLOW && response !== FAN_DENY) {
+      throw new CallError('EINVAL', `response ${response} is neither FAN_ALLOW (1) nor FAN_DENY (2)`);
+    }
+    const id = Number(cookie - this.#cookieBase);
+    if (!group.isAsked(id)) {
+      throw new CallError('ENOENT', `no access waits for this group by cookie ${cookie}: it is unknown, or answered`);
+    }
+    this.settle(group, id, response === FAN_ALLOW);
+  }
+
+  /** What a group is asked is decided. */
+  settle(group: CoreGroup, id: number, isAllowed: boolean): void {
+    group.answered(id, isAllowed);
+    this.table.settle(id, group, isAllowed ? ALLOW : DENY, this.#parts.nowMs());
+  }
+
+  cookieOf(ask: number): bigint {
+    return this.#cookieBase + BigInt(ask);
+  }
+
+  /** Something happened to nobody knows what: tells everybody who may hear it. */
+  happenedSomewhere(channel: Channel, bits: number, pid: number): void {
+    for (const group of this.groups) {
+      if (group.notification === channel && mayHear(group, bits)) group.tell(bits, pid, undefined, SOMEWHERE, 0n);
+    }
+  }
+
+  /** The kernel has lost events of a channel. */
+  overflowed(channel: Channel): void {
+    for (const group of this.groups) {
+      if (group.notification !== channel || !mayHear(group, channel.bits)) continue;
+      group.queue.overflow();
+      this.#parts.wake(group);
+    }
+  }
+
+  /** Something happened: tells those who hear it. */
+  happened(happening: CoreHappening, pid: number, carried: Carried | undefined): void {
+    if ((happening.bits & MODIFY) !== 0) this.modified(happening);
+    const { filesystem, ino } = happening;
+    this.dispatcher.dispatch(happening, (group, bits) => group.tell(bits, pid, carried, filesystem, ino));
+  }
+
+  /**
+   * Something is about to happen: asks those who hear it, in turn.
+   *
+   * @param giveUp Nobody is asked any more: it gets their policy.
+   */
+  hold(happening: CoreHappening, access: HeldAccess, giveUp: boolean): void {
+    const deciders: CoreGroup[] = [];
+    this.dispatcher.dispatch(happening, (group) => {
+      if (group.ownerPid !== access.pid) deciders.push(group);
+    });
+    if (giveUp && deciders.length > 0) this.#parts.leave(access, policyOf(deciders));
+    else this.table.hold(access, deciders, access.sinceMs);
+  }
+
+  /** A file was modified: ignored masks end that were not asked to survive. */
+  modified({ filesystem, ino, bornNs }: CoreHappening): void {
+    const object = filesystem.objects.get(ino);
+    if (!object || object.bornNs !== bornNs) return;
+    const ended = object.marks.filter(({ ignored, survives }) => ignored !== 0 && !survives);
+    if (ended.length === 0) return;
+    for (const mark of ended) {
+      mark.ignored = 0;
+      this.#dropIfEmpty(mark);
+    }
+    this.#settle(object);
+  }
+
+  #narrowed(): void {
+    this.dispatcher.changed();
+    this.#feed.syncFilesystems();
+  }
+
+  #count(group: CoreGroup, by: number): void {
+    for (const channel of [group.notification, group.permission]) {
+      channel.groups += by;
+      this.#feed.channelChanged(channel);
+    }
+  }
+
+  #markedOf({ filesystem, ino, bornNs }: Seen, scope: MarkChange['scope']): Marked<CoreGroup> | undefined {
+    if (scope === 'filesystem') return filesystem;
+    const object = filesystem.objects.get(ino);
+    if (scope === 'inode') return object?.bornNs === bornNs ? object : undefined;
+    for (const subtree of this.dispatcher.subtrees) {
+      const { root } = subtree;
+      if (root.filesystem === filesystem && root.ino === ino && root.bornNs === bornNs) return subtree;
+    }
+    return undefined;
+  }
+
+  #newMarked(seen: Seen, scope: MarkChange['scope'], target: number): Marked<CoreGroup> {
+    const { filesystem, ino, bornNs, isDirectory } = seen;
+    const object = new MarkedObject<CoreGroup>(filesystem, ino, bornNs, isDirectory);
+    if (scope === 'subtree') {
+      if (!isDirectory) throw new CallError('ENOTDIR', 'a subtree is a directory with all that is below');
+      const subtree = new Subtree(object);
+      this.#feed.addSubtree(subtree, target);
+      this.dispatcher.addSubtree(subtree);
+      return subtree;
+    }
+    const stale = filesystem.objects.get(ino);
+    if (stale) this.forget(stale);
+    filesystem.objects.set(ino, object);
+    return object;
+  }
+
+  /** An object is no more, and its marks went with it. */
+  forget(object: CoreObject): void {
+    for (const mark of [...object.marks]) this.#drop(mark);
+    this.#settle(object);
+  }
+
+  /** The subtree's root is no more. */
+  forgetSubtree(subtree: CoreSubtree): void {
+    for (const mark of [...subtree.marks]) this.#drop(mark);
+    this.#settle(subtree);
+  }
+
+  #takeAllMarks(group: CoreGroup): void {
+    const touched = new Set([...group.marks].map((mark) => mark.of));
+    for (const mark of group.marks) this.#drop(mark);
+    let needsFilesystems = group.isClosed && group.initBits !== 0;
+    for (const marked of touched) {
+      if (!(marked instanceof MarkedObject)) needsFilesystems = true;
+      this.#settle(marked, true);
+    }
+    if (needsFilesystems) this.#feed.syncFilesystems();
+  }
+
+  #drop(mark: Mark<CoreGroup>): void {
+    const at = mark.of.marks.indexOf(mark);
+    if (at >= 0) mark.of.marks.splice(at, 1);
+    mark.group.marks.delete(mark);
+  }
+
+  #dropIfEmpty(mark: Mark<CoreGroup>): void {
+    if (isEmpty(mark.mask) && isEmpty(mark.ignored)) this.#drop(mark);
+  }
+
+  /** Lets the kernel know of a change that asks for more, or by whoever has the object at hand. */
+  #sync(marked: Marked<CoreGroup>, target: number): void {
+    this.#keep(marked);
+    if (marked instanceof MarkedObject) this.#feed.syncObject(marked, target);
+    else this.#feed.syncFilesystems();
+  }
+
+  /** The same for one that asks for less. */
+  #settle(marked: Marked<CoreGroup>, filesystemsLater = false): void {
+    this.#keep(marked);
+    if (marked instanceof MarkedObject) this.#feed.syncObjectSoon(marked);
+    else if (!filesystemsLater) this.#feed.syncFilesystems();
+  }
+
+  /** Keeps the tables of what is marked. */
+  #keep(marked: Marked<CoreGroup>): void {
+    const isMarked = marked.marks.length > 0;
+    if (marked instanceof MarkedObject) {
+      const { filesystem, ino } = marked;
+      const hasChildren = marked.marks.some(({ mask, ignored }) => ((mask | ignored) & ON_CHILD) !== 0);
+      if (hasChildren) filesystem.parents.add(marked);
+      else filesystem.parents.delete(marked);
+      if (!isMarked && filesystem.objects.get(ino) === marked) filesystem.objects.delete(ino);
+    } else if (marked instanceof Filesystem) {
+      if (isMarked) this.markedFilesystems.add(marked);
+      else this.markedFilesystems.delete(marked);
+    } else if (!isMarked && marked instanceof Subtree && this.dispatcher.subtrees.has(marked)) {
+      this.dispatcher.removeSubtree(marked);
+      this.#feed.removeSubtree(marked);
+    }
+  }
+}
+
+/** Where nothing tells where something was. */
+const SOMEWHERE = {};
+
+function mayHear(group: CoreGroup, bits: number): boolean {
+  return (group.initBits & bits) !== 0 || [...group.marks].some(({ mask }) => (mask & bits) !== 0);
+}
+
+function isEmpty(bits: number): boolean {
+  return (bits & ~(ONDIR | ON_CHILD)) === 0;
+}
+
+function assertGlobal(group: CoreGroup): void {
+  if (group.initBits !== 0) return;
+  throw new CallError('EINVAL', 'a directed listener (mask 0) has no init mask that could be narrowed');
+}
+
+/** Whether what a group asks to hear goes with how it was opened. */
+function assertCanHear({ notification, permission }: CoreGroup, bits: number): void {
+  if ((bits & PRE_ACCESS) !== 0 && permission.class !== 'preContent') {
+    throw new CallError('EINVAL', 'FAN_PRE_ACCESS takes a group of FAN_CLASS_PRE_CONTENT');
+  }
+  if ((bits & PERMISSION_BITS) !== 0 && (notification.eventFlags & ACCESS_MODE) !== 0) {
+    throw new CallError(
+      'EINVAL',
+      "permission events carry the kernel's own descriptor, which is for reading: open the group with O_RDONLY, and to write open /proc/self/fd/N again",
+    );
+  }
+}

@@ -1,0 +1,128 @@
+// A group of the core: what it was opened with, what waits for it, and how it decides.
+
+import type { Access } from '../decision/access.ts';
+import { ALLOW, DENY, type Ruling } from '../decision/permission.ts';
+import type { Decider } from '../decision/table.ts';
+import type { Carried } from './carried.ts';
+import type { Channel } from './channel.ts';
+import type { Mark, MarkOwner } from './marks.ts';
+import { EventQueue } from './queue.ts';
+import type { GroupStatistics } from './types.ts';
+
+/** An access that is held: its descriptor is handed on to whoever is asked. */
+export interface HeldAccess extends Access {
+  readonly carried: Carried;
+  /** The permission event's bit. */
+  readonly bits: number;
+}
+
+/** What a group is made of. */
+export interface GroupParts {
+  readonly priority: number;
+  readonly initBits: number;
+  readonly notification: Channel;
+  readonly permission: Channel;
+  /** The process whose accesses it is not asked about. */
+  readonly ownerPid: number;
+  readonly maxQueued: number;
+  /** Something waits to be told to it. */
+  wake(group: CoreGroup): void;
+  /** It is asked about an access. */
+  asked(group: CoreGroup, access: HeldAccess, id: number): void;
+  nowMs(): number;
+}
+
+export const DEFAULT_DEADLINE_MS = 5_000;
+
+export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
+  readonly priority: number;
+  readonly initBits: number;
+  readonly notification: Channel;
+  readonly permission: Channel;
+  readonly ownerPid: number;
+  readonly excludedTypes: Set<number> = new Set();
+  readonly excludedFsids: Set<bigint> = new Set();
+  readonly marks: Set<Mark<CoreGroup>> = new Set();
+  readonly queue: EventQueue;
+  readonly onError: Ruling = DENY;
+  deadlineMs: number = DEFAULT_DEADLINE_MS;
+  onTimeout: Ruling = ALLOW;
+  isClosed = false;
+  rank = 0;
+  turn = 0;
+  gathered = 0;
+  ignored = 0;
+  delivered = 0;
+  readonly #parts: GroupParts;
+  /** What it is asked now, and since when. */
+  readonly #asked = new Map<number, number>();
+  #allowed = 0;
+  #denied = 0;
+  #timedOut = 0;
+
+  constructor(parts: GroupParts) {
+    this.#parts = parts;
+    this.priority = parts.priority;
+    this.initBits = parts.initBits;
+    this.notification = parts.notification;
+    this.permission = parts.permission;
+    this.ownerPid = parts.ownerPid;
+    this.queue = new EventQueue(parts.maxQueued);
+  }
+
+  /** Tells it of something that happened. */
+  tell(bits: number, pid: number, carried: Carried | undefined, filesystem: object, ino: bigint): void {
+    this.queue.push(bits, pid, carried, filesystem, ino);
+    this.#parts.wake(this);
+  }
+
+  decide(access: HeldAccess, id: number): Ruling | undefined {
+    if (this.isClosed) return ALLOW;
+    this.#asked.set(id, this.#parts.nowMs());
+    this.queue.ask(access.bits, access.pid, access.carried, id, access.range);
+    this.#parts.asked(this, access, id);
+    this.#parts.wake(this);
+    return undefined;
+  }
+
+  timedOut(_access: HeldAccess, id: number): void {
+    this.#timedOut++;
+    this.#asked.delete(id);
+    this.queue.withdraw(id);
+  }
+
+  /** Whether it is asked this now. */
+  isAsked(id: number): boolean {
+    return this.#asked.has(id);
+  }
+
+  answered(id: number, isAllowed: boolean): void {
+    this.#asked.delete(id);
+    // It may answer what it was never told.
+    this.queue.withdraw(id);
+    if (isAllowed) this.#allowed++;
+    else this.#denied++;
+  }
+
+  get statistics(): GroupStatistics {
+    const [oldest] = this.#asked.values();
+    return {
+      queued: this.queue.length,
+      delivered: this.delivered,
+      merged: this.queue.merged,
+      lost: this.queue.lost,
+      overflows: this.queue.overflows,
+      pending: this.#asked.size,
+      oldestMs: oldest === undefined ? 0 : this.#parts.nowMs() - oldest,
+      allowed: this.#allowed,
+      denied: this.#denied,
+      timedOut: this.#timedOut,
+      marks: this.marks.size,
+    };
+  }
+
+  /** Whether it is asked before another: by priority, and then by age. */
+  isBefore(other: CoreGroup): boolean {
+    return this.priority > other.priority;
+  }
+}
