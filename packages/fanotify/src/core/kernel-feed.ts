@@ -1,0 +1,417 @@
+// The feed of the core: a kernel group for each channel that is in use, marks that serve all groups, and what comes of them.
+
+import {
+  AT_EMPTY_PATH,
+  EventCursor,
+  FAN_EVENT_METADATA_LEN,
+  recordRangeCount,
+  recordRangeOffset,
+} from '../abi/index.ts';
+import { Access } from '../decision/access.ts';
+import { Intake } from '../decision/intake.ts';
+import { ALLOW, kindNumber, type Ruling } from '../decision/permission.ts';
+import { mountIdOf } from '../identity/handle-at.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
+import { Arrival, type Surroundings } from './arrival.ts';
+import { MODIFY, OVERFLOW } from './bits.ts';
+import { Carried } from './carried.ts';
+import { Channel, type ChannelClass } from './channel.ts';
+import type { Core, CoreFilesystem, CoreObject, CoreSubtree, Feed, Seen } from './core.ts';
+import { CallError } from './errors.ts';
+import type { CoreGroup, HeldAccess } from './group.ts';
+import { asCallError, KernelGroup } from './kernel-group.ts';
+import { Filesystem, hears } from './marks.ts';
+import { ObjectMarks } from './object-marks.ts';
+import { Passage, Subtrees } from './subtree-places.ts';
+import { WideMarks } from './wide-marks.ts';
+import { fsidNumber } from './wire.ts';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const READ_EVENTS = 256;
+
+/** A file system, and as of which mount table that was looked at. */
+interface KnownFilesystem {
+  readonly filesystem: CoreFilesystem;
+  generation: number;
+}
+
+/** An access that the kernel holds for the core. */
+class KernelAccess extends Access implements HeldAccess {
+  readonly bits: number;
+  readonly carried: Carried;
+  readonly channel: Channel;
+  readonly status: FileStatus;
+  readonly filesystem: CoreFilesystem;
+
+  constructor(
+    cursor: EventCursor,
+    kind: number,
+    range: Access['range'],
+    readMs: number,
+    channel: Channel,
+    status: FileStatus,
+    filesystem: CoreFilesystem,
+  ) {
+    super(cursor.fd, cursor.pid, kind, range, readMs);
+    this.bits = cursor.maskLow & channel.bits;
+    // It is closed when it is answered.
+    this.carried = new Carried(cursor.fd, () => undefined);
+    this.channel = channel;
+    this.status = status;
+    this.filesystem = filesystem;
+  }
+}
+
+/** A permission group, and what is read of it. */
+export interface Source {
+  readonly group: KernelGroup;
+  readonly intake: Intake;
+}
+
+export interface KernelFeedParts {
+  readonly kernel: Kernel;
+  readonly mounts: MountTable;
+  /** The core that is fed; asked for only when something has come. */
+  core(): Core;
+}
+
+export class KernelFeed implements Feed {
+  readonly places: Subtrees;
+  readonly objects: ObjectMarks;
+  /** How many descriptors of what happened are open. */
+  carried = 0;
+  /** Accesses that the kernel has denied itself, having no descriptor to give. */
+  kernelDenied = 0;
+  readonly #parts: KernelFeedParts;
+  readonly #kernel: Kernel;
+  readonly #mounts: MountTable;
+  readonly #channels = new Map<string, Channel>();
+  readonly #opened = new Map<Channel, KernelGroup>();
+  readonly #sources = new Map<Channel, Source>();
+  readonly #wide: WideMarks;
+  readonly #filesystems = new Map<bigint, KnownFilesystem>();
+  readonly #surroundings: Surroundings;
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_EVENTS * FAN_EVENT_METADATA_LEN);
+  readonly #cursor = new EventCursor(this.#buffer, 0);
+  readonly #passages = new Map<Access, Passage>();
+  #generation = 0;
+
+  constructor(parts: KernelFeedParts) {
+    const { kernel, mounts } = parts;
+    this.#parts = parts;
+    this.#kernel = kernel;
+    this.#mounts = mounts;
+    this.places = new Subtrees(kernel, mounts);
+    this.#surroundings = {
+      kernel,
+      mounts,
+      places: this.places,
+      known: (dev) => this.#filesystems.get(dev)?.filesystem,
+    };
+    this.#wide = new WideMarks({
+      kernel,
+      mounts,
+      groups: () => parts.core().groups,
+      markedFilesystems: () => parts.core().markedFilesystems,
+      subtreesOn: (device) => this.#subtreesOn(device),
+      opened: () => this.#opened.values(),
+      groupOf: (channel) => this.#groupOf(channel),
+    });
+    this.objects = new ObjectMarks({
+      kernel,
+      mounts,
+      groupOf: (channel) => this.#groupOf(channel),
+      heardWidely: (object, channel) => this.#heardWidely(object, channel),
+      forget: (object) => parts.core().forget(object),
+    });
+  }
+
+  /** The kernel groups that tell what has happened. */
+  *notifying(): IterableIterator<KernelGroup> {
+    for (const group of this.#opened.values()) if (!group.channel.asks) yield group;
+  }
+
+  /** The kernel groups that hold accesses. */
+  get sources(): Iterable<Source> {
+    return this.#sources.values();
+  }
+
+  get hasSources(): boolean {
+    return this.#sources.size > 0;
+  }
+
+  channel(channelClass: ChannelClass, eventFlags: number): Channel {
+    const key = `${channelClass} ${eventFlags}`;
+    let channel = this.#channels.get(key);
+    if (!channel) {
+      channel = new Channel(key, channelClass, eventFlags);
+      this.#channels.set(key, channel);
+    }
+    return channel;
+  }
+
+  channelChanged(channel: Channel): void {
+    if (channel.groups > 0) return;
+    this.#channels.delete(channel.key);
+    const group = this.#opened.get(channel);
+    if (!group) return;
+    // What it holds still nobody is asked about any more: the kernel allows it.
+    this.#opened.delete(channel);
+    this.#sources.delete(channel);
+    this.objects.closed(channel);
+    this.#kernel.close(group.fd);
+  }
+
+  look(target: number): Seen {
+    try {
+      const status = this.#kernel.statAt(target, '', AT_EMPTY_PATH);
+      const filesystem = this.#filesystemOf(status.dev, target);
+      const mountId = mountIdOf(this.#kernel, target);
+      if (mountId !== undefined) filesystem.device = this.#mounts.byId(mountId)?.device ?? filesystem.device;
+      return {
+        filesystem,
+        ino: status.ino,
+        bornNs: status.btimeNs,
+        isDirectory: (status.mode & S_IFMT) === S_IFDIR,
+      };
+    } catch (error) {
+      throw asCallError(error);
+    }
+  }
+
+  syncObject(object: CoreObject, target: number): void {
+    this.objects.sync(object, target);
+    if (object.filesystem.parents.has(object)) this.objects.recheck();
+  }
+
+  syncObjectSoon(object: CoreObject): void {
+    this.objects.syncSoon(object);
+  }
+
+  syncFilesystems(): void {
+    this.places.prepare();
+    this.objects.recheck();
+    this.#wide.sync();
+  }
+
+  addSubtree(subtree: CoreSubtree, target: number): void {
+    this.places.add(subtree, target);
+  }
+
+  removeSubtree(subtree: CoreSubtree): void {
+    this.places.remove(subtree);
+  }
+
+  /** What is mounted has changed, or what is called how. */
+  lookAgain(): void {
+    for (const subtree of this.places.refresh()) this.#parts.core().forgetSubtree(subtree);
+    try {
+      this.#wide.sync();
+    } catch (error) {
+      // What cannot be marked is not heard.
+      if (!(error instanceof CallError)) throw error;
+    }
+  }
+
+  /** Reads what has happened once; returns how much. */
+  read({ fd, channel }: KernelGroup): number {
+    let length: number;
+    try {
+      length = this.#kernel.read(fd, this.#buffer);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // Before Linux 6.13 an event whose file cannot be opened is an error.
+      if (error.code !== 'EAGAIN') this.#parts.core().happenedSomewhere(channel, channel.bits, 0);
+      return 0;
+    }
+    this.#generation = this.#mounts.generation;
+    if (this.#parts.core().dispatcher.subtrees.size > 0) this.places.refresh();
+    this.#cursor.reset(this.#buffer, length);
+    let count = 0;
+    for (; this.#cursor.next(); count++) this.#take(channel, this.#cursor);
+    return count;
+  }
+
+  #take(channel: Channel, { fd, pid, maskLow }: EventCursor): void {
+    const core = this.#parts.core();
+    if ((maskLow & OVERFLOW) !== 0) {
+      core.overflowed(channel);
+      return;
+    }
+    const isOwn = pid === this.#kernel.pid;
+    if (fd < 0) {
+      if (!isOwn) core.happenedSomewhere(channel, maskLow & channel.bits, pid);
+      return;
+    }
+    if (isOwn) {
+      this.#kernel.close(fd);
+      return;
+    }
+    const carried = this.#carry(fd);
+    try {
+      const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
+      const filesystem = this.#filesystemOf(status.dev, fd);
+      const bits = maskLow & channel.bits;
+      core.happened(new Arrival(this.#surroundings, channel, bits, filesystem, fd, pid, status), pid, carried);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      core.happenedSomewhere(channel, maskLow & channel.bits, pid);
+    } finally {
+      carried.release();
+    }
+  }
+
+  /**
+   * Takes an access in.
+   *
+   * @param giveUp Nobody is asked any more: it gets the policy of those who would be.
+   */
+  takeAccess(
+    { group: { channel }, intake }: Source,
+    cursor: EventCursor,
+    sinceMs: number,
+    readMs: number,
+    giveUp: boolean,
+  ): void {
+    const core = this.#parts.core();
+    const { fd, pid, maskLow } = cursor;
+    const kind = kindNumber(maskLow);
+    if (fd < 0) {
+      if (kind >= 0) this.kernelDenied++;
+      return;
+    }
+    if (pid === this.#kernel.pid) {
+      if (kind >= 0) intake.answer(fd, ALLOW);
+      else this.#kernel.close(fd);
+      return;
+    }
+    this.#generation = this.#mounts.generation;
+    const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
+    const filesystem = this.#filesystemOf(status.dev, fd);
+    if (kind < 0) {
+      if ((maskLow & MODIFY) !== 0) {
+        core.modified(new Arrival(this.#surroundings, channel, MODIFY, filesystem, fd, pid, status));
+      }
+      this.#kernel.close(fd);
+      return;
+    }
+    const range =
+      cursor.range === 0
+        ? null
+        : {
+            offset: Number(recordRangeOffset(cursor, cursor.range)),
+            bytes: Number(recordRangeCount(cursor, cursor.range)),
+          };
+    const access = new KernelAccess(cursor, kind, range, readMs, channel, status, filesystem);
+    access.sinceMs = sinceMs;
+    if (core.dispatcher.subtrees.size === 0 || giveUp) this.#hold(access, undefined, giveUp);
+    else this.#pass(access, new Passage(access, this.places.gated()));
+  }
+
+  /** How many accesses wait to be told inside from outside. */
+  get passing(): number {
+    return this.#passages.size;
+  }
+
+  /** Goes on with those of which it is clear now where they are. */
+  settle(nowMs: number): void {
+    for (const [, gate] of this.places.gated()) {
+      gate.notice();
+      for (let next = gate.nextSettled(nowMs); next; next = gate.nextSettled(nowMs)) {
+        const passage = this.#passages.get(next.access);
+        if (!passage) continue;
+        this.#passages.delete(next.access);
+        passage.settled(next);
+        this.#pass(next.access as KernelAccess, passage);
+      }
+    }
+  }
+
+  /** Asks about what is on its way through the gates as if it were inside. */
+  abandonPassages(): void {
+    for (const access of this.#passages.keys()) this.#hold(access as KernelAccess, undefined, true);
+    this.#passages.clear();
+  }
+
+  /** Answers an access, and closes its descriptor. */
+  leave(access: HeldAccess, ruling: Ruling): void {
+    const source = this.#sources.get((access as KernelAccess).channel);
+    if (source) source.intake.answer(access.fd, ruling);
+    else this.#kernel.close(access.fd);
+  }
+
+  #pass(access: KernelAccess, passage: Passage): void {
+    if (passage.goOn()) this.#hold(access, [...passage.inside, ...this.places.ungatedAround(access)], false);
+    else this.#passages.set(access, passage);
+  }
+
+  #hold(access: KernelAccess, inside: readonly CoreSubtree[] | undefined, giveUp: boolean): void {
+    const { channel, bits, filesystem, fd, pid, status } = access;
+    const arrival = new Arrival(this.#surroundings, channel, bits, filesystem, fd, pid, status, inside);
+    this.#parts.core().hold(arrival, access, giveUp);
+  }
+
+  #carry(fd: number): Carried {
+    this.carried++;
+    return new Carried(fd, () => {
+      this.carried--;
+      this.#kernel.close(fd);
+    });
+  }
+
+  /** Another file system may have the number by now: it is looked at again when the mount table has changed. */
+  #filesystemOf(dev: bigint, fd: number): CoreFilesystem {
+    const known = this.#filesystems.get(dev);
+    if (known?.generation === this.#generation) return known.filesystem;
+    const { type, fsid } = this.#kernel.statfs(fd);
+    const id = fsidNumber(fsid);
+    if (known && known.filesystem.type === type && known.filesystem.fsid === id) {
+      known.generation = this.#generation;
+      return known.filesystem;
+    }
+    const filesystem: CoreFilesystem = new Filesystem(type, id);
+    this.#filesystems.set(dev, { filesystem, generation: this.#generation });
+    return filesystem;
+  }
+
+  #groupOf(channel: Channel): KernelGroup {
+    let group = this.#opened.get(channel);
+    if (group) return group;
+    group = new KernelGroup(this.#kernel, channel);
+    this.#opened.set(channel, group);
+    if (channel.asks) {
+      const intake = new Intake({
+        kernel: this.#kernel,
+        group,
+        hasRanges: channel.class === 'preContent',
+        deniedByKernel: () => {
+          this.kernelDenied++;
+        },
+      });
+      this.#sources.set(channel, { group, intake });
+    }
+    return group;
+  }
+
+  #subtreesOn(device: string): CoreSubtree[] {
+    return [...this.#parts.core().dispatcher.subtrees].filter((subtree) =>
+      [...this.places.devicesOf(subtree)].includes(device),
+    );
+  }
+
+  /** By marks of the file system, of subtrees and directories, and by init masks. In which it is, is not looked at. */
+  #heardWidely({ filesystem }: CoreObject, channel: Channel): ReadonlyMap<CoreGroup, number> {
+    const { dispatcher } = this.#parts.core();
+    const heard = new Map<CoreGroup, number>();
+    const add = (group: CoreGroup, bits: number) => {
+      if (hears(group, channel)) heard.set(group, (heard.get(group) ?? 0) | (bits & channel.bits));
+    };
+    for (const group of dispatcher.listenersOf(filesystem)) add(group, group.initBits);
+    for (const { group, mask } of filesystem.marks) add(group, mask);
+    for (const { marks } of dispatcher.subtrees) for (const { group, mask } of marks) add(group, mask);
+    for (const { marks } of filesystem.parents) for (const { group, mask } of marks) add(group, mask);
+    return heard;
+  }
+}

@@ -1,0 +1,169 @@
+// Where the marked subtrees of the core are, and what is in them.
+
+import type { Access } from '../decision/access.ts';
+import { Settling } from '../decision/settling.ts';
+import { type Settled, SubtreeGate } from '../decision/subtree-gate.ts';
+import { type Located, SubtreePlaces } from '../decision/subtree-places.ts';
+import { openRoots, type SubtreeRoot } from '../decision/subtree-root.ts';
+import { InvalidOptionsError, NotDirectoryError } from '../group/errors.ts';
+import { mountIdOf } from '../identity/handle-at.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
+import { PERMISSION_BITS } from './bits.ts';
+import type { CoreSubtree } from './core.ts';
+import { CallError } from './errors.ts';
+
+/** How long the gate keeps in mind what has left: no shorter than accesses wait, as a rule. */
+const GATE = { deadlineMs: 5_000, trustsRoot: false, on: [], maxCached: 0 } as const;
+
+interface Place {
+  readonly root: SubtreeRoot;
+  readonly places: SubtreePlaces;
+  /** Tells inside from outside where somebody is asked, so that no rename slips an access by. */
+  gate: SubtreeGate | undefined;
+}
+
+export class Subtrees {
+  readonly #kernel: Kernel;
+  readonly #mounts: MountTable;
+  readonly #places = new Map<CoreSubtree, Place>();
+  /** Of no subtree: tells where things are. */
+  readonly #anywhere: SubtreePlaces;
+  #settling: Settling | undefined;
+
+  constructor(kernel: Kernel, mounts: MountTable) {
+    this.#kernel = kernel;
+    this.#mounts = mounts;
+    this.#anywhere = new SubtreePlaces(kernel, mounts, [], false);
+  }
+
+  /** @throws CallError ENOTDIR, EINVAL. */
+  add(subtree: CoreSubtree, target: number): void {
+    const path = `/proc/self/fd/${target}`;
+    const shown = this.#kernel.readlink(path).toString();
+    try {
+      const [root] = openRoots(this.#kernel, this.#mounts, [{ path, shown }]);
+      if (!root) return;
+      const places = new SubtreePlaces(this.#kernel, this.#mounts, [root], true);
+      places.refresh();
+      this.#places.set(subtree, { root, places, gate: undefined });
+    } catch (error) {
+      const isMeant = error instanceof InvalidOptionsError || error instanceof NotDirectoryError;
+      if (!isMeant) throw error;
+      throw new CallError(error instanceof NotDirectoryError ? 'ENOTDIR' : 'EINVAL', error.message);
+    }
+  }
+
+  remove(subtree: CoreSubtree): void {
+    const place = this.#places.get(subtree);
+    if (!place) return;
+    this.#places.delete(subtree);
+    place.gate?.close();
+    this.#kernel.close(place.root.fd);
+    this.#kernel.close(place.root.mountFd);
+  }
+
+  /** Makes sure that what is asked of subtrees cannot be slipped by. Before the kernel is told to ask. */
+  prepare(): void {
+    for (const [{ marks }, place] of this.#places) {
+      if (place.gate || !place.places.haveOutside) continue;
+      if (!marks.some(({ mask }) => (mask & PERMISSION_BITS) !== 0)) continue;
+      this.#settling ??= this.#startSettling();
+      try {
+        place.gate = SubtreeGate.open(this.#kernel, this.#mounts, GATE, { fd: -1 }, place.places, this.#settling);
+      } catch (error) {
+        if (error instanceof CallError || !(error instanceof Error)) throw error;
+        throw new CallError('EOPNOTSUPP', error.message, undefined, { cause: error });
+      }
+    }
+  }
+
+  #startSettling(): Settling {
+    const settling = new Settling(this.#kernel);
+    // Nobody waits for it: what is asked of it before it runs is done when it does.
+    void settling.start();
+    return settling;
+  }
+
+  /** Looks where they are now; returns those that are gone. */
+  refresh(): CoreSubtree[] {
+    const gone: CoreSubtree[] = [];
+    for (const [subtree, { places, root }] of this.#places) {
+      places.refresh();
+      if (root.gone) gone.push(subtree);
+    }
+    return gone;
+  }
+
+  /** The file systems that a subtree is on, or that are mounted in it: by device. */
+  *devicesOf(subtree: CoreSubtree): IterableIterator<string> {
+    const place = this.#places.get(subtree);
+    if (!place || place.root.gone) return;
+    yield place.root.device;
+    yield* place.places.whole.keys();
+  }
+
+  /** Where a file is; undefined when nothing tells. */
+  locate(fd: number, pid: number): Located | undefined {
+    const mountId = mountIdOf(this.#kernel, fd);
+    return mountId === undefined ? undefined : this.#anywhere.locate(fd, pid, mountId);
+  }
+
+  /** The subtrees that something is in that has happened. */
+  around(fd: number, pid: number): CoreSubtree[] {
+    let located: Located | undefined;
+    try {
+      located = this.locate(fd, pid);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+    const around: CoreSubtree[] = [];
+    for (const [subtree, { places }] of this.#places) {
+      // What nothing tells the place of is told, rather than lost.
+      if (!located || places.isInside(located)) around.push(subtree);
+    }
+    return around;
+  }
+
+  /** Those that have a gate: what is asked of them goes through it. */
+  *gated(): IterableIterator<readonly [CoreSubtree, SubtreeGate]> {
+    for (const [subtree, { gate }] of this.#places) if (gate) yield [subtree, gate];
+  }
+
+  /** The subtrees without a gate that an access is in: nothing of them is asked, or they are whole file systems. */
+  ungatedAround({ fd, pid }: Access): CoreSubtree[] {
+    if ([...this.#places.values()].every(({ gate }) => gate)) return [];
+    return this.around(fd, pid).filter((subtree) => !this.#places.get(subtree)?.gate);
+  }
+}
+
+/** An access on its way through the gates. */
+export class Passage {
+  readonly access: Access;
+  readonly inside: CoreSubtree[] = [];
+  readonly #left: IterableIterator<readonly [CoreSubtree, SubtreeGate]>;
+  #at: CoreSubtree | undefined;
+
+  constructor(access: Access, gates: IterableIterator<readonly [CoreSubtree, SubtreeGate]>) {
+    this.access = access;
+    this.#left = gates;
+  }
+
+  /** Goes on, at most until the next gate that has to settle where it is; whether it is through. */
+  goOn(): boolean {
+    for (const [subtree, gate] of this.#left) {
+      const place = gate.place(this.access, undefined);
+      if (place === 'unsettled') {
+        this.#at = subtree;
+        return false;
+      }
+      if (place === 'inside') this.inside.push(subtree);
+    }
+    return true;
+  }
+
+  settled({ isInside }: Settled): void {
+    if (isInside && this.#at) this.inside.push(this.#at);
+    this.#at = undefined;
+  }
+}
