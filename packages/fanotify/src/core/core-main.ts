@@ -1,0 +1,59 @@
+// The program of the core's process: node core-main.js OWNER, with a socket to its owner on descriptor 3. Not for people.
+
+import { maxPendingOf, roomForDescriptors } from '../decision/descriptor-limit.ts';
+import { LimitError } from '../group/errors.ts';
+import { MountTable } from '../identity/mount-table.ts';
+import { ProcFiles } from '../identity/proc-files.ts';
+import { ERRNO, type Kernel, linuxKernel } from '../kernel/index.ts';
+import { CoreHost, type HostParts } from './host.ts';
+import type { CoreGreeting } from './private-core.ts';
+
+const CONTROL = 3;
+/** As the kernel's own default, fs.fanotify.max_queued_events. */
+const MAX_QUEUED = 16_384;
+
+process.title = 'fanotify-core';
+// It goes when its owner has gone, and not before: a signal to all of a service's processes must leave nobody held. SIGIO is what a
+// writer sends that breaks a lease.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGIO'] as const)
+  process.on(signal, () => undefined);
+
+const kernel = linuxKernel();
+const ownerPid = Number(process.argv[2]);
+process.exit(serve(kernel));
+
+function serve(kernel: Kernel): number {
+  let host: CoreHost;
+  try {
+    const ownerPidfd = kernel.pidfdOpen(ownerPid);
+    // It has ended already, and its number may be another's.
+    if (process.ppid !== ownerPid) return 0;
+    const mounts = new MountTable(kernel);
+    const files = new ProcFiles(kernel, mounts, () => undefined);
+    host = new CoreHost({ kernel, mounts, files, control: CONTROL, ownerPidfd, ownerPid, ...limitsOf(kernel) });
+    greet({ errno: 0, reason: '' });
+  } catch (error) {
+    if (!(error instanceof LimitError)) throw error;
+    greet({ errno: ERRNO.EMFILE, reason: error.message });
+    return 1;
+  }
+  try {
+    host.run();
+    return 0;
+  } catch (error) {
+    console.error(error);
+    host.giveUp();
+    return 1;
+  }
+}
+
+/** Half of the descriptors are for what is held, and half for what is told. */
+function limitsOf(kernel: Kernel): Pick<HostParts, 'maxPending' | 'maxCarried' | 'maxQueued'> {
+  const half = Math.floor(roomForDescriptors(kernel) / 2);
+  const maxPending = Math.min(maxPendingOf(kernel, 0), half);
+  return { maxPending, maxCarried: half, maxQueued: MAX_QUEUED };
+}
+
+function greet(greeting: CoreGreeting): void {
+  kernel.sendMessage(CONTROL, Buffer.from(JSON.stringify(greeting)));
+}

@@ -1,0 +1,309 @@
+// The loop of the core: answers the kernel, hears what groups are asked for, and tells them what happens. Nothing that it does can wait.
+
+import { AT_FDCWD, FAN_ALLOW, O_CLOEXEC } from '../abi/index.ts';
+import { nowMs } from '../decision/clock.ts';
+import { Fifo } from '../decision/fifo.ts';
+import { Hurry } from '../decision/hurry.ts';
+import { isOwnersUnexecutedChild } from '../decision/unexecuted-child.ts';
+import type { MountTable } from '../identity/mount-table.ts';
+import type { ProcFiles } from '../identity/proc-files.ts';
+import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
+import { Core } from './core.ts';
+import type { CoreGroup, HeldAccess } from './group.ts';
+import { KernelFeed, type Source } from './kernel-feed.ts';
+import { ServedGroup } from './served-group.ts';
+
+const POLLIN = 1;
+const POLLPRI = 2;
+const POLLOUT = 4;
+/** The longest that poll is asked to wait: the clock of its time-out has only so many bits. */
+const LONGEST_WAIT_MS = 60_000;
+/** An ask that waits for so long may be of a child of the owner, which waits for it to execute. */
+const CHILD_LOOK_MS = 1;
+/** Under load, events gather for so long between two reads. */
+const GATHER_MS = 1;
+/** While an ask is out, it looks for so long before it sleeps: who sleeps is woken 10 µs late. */
+const BUSY_POLL_MS = 0.03;
+/** How many marks are brought in line in one turn, when there is time. */
+const MARKS_PER_TURN = 64;
+const INBOX_BYTES = 4096;
+
+export interface HostParts {
+  readonly kernel: Kernel;
+  readonly mounts: MountTable;
+  readonly files: ProcFiles;
+  /** Where new groups come in; the end of it is the end of everything. */
+  readonly control: number;
+  /** Readable once the owner has ended. */
+  readonly ownerPidfd: number;
+  readonly ownerPid: number;
+  /** How many accesses are undecided at most. */
+  readonly maxPending: number;
+  /** How many descriptors of what happened are open at most. */
+  readonly maxCarried: number;
+  /** How many notifications wait for a group at most. */
+  readonly maxQueued: number;
+}
+
+interface Ask {
+  readonly group: CoreGroup;
+  readonly access: HeldAccess;
+  readonly id: number;
+  readonly askedMs: number;
+}
+
+type Entry = { -readonly [Key in keyof PollEntry]: PollEntry[Key] };
+
+export class CoreHost {
+  readonly core: Core;
+  readonly #parts: HostParts;
+  readonly #kernel: Kernel;
+  readonly #feed: KernelFeed;
+  readonly #hurry: Hurry;
+  readonly #connections = new Map<number, ServedGroup>();
+  readonly #byGroup = new Map<CoreGroup, ServedGroup>();
+  /** Groups that something waits for. */
+  readonly #woken = new Set<CoreGroup>();
+  readonly #unlooked = new Fifo<Ask>();
+  readonly #inbox = Buffer.allocUnsafeSlow(INBOX_BYTES);
+  readonly #mountinfo: number;
+  #isAsked = false;
+  #isEnding = false;
+  /** Before then what has happened is not read again. */
+  #gatherUntilMs = 0;
+
+  constructor(parts: HostParts) {
+    this.#parts = parts;
+    this.#kernel = parts.kernel;
+    this.#hurry = new Hurry(parts.kernel);
+    this.#feed = new KernelFeed({ kernel: parts.kernel, mounts: parts.mounts, core: () => this.core });
+    this.core = new Core({
+      feed: this.#feed,
+      leave: (access, ruling) => this.#feed.leave(access, ruling),
+      wake: (group) => void this.#woken.add(group),
+      asked: (group, access, id) => {
+        this.#isAsked = true;
+        this.#unlooked.push({ group, access, id, askedMs: access.readMs });
+      },
+      nowMs,
+      maxQueued: parts.maxQueued,
+      cookieBase: 1 + Math.floor(Math.random() * 0x3fff_ffff),
+    });
+    this.#mountinfo = parts.kernel.openAt(AT_FDCWD, '/proc/self/mountinfo', O_CLOEXEC);
+  }
+
+  /** Runs until the owner has ended, or wants no group any more. */
+  run(): void {
+    while (!this.#isEnding) this.step(LONGEST_WAIT_MS);
+  }
+
+  /** One turn of the loop; waits at most `longestMs` for something to do. */
+  step(longestMs: number): void {
+    const startedMs = nowMs();
+    const isFull = this.#undecided >= this.#parts.maxPending;
+    const polled = this.#entries(startedMs, isFull);
+    this.#poll(polled.all, this.#waitMs(startedMs, longestMs, isFull));
+    const now = nowMs();
+    if (polled.owner.revents !== 0) {
+      this.#end();
+      return;
+    }
+    if (polled.control.revents !== 0) this.#accept();
+    for (const [entry, connection] of polled.connections) {
+      if ((entry.revents & POLLOUT) !== 0) connection.isBlocked = false;
+      if ((entry.revents & ~POLLOUT) !== 0) this.#listen(connection);
+    }
+    if (this.#isEnding) return;
+    if (polled.mountinfo.revents !== 0) this.#feed.lookAgain();
+    for (const [entry, hear] of polled.gates) if (entry.revents !== 0) hear(now);
+    if (this.#feed.passing > 0) this.#feed.settle(now);
+    for (const [entry, source] of polled.sources) {
+      const isReadable = entry.revents !== 0;
+      source.intake.polled(isReadable, startedMs, now);
+      if (isReadable) this.#readAccesses(source);
+    }
+    for (const [entry, read] of polled.notifying) if (entry.revents !== 0) read(now);
+    if (this.core.table.nextDueMs <= now) this.core.table.expire(now);
+    if (isFull) this.#drainOverdue(now);
+    this.#allowChildren(now);
+    this.#tell();
+    this.#feed.objects.catchUp(MARKS_PER_TURN);
+    this.#hurry.mind(this.#undecided);
+  }
+
+  /** Gives everything that is held, read or queued its policy: something went wrong, wherever it was. */
+  giveUp(): void {
+    const held = new Set([...this.core.table.pending()].map(({ access }) => access.fd));
+    for (const { intake } of this.#feed.sources) {
+      intake.giveUp(
+        (fd) => held.has(fd),
+        () => false,
+        FAN_ALLOW,
+      );
+    }
+    this.#end();
+  }
+
+  /** How many accesses are not answered yet. */
+  get #undecided(): number {
+    return this.core.table.size + this.#feed.passing;
+  }
+
+  #entries(now: number, isFull: boolean) {
+    const owner = entryOf(this.#parts.ownerPidfd, POLLIN);
+    const control = entryOf(this.#parts.control, POLLIN);
+    const mountinfo = entryOf(this.#mountinfo, POLLPRI);
+    const sources = isFull
+      ? []
+      : [...this.#feed.sources].map((source) => [entryOf(source.group.fd, POLLIN), source] as const);
+    const isGathering = now < this.#gatherUntilMs;
+    const notifying = isGathering
+      ? []
+      : [...this.#feed.notifying()].map(
+          (group) => [entryOf(group.fd, POLLIN), (at: number) => this.#readNotifications(group, at)] as const,
+        );
+    const gates = [...this.#feed.places.gated()].flatMap(([, gate]) => [
+      [entryOf(gate.renamesFd(now), POLLIN), (at: number) => gate.hear(at)] as const,
+      [entryOf(gate.settledFd, POLLIN), () => undefined] as const,
+    ]);
+    const connections = [...this.#connections.values()].map(
+      (connection) => [entryOf(connection.fd, connection.isBlocked ? POLLIN | POLLOUT : POLLIN), connection] as const,
+    );
+    const lists = [...sources, ...gates, ...connections, ...notifying];
+    const all = [owner, control, mountinfo, ...lists.map(([entry]) => entry)];
+    return { all, owner, control, mountinfo, sources, notifying, gates, connections };
+  }
+
+  /** For how long poll may wait. */
+  #waitMs(now: number, longestMs: number, isFull: boolean): number {
+    if (this.#feed.objects.isBehind) return 0;
+    let due = Math.min(this.core.table.nextDueMs, this.#nextLookMs());
+    for (const [, gate] of this.#feed.places.gated()) due = Math.min(due, gate.nextDueMs);
+    if (isFull) for (const { intake } of this.#feed.sources) due = Math.min(due, intake.emptyAtMs + this.#patienceMs);
+    if (now < this.#gatherUntilMs) due = Math.min(due, this.#gatherUntilMs);
+    return Math.max(0, Math.min(longestMs, Math.ceil(due - now)));
+  }
+
+  #poll(entries: PollEntry[], waitMs: number): void {
+    if (this.#isAsked && this.core.table.size <= 1 && waitMs > 0) {
+      const startedMs = nowMs();
+      this.#isAsked = false;
+      do {
+        if (this.#kernel.poll(entries, 0) > 0) return;
+      } while (nowMs() - startedMs < BUSY_POLL_MS);
+    }
+    this.#kernel.poll(entries, waitMs);
+  }
+
+  /** Takes in a group: its socket, and the one for answers. */
+  #accept(): void {
+    try {
+      const { bytes, descriptors } = this.#kernel.receiveMessage(this.#parts.control, this.#inbox, true);
+      if (bytes === 0) {
+        this.#end();
+        return;
+      }
+      const [fd, answers, ...others] = descriptors;
+      for (const other of others) this.#kernel.close(other);
+      if (fd === undefined || answers === undefined) {
+        if (fd !== undefined) this.#kernel.close(fd);
+        return;
+      }
+      const connection = new ServedGroup(this.#kernel, this.core, fd, answers, this.#parts.ownerPid);
+      this.#connections.set(fd, connection);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      if (error.code === 'ECONNRESET') this.#end();
+    }
+  }
+
+  #listen(connection: ServedGroup): void {
+    if (connection.listen(this.#inbox)) {
+      if (connection.group) this.#byGroup.set(connection.group, connection);
+      return;
+    }
+    this.#connections.delete(connection.fd);
+    if (connection.group) {
+      this.#byGroup.delete(connection.group);
+      this.#woken.delete(connection.group);
+    }
+    connection.close();
+  }
+
+  #readAccesses(source: Source): void {
+    source.intake.read(this.#parts.maxPending - this.#undecided, (cursor, sinceMs, readMs) =>
+      this.#feed.takeAccess(source, cursor, sinceMs, readMs, false),
+    );
+  }
+
+  #readNotifications(group: Parameters<KernelFeed['read']>[0], now: number): void {
+    if (this.#feed.read(group) > 1) this.#gatherUntilMs = now + GATHER_MS;
+    // Those who are slow hold descriptors that others need.
+    while (this.#feed.carried > this.#parts.maxCarried) {
+      const [slowest] = [...this.core.groups].sort((a, b) => b.queue.notifications - a.queue.notifications);
+      if (!slowest || slowest.queue.notifications === 0) return;
+      slowest.queue.shorten(Math.floor(slowest.queue.notifications / 2));
+      this.#woken.add(slowest);
+    }
+  }
+
+  /** How long an access waits in the kernel's queue while the table is full. */
+  get #patienceMs(): number {
+    return this.core.groups.reduce((most, { deadlineMs }) => Math.max(most, deadlineMs), 0);
+  }
+
+  #drainOverdue(now: number): void {
+    for (const source of this.#feed.sources) {
+      if (now - source.intake.emptyAtMs >= this.#patienceMs) this.#drain(source);
+    }
+  }
+
+  /** Gives everything that is in the queue now its policy at once. */
+  #drain(source: Source): void {
+    source.intake.drain(
+      (cursor, sinceMs, readMs) => this.#feed.takeAccess(source, cursor, sinceMs, readMs, true),
+      () => this.core.table.expire(nowMs()),
+    );
+  }
+
+  /** A child of the owner that has executed nothing yet is the owner, which waits for it. */
+  #allowChildren(now: number): void {
+    while (this.#nextLookMs() <= now) {
+      const next = this.#unlooked.shift();
+      if (!next) return;
+      if (isOwnersUnexecutedChild(this.#parts.files, next.access.pid, next.group.ownerPid)) {
+        this.core.settle(next.group, next.id, true);
+      }
+    }
+  }
+
+  /** When the next ask is to be looked at; of those that are settled none is. */
+  #nextLookMs(): number {
+    for (let next = this.#unlooked.peek(); next; next = this.#unlooked.peek()) {
+      if (next.group.isAsked(next.id)) return next.askedMs + CHILD_LOOK_MS;
+      this.#unlooked.shift();
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Tells groups what waits for them, as far as they have room for it. */
+  #tell(): void {
+    for (const group of this.#woken) {
+      const connection = this.#byGroup.get(group);
+      if (connection?.isBlocked) continue;
+      if (!connection || connection.tell()) this.#woken.delete(group);
+    }
+  }
+
+  #end(): void {
+    this.#isEnding = true;
+    for (const source of this.#feed.sources) this.#drain(source);
+    this.#feed.abandonPassages();
+    this.core.table.abandon(nowMs());
+    for (const connection of this.#connections.values()) connection.close();
+  }
+}
+
+function entryOf(fd: number, events: number): Entry {
+  return { fd, events, revents: 0 };
+}

@@ -1,0 +1,1 @@
+export { CallError } from './errors.ts';

@@ -1,0 +1,145 @@
+// The core's end of a group's sockets.
+
+import { type Kernel, KernelError } from '../kernel/index.ts';
+import type { Core } from './core.ts';
+import { CallError } from './errors.ts';
+import type { CoreGroup } from './group.ts';
+import { answerOf, EventWriter, MOST_EVENTS, REQUEST, RequestReader } from './wire.ts';
+
+/** How many requests of one group are taken in one turn. */
+const REQUESTS_PER_TURN = 64;
+const writer = new EventWriter();
+
+export class ServedGroup {
+  readonly fd: number;
+  group: CoreGroup | undefined;
+  /** It takes no more events until it has read some. */
+  isBlocked = false;
+  readonly #kernel: Kernel;
+  readonly #core: Core;
+  readonly #answers: number;
+  readonly #ownerPid: number;
+
+  constructor(kernel: Kernel, core: Core, fd: number, answers: number, ownerPid: number) {
+    this.#kernel = kernel;
+    this.#core = core;
+    this.fd = fd;
+    this.#answers = answers;
+    this.#ownerPid = ownerPid;
+  }
+
+  /** Does what it is asked for; false when the other end is closed. */
+  listen(inbox: Buffer): boolean {
+    for (let left = REQUESTS_PER_TURN; left > 0; left--) {
+      let bytes: number;
+      let descriptors: readonly number[];
+      try {
+        ({ bytes, descriptors } = this.#kernel.receiveMessage(this.fd, inbox, true));
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+        return error.code === 'EAGAIN';
+      }
+      if (bytes === 0) return false;
+      try {
+        this.#answer(inbox.subarray(0, bytes), descriptors);
+      } finally {
+        for (const descriptor of descriptors) this.#kernel.close(descriptor);
+      }
+    }
+    return true;
+  }
+
+  /** Tells what waits; false when not all of it went. */
+  tell(): boolean {
+    const { group } = this;
+    if (!group) return true;
+    const { queue } = group;
+    while (queue.length > 0) {
+      const events = queue.peek(MOST_EVENTS);
+      if (events.length === 0) return true;
+      const message = writer.write(events, (ask) => this.#core.cookieOf(ask));
+      try {
+        this.#kernel.sendMessage(this.fd, message, writer.descriptors);
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+        // Closed at the other end: that is read next.
+        if (error.code !== 'EAGAIN') return true;
+        this.isBlocked = true;
+        return false;
+      }
+      group.delivered += events.length;
+      queue.taken(events);
+    }
+    return true;
+  }
+
+  close(): void {
+    if (this.group) this.#core.close(this.group);
+    this.#kernel.close(this.fd);
+    this.#kernel.close(this.#answers);
+  }
+
+  #answer(message: Buffer, descriptors: readonly number[]): void {
+    let number = 0;
+    let errno = 0;
+    let text = '';
+    try {
+      const request = new RequestReader(message);
+      number = request.number;
+      text = this.#do(request, descriptors) ?? '';
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      errno = error.errno;
+      text = error.reason;
+    }
+    try {
+      this.#kernel.sendMessage(this.#answers, answerOf(number, errno, text));
+    } catch (error) {
+      // Who does not wait for answers has none.
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+
+  #do(request: RequestReader, [target]: readonly number[]): string | undefined {
+    const core = this.#core;
+    if (request.type === REQUEST.bind) {
+      if (this.group) throw new CallError('EINVAL', 'it is bound already');
+      this.group = core.open(request.settings, this.#ownerPid);
+      return undefined;
+    }
+    const { group } = this;
+    if (!group) throw new CallError('EDESTADDRREQ', 'it is not bound yet');
+    switch (request.type) {
+      case REQUEST.addMark:
+        core.addMark(group, targetOf(target), request.mark);
+        return undefined;
+      case REQUEST.removeMark:
+        core.removeMark(group, targetOf(target), request.mark);
+        return undefined;
+      case REQUEST.clearMarks:
+        core.clearMarks(group);
+        return undefined;
+      case REQUEST.respond:
+        core.respond(group, request.response.cookie, request.response.response);
+        return undefined;
+      case REQUEST.ignoreType:
+        core.ignoreType(group, request.filesystemType);
+        return undefined;
+      case REQUEST.ignoreFsid:
+        core.ignoreFsid(group, request.fsid);
+        return undefined;
+      case REQUEST.setTimeout:
+        core.setTimeout(group, request.timeout.deadlineMs, request.timeout.onTimeout);
+        return undefined;
+      case REQUEST.statistics:
+        return JSON.stringify(group.statistics);
+      default:
+        throw new CallError('EOPNOTSUPP', `there is no request ${request.type}`);
+    }
+  }
+}
+
+function targetOf(target: number | undefined): number {
+  if (target === undefined) throw new CallError('EBADF', 'a mark takes a descriptor');
+  return target;
+}
