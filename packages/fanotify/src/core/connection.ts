@@ -146,6 +146,13 @@ class SocketGroup implements GroupConnection {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    try {
+      // A child that has inherited the number keeps it open, and not the group.
+      this.#call(this.#requests.plain(REQUEST.close));
+    } catch (error) {
+      // It is gone already.
+      if (!(error instanceof CallError)) throw error;
+    }
     this.#kernel.close(this.fd);
     this.#kernel.close(this.#answers);
     this.#core.release();

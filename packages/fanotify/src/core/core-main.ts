@@ -1,11 +1,15 @@
 // The program of the core's process: node core-main.js OWNER, with a socket to its owner on descriptor 3. Not for people.
 
+import { FAN_CLASS_CONTENT, FAN_CLOEXEC, FAN_UNLIMITED_MARKS, FAN_UNLIMITED_QUEUE } from '../abi/index.ts';
 import { maxPendingOf, roomForDescriptors } from '../decision/descriptor-limit.ts';
 import { LimitError } from '../group/errors.ts';
+import { explainInit } from '../group/explain.ts';
 import { MountTable } from '../identity/mount-table.ts';
 import { ProcFiles } from '../identity/proc-files.ts';
 import { ERRNO, type Kernel, linuxKernel } from '../kernel/index.ts';
+import { CallError } from './errors.ts';
 import { CoreHost, type HostParts } from './host.ts';
+import { asCallError } from './kernel-group.ts';
 import type { CoreGreeting } from './private-core.ts';
 
 const CONTROL = 3;
@@ -28,13 +32,15 @@ function serve(kernel: Kernel): number {
     const ownerPidfd = kernel.pidfdOpen(ownerPid);
     // It has ended already, and its number may be another's.
     if (process.ppid !== ownerPid) return 0;
+    assertMayListen(kernel);
     const mounts = new MountTable(kernel);
     const files = new ProcFiles(kernel, mounts, () => undefined);
     host = new CoreHost({ kernel, mounts, files, control: CONTROL, ownerPidfd, ownerPid, ...limitsOf(kernel) });
     greet({ errno: 0, reason: '' });
   } catch (error) {
-    if (!(error instanceof LimitError)) throw error;
-    greet({ errno: ERRNO.EMFILE, reason: error.message });
+    if (error instanceof CallError) greet(error);
+    else if (error instanceof LimitError) greet({ errno: ERRNO.EMFILE, reason: error.message });
+    else throw error;
     return 1;
   }
   try {
@@ -47,6 +53,16 @@ function serve(kernel: Kernel): number {
   }
 }
 
+/** Kernel groups are opened as they are needed: whether they may be is better said now. */
+function assertMayListen(kernel: Kernel): void {
+  const flags = FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS;
+  try {
+    kernel.close(kernel.fanotifyInit(flags, 0));
+  } catch (error) {
+    throw asCallError(error, explainInit(kernel, error, flags));
+  }
+}
+
 /** Half of the descriptors are for what is held, and half for what is told. */
 function limitsOf(kernel: Kernel): Pick<HostParts, 'maxPending' | 'maxCarried' | 'maxQueued'> {
   const half = Math.floor(roomForDescriptors(kernel) / 2);
@@ -54,6 +70,6 @@ function limitsOf(kernel: Kernel): Pick<HostParts, 'maxPending' | 'maxCarried' |
   return { maxPending, maxCarried: half, maxQueued: MAX_QUEUED };
 }
 
-function greet(greeting: CoreGreeting): void {
-  kernel.sendMessage(CONTROL, Buffer.from(JSON.stringify(greeting)));
+function greet({ errno, reason }: CoreGreeting): void {
+  kernel.sendMessage(CONTROL, Buffer.from(JSON.stringify({ errno, reason })));
 }

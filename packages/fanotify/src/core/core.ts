@@ -240,6 +240,11 @@ export class Core {
     }
   }
 
+  /** What an access gets of which nothing tells whom to ask. */
+  policyFor(channel: Channel, bits: number): Ruling {
+    return policyOf(this.groups.filter((group) => group.permission === channel && mayHear(group, bits)));
+  }
+
   /** The kernel has lost events of a channel. */
   overflowed(channel: Channel): void {
     for (const group of this.groups) {

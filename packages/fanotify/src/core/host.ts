@@ -108,13 +108,6 @@ export class CoreHost {
       this.#end();
       return;
     }
-    if (polled.control.revents !== 0) this.#accept();
-    for (const [entry, connection] of polled.connections) {
-      if ((entry.revents & POLLOUT) !== 0) connection.isBlocked = false;
-      if ((entry.revents & ~POLLOUT) !== 0) this.#listen(connection);
-    }
-    if (this.#isEnding) return;
-    if (polled.mountinfo.revents !== 0) this.#feed.lookAgain();
     for (const [entry, hear] of polled.gates) if (entry.revents !== 0) hear(now);
     if (this.#feed.passing > 0) this.#feed.settle(now);
     for (const [entry, source] of polled.sources) {
@@ -123,6 +116,14 @@ export class CoreHost {
       if (isReadable) this.#readAccesses(source);
     }
     for (const [entry, read] of polled.notifying) if (entry.revents !== 0) read(now);
+    // From here on what was polled may be closed.
+    if (polled.mountinfo.revents !== 0) this.#feed.lookAgain();
+    for (const [entry, connection] of polled.connections) {
+      if ((entry.revents & POLLOUT) !== 0) connection.isBlocked = false;
+      if ((entry.revents & ~POLLOUT) !== 0) this.#listen(connection);
+    }
+    if (polled.control.revents !== 0) this.#accept();
+    if (this.#isEnding) return;
     if (this.core.table.nextDueMs <= now) this.core.table.expire(now);
     if (isFull) this.#drainOverdue(now);
     this.#allowChildren(now);

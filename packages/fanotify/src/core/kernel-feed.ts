@@ -288,8 +288,18 @@ export class KernelFeed implements Feed {
       return;
     }
     this.#generation = this.#mounts.generation;
-    const status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
-    const filesystem = this.#filesystemOf(status.dev, fd);
+    let status: FileStatus;
+    let filesystem: CoreFilesystem;
+    try {
+      status = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
+      filesystem = this.#filesystemOf(status.dev, fd);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // Of what does not even say what it is nobody can be asked.
+      if (kind >= 0) intake.answer(fd, core.policyFor(channel, maskLow & channel.bits));
+      else this.#kernel.close(fd);
+      return;
+    }
     if (kind < 0) {
       if ((maskLow & MODIFY) !== 0) {
         core.modified(new Arrival(this.#surroundings, channel, MODIFY, filesystem, fd, pid, status));

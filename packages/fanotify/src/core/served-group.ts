@@ -19,6 +19,8 @@ export class ServedGroup {
   readonly #core: Core;
   readonly #answers: number;
   readonly #ownerPid: number;
+  /** It was asked to. */
+  #isEnded = false;
 
   constructor(kernel: Kernel, core: Core, fd: number, answers: number, ownerPid: number) {
     this.#kernel = kernel;
@@ -45,6 +47,7 @@ export class ServedGroup {
       } finally {
         for (const descriptor of descriptors) this.#kernel.close(descriptor);
       }
+      if (this.#isEnded) return false;
     }
     return true;
   }
@@ -102,6 +105,11 @@ export class ServedGroup {
 
   #do(request: RequestReader, [target]: readonly number[]): string | undefined {
     const core = this.#core;
+    if (request.type === REQUEST.close) {
+      if (this.group) core.close(this.group);
+      this.#isEnded = true;
+      return undefined;
+    }
     if (request.type === REQUEST.bind) {
       if (this.group) throw new CallError('EINVAL', 'it is bound already');
       this.group = core.open(request.settings, this.#ownerPid);

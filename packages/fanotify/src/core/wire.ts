@@ -27,6 +27,8 @@ export const REQUEST = {
   ignoreFsid: 7,
   setTimeout: 8,
   statistics: 9,
+  /** Ends the group; answered when that is done. */
+  close: 10,
 } as const;
 
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
@@ -83,7 +85,7 @@ export class RequestWriter {
   }
 
   /** What has no arguments. */
-  plain(request: typeof REQUEST.clearMarks | typeof REQUEST.statistics): Buffer {
+  plain(request: typeof REQUEST.clearMarks | typeof REQUEST.statistics | typeof REQUEST.close): Buffer {
     return this.#begin(request);
   }
 
