@@ -1,12 +1,11 @@
 // The program of the core's process: node core-main.js OWNER, with a socket to its owner on descriptor 3. Not for people.
 
 import { FAN_CLASS_CONTENT, FAN_CLOEXEC, FAN_UNLIMITED_MARKS, FAN_UNLIMITED_QUEUE } from '../abi/index.ts';
-import { maxPendingOf, roomForDescriptors } from '../decision/descriptor-limit.ts';
-import { LimitError } from '../group/errors.ts';
+import { roomForDescriptors } from '../decision/descriptor-limit.ts';
 import { explainInit } from '../group/explain.ts';
 import { MountTable } from '../identity/mount-table.ts';
 import { ProcFiles } from '../identity/proc-files.ts';
-import { ERRNO, type Kernel, linuxKernel } from '../kernel/index.ts';
+import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
 import { CallError } from './errors.ts';
 import { CoreHost, type HostParts } from './host.ts';
 import { asCallError } from './kernel-group.ts';
@@ -15,6 +14,9 @@ import type { CoreGreeting } from './private-core.ts';
 const CONTROL = 3;
 /** As the kernel's own default, fs.fanotify.max_queued_events. */
 const MAX_QUEUED = 16_384;
+const MAX_PENDING = 4_096;
+/** Descriptors for accesses and events. */
+const LEAST_ROOM = 64;
 
 process.title = 'fanotify-core';
 // It goes when its owner has gone, and not before: a signal to all of a service's processes must leave nobody held. SIGIO is what a
@@ -38,9 +40,8 @@ function serve(kernel: Kernel): number {
     host = new CoreHost({ kernel, mounts, files, control: CONTROL, ownerPidfd, ownerPid, ...limitsOf(kernel) });
     greet({ errno: 0, reason: '' });
   } catch (error) {
-    if (error instanceof CallError) greet(error);
-    else if (error instanceof LimitError) greet({ errno: ERRNO.EMFILE, reason: error.message });
-    else throw error;
+    if (!(error instanceof CallError)) throw error;
+    greet(error);
     return 1;
   }
   try {
@@ -59,15 +60,24 @@ function assertMayListen(kernel: Kernel): void {
   try {
     kernel.close(kernel.fanotifyInit(flags, 0));
   } catch (error) {
+    if (error instanceof KernelError && error.code === 'EPERM') {
+      throw new CallError('EPERM', 'to hear and decide by descriptors takes CAP_SYS_ADMIN: run it as root');
+    }
     throw asCallError(error, explainInit(kernel, error, flags));
   }
 }
 
 /** Half of the descriptors are for what is held, and half for what is told. */
 function limitsOf(kernel: Kernel): Pick<HostParts, 'maxPending' | 'maxCarried' | 'maxQueued'> {
-  const half = Math.floor(roomForDescriptors(kernel) / 2);
-  const maxPending = Math.min(maxPendingOf(kernel, 0), half);
-  return { maxPending, maxCarried: half, maxQueued: MAX_QUEUED };
+  const room = roomForDescriptors(kernel);
+  if (room < LEAST_ROOM) {
+    throw new CallError(
+      'EMFILE',
+      `the core needs ${LEAST_ROOM - room} descriptors more than it may have: raise ulimit -n`,
+    );
+  }
+  const half = Math.floor(room / 2);
+  return { maxPending: Math.min(MAX_PENDING, half), maxCarried: half, maxQueued: MAX_QUEUED };
 }
 
 function greet({ errno, reason }: CoreGreeting): void {
