@@ -76,6 +76,7 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
     this.#parts.wake(this);
   }
 
+  /** Asks it. What it answers comes back by {@link CoreGroup.answered}, or not in time. */
   decide(access: HeldAccess, id: number): Ruling | undefined {
     if (this.isClosed) return ALLOW;
     this.#asked.set(id, this.#parts.nowMs());

@@ -1,13 +1,7 @@
 // The feed of the core: a kernel group for each channel that is in use, marks that serve all groups, and what comes of them.
 
-import {
-  AT_EMPTY_PATH,
-  EventCursor,
-  FAN_EVENT_METADATA_LEN,
-  recordRangeCount,
-  recordRangeOffset,
-} from '../abi/index.ts';
-import { Access } from '../decision/access.ts';
+import { AT_EMPTY_PATH, EventCursor, FAN_EVENT_METADATA_LEN } from '../abi/index.ts';
+import { Access, rangeOf } from '../decision/access.ts';
 import { Intake } from '../decision/intake.ts';
 import { ALLOW, kindNumber, type Ruling } from '../decision/permission.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
@@ -48,13 +42,12 @@ class KernelAccess extends Access implements HeldAccess {
   constructor(
     cursor: EventCursor,
     kind: number,
-    range: Access['range'],
     readMs: number,
     channel: Channel,
     status: FileStatus,
     filesystem: CoreFilesystem,
   ) {
-    super(cursor.fd, cursor.pid, kind, range, readMs);
+    super(cursor.fd, cursor.pid, kind, rangeOf(cursor), readMs);
     this.bits = cursor.maskLow & channel.bits;
     // It is closed when it is answered.
     this.carried = new Carried(cursor.fd, () => undefined);
@@ -307,14 +300,7 @@ export class KernelFeed implements Feed {
       this.#kernel.close(fd);
       return;
     }
-    const range =
-      cursor.range === 0
-        ? null
-        : {
-            offset: Number(recordRangeOffset(cursor, cursor.range)),
-            bytes: Number(recordRangeCount(cursor, cursor.range)),
-          };
-    const access = new KernelAccess(cursor, kind, range, readMs, channel, status, filesystem);
+    const access = new KernelAccess(cursor, kind, readMs, channel, status, filesystem);
     access.sinceMs = sinceMs;
     if (core.dispatcher.subtrees.size === 0 || giveUp) this.#hold(access, undefined, giveUp);
     else this.#pass(access, new Passage(access, this.places.gated()));

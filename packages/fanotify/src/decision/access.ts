@@ -1,5 +1,6 @@
 // An access that the responder has read and not answered yet.
 
+import { type EventCursor, recordRangeCount, recordRangeOffset } from '../abi/index.ts';
 import type { FileStatus } from '../kernel/index.ts';
 import type { PermissionEventName } from './options.ts';
 import { KINDS } from './permission.ts';
@@ -43,4 +44,13 @@ export class Access {
   get kind(): PermissionEventName {
     return KINDS[this.kindNumber] ?? 'open';
   }
+}
+
+/** What is about to be accessed, of the event that a cursor is at; null where that does not say. */
+export function rangeOf(cursor: EventCursor): Access['range'] {
+  if (cursor.range === 0) return null;
+  return {
+    offset: Number(recordRangeOffset(cursor, cursor.range)),
+    bytes: Number(recordRangeCount(cursor, cursor.range)),
+  };
 }

@@ -1,11 +1,11 @@
 // The responder: one synchronous loop over the permission group and the owner's socket. It answers the kernel, and nothing that it
 // does can wait: it opens no file by path but those of /proc, writes no log, and starts no process.
 
-import { type EventCursor, FAN_CLOSE_WRITE, recordRangeCount, recordRangeOffset } from '../abi/index.ts';
+import { type EventCursor, FAN_CLOSE_WRITE } from '../abi/index.ts';
 import type { MountTable } from '../identity/mount-table.ts';
 import type { ProcFiles } from '../identity/proc-files.ts';
 import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
-import { Access } from './access.ts';
+import { Access, rangeOf } from './access.ts';
 import { nowMs } from './clock.ts';
 import type { ResponderConfig } from './config.ts';
 import type { GuardCoverage } from './coverage.ts';
@@ -347,14 +347,7 @@ export class Responder {
       if (kind >= 0) this.#deniedByKernel(-fd);
       return;
     }
-    const range =
-      cursor.range === 0
-        ? null
-        : {
-            offset: Number(recordRangeOffset(cursor, cursor.range)),
-            bytes: Number(recordRangeCount(cursor, cursor.range)),
-          };
-    const access = new Access(fd, pid, kind, range, readMs);
+    const access = new Access(fd, pid, kind, rangeOf(cursor), readMs);
     access.sinceMs = sinceMs;
     if (kind < 0) {
       // A writer has closed the file: what was cached of it is looked at, and goes if it has changed.
