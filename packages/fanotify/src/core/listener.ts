@@ -142,7 +142,7 @@ export class Listener implements AsyncIterable<ListenerEvent> {
   /**
    * Takes events out of a mark.
    *
-   * @throws As {@link mark}; CallError ENOENT when there is no such mark.
+   * @throws As {@link Listener.mark}; CallError ENOENT when there is no such mark.
    * @example
    * import { Listener } from 'fanotify/core';
    * const listener = await Listener.open();
