@@ -159,10 +159,10 @@ export class KernelFeed implements Feed {
 
   look(target: number): Seen {
     try {
+      this.#generation = this.#mounts.generation;
       const status = this.#kernel.statAt(target, '', AT_EMPTY_PATH);
       const filesystem = this.#filesystemOf(status.dev, target);
-      const mountId = mountIdOf(this.#kernel, target);
-      if (mountId !== undefined) filesystem.device = this.#mounts.byId(mountId)?.device ?? filesystem.device;
+      filesystem.device ??= this.#deviceOf(target);
       return {
         filesystem,
         ino: status.ino,
@@ -367,9 +367,25 @@ export class KernelFeed implements Feed {
       known.generation = this.#generation;
       return known.filesystem;
     }
-    const filesystem: CoreFilesystem = new Filesystem(type, id);
+    const device = this.#deviceOf(fd);
+    const filesystem: CoreFilesystem = new Filesystem(type, id, this.#wholeOf(device, type));
+    filesystem.device = device;
     this.#filesystems.set(dev, { filesystem, generation: this.#generation });
     return filesystem;
+  }
+
+  #deviceOf(fd: number): string | undefined {
+    const mountId = mountIdOf(this.#kernel, fd);
+    return mountId === undefined ? undefined : this.#mounts.byId(mountId)?.device;
+  }
+
+  #wholeOf(device: string | undefined, type: number): CoreFilesystem | undefined {
+    if (device === undefined) return undefined;
+    for (const { filesystem, generation } of this.#filesystems.values()) {
+      if (generation === this.#generation && filesystem.device === device && filesystem.type === type)
+        return filesystem;
+    }
+    return undefined;
   }
 
   #groupOf(channel: Channel): KernelGroup {

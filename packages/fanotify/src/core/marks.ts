@@ -31,7 +31,11 @@ export interface Mark<Owner extends MarkOwner = MarkOwner> {
 
 /** Something that groups have marks of. */
 export class Marked<Owner extends MarkOwner = MarkOwner> {
-  readonly marks: Mark<Owner>[] = [];
+  readonly marks: Mark<Owner>[];
+
+  constructor(marks: Mark<Owner>[] = []) {
+    this.marks = marks;
+  }
 
   of(group: Owner): Mark<Owner> | undefined {
     return this.marks.find((mark) => mark.group === group);
@@ -53,8 +57,9 @@ export class Filesystem<Owner extends MarkOwner = MarkOwner> extends Marked<Owne
   listeners: readonly Owner[] = [];
   version = -1;
 
-  constructor(type: number, fsid: bigint) {
-    super();
+  /** @param whole Of btrfs, another subvolume of the same: inode numbers are each one's own, and marks of the file system are of both. */
+  constructor(type: number, fsid: bigint, whole?: Filesystem<Owner>) {
+    super(whole?.marks);
     this.type = type;
     this.fsid = fsid;
   }

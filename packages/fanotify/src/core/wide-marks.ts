@@ -44,6 +44,8 @@ interface Wanted {
 export class WideMarks {
   readonly #parts: WideMarksParts;
   readonly #identities = new Map<string, Identity>();
+  /** What cannot be marked as somebody asked. */
+  #failing = new Set<string>();
 
   constructor(parts: WideMarksParts) {
     this.#parts = parts;
@@ -52,7 +54,7 @@ export class WideMarks {
   /**
    * Brings all marks in line.
    *
-   * @throws CallError for what was marked by itself and cannot be, and what would be the same for every file system.
+   * @throws CallError for what was marked by itself and cannot be, and what would be the same for every file system: once.
    */
   sync(): void {
     const devices = new Set(this.#parts.mounts.mounts.map(({ device }) => device));
@@ -60,14 +62,18 @@ export class WideMarks {
     for (const { filesystems } of this.#parts.opened()) {
       for (const device of filesystems.keys()) if (!devices.has(device)) filesystems.delete(device);
     }
+    const failing = new Set<string>();
     let failure: unknown;
     for (const device of devices) {
       try {
         this.#syncDevice(device);
       } catch (error) {
-        failure ??= error;
+        failing.add(device);
+        // Nobody is to suffer for a mark that was another's.
+        if (!this.#failing.has(device)) failure ??= error;
       }
     }
+    this.#failing = failing;
     if (failure) throw failure;
   }
 
