@@ -3,6 +3,7 @@
 
 import { NOTIFY_BITS, PERMISSION_BITS } from './bits.ts';
 
+/** The classes of kernel groups: who fills files before they are accessed, who decides on accesses, and who is told. */
 export type ChannelClass = 'content' | 'preContent' | 'notification';
 
 /** What is heard by one kernel group: asked before it happens, or told after it, with descriptors of one kind. */

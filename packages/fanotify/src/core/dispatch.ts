@@ -22,6 +22,27 @@ export interface Happening<Owner extends MarkOwner = MarkOwner> {
   subtrees(): readonly Subtree<Owner>[];
 }
 
+/**
+ * All groups in turn, and which of them hear what has happened.
+ *
+ * @example
+ * import { FAN_CLOSE_WRITE } from 'fanotify/abi';
+ * import { Channel, Dispatcher, Filesystem, MarkedObject } from 'fanotify/core';
+ * const [told, asked] = [new Channel('told', 'notification', 0), new Channel('asked', 'content', 0)];
+ * const bits = Number(FAN_CLOSE_WRITE);
+ * const nothing = { excludedTypes: new Set(), excludedFsids: new Set(), turn: 0, gathered: 0, ignored: 0 };
+ * const group = { rank: 0, initBits: 0, notification: told, permission: asked, ...nothing };
+ * const dispatcher = new Dispatcher();
+ * dispatcher.add(group, () => false);
+ * const filesystem = new Filesystem(0, 1n);
+ * const file = new MarkedObject(filesystem, 12n, 0n, false);
+ * filesystem.objects.set(file.ino, file);
+ * file.marks.push({ group, of: file, mask: bits, ignored: 0, survives: false });
+ * const happening = { channel: told, bits, isDirectory: false, filesystem, ino: 12n, bornNs: 0n };
+ * const where = { parent: () => undefined, subtrees: () => [] };
+ * console.log(dispatcher.dispatch({ ...happening, ...where }, () => undefined)); // 1
+ * console.log(dispatcher.dispatch({ ...happening, ...where, ino: 13n }, () => undefined)); // 0
+ */
 export class Dispatcher<Owner extends MarkOwner> {
   readonly #groups: Owner[] = [];
   readonly #subtrees = new Set<Subtree<Owner>>();
