@@ -52,8 +52,6 @@ interface Ask {
   readonly askedMs: number;
 }
 
-type Entry = { -readonly [Key in keyof PollEntry]: PollEntry[Key] };
-
 export class CoreHost {
   readonly core: Core;
   readonly #parts: HostParts;
@@ -66,7 +64,11 @@ export class CoreHost {
   readonly #woken = new Set<CoreGroup>();
   readonly #unlooked = new Fifo<Ask>();
   readonly #inbox = Buffer.allocUnsafeSlow(INBOX_BYTES);
-  readonly #mountinfo: number;
+  readonly #owner: PollEntry;
+  readonly #control: PollEntry;
+  readonly #mountinfo: PollEntry;
+  /** What is waited for in this turn. */
+  readonly #polled: PollEntry[] = [];
   #isAsked = false;
   #isEnding = false;
   /** Before then what has happened is not read again. */
@@ -89,7 +91,9 @@ export class CoreHost {
       maxQueued: parts.maxQueued,
       cookieBase: 1 + Math.floor(Math.random() * 0x3fff_ffff),
     });
-    this.#mountinfo = parts.kernel.openAt(AT_FDCWD, '/proc/self/mountinfo', O_CLOEXEC);
+    this.#owner = entryOf(parts.ownerPidfd, POLLIN);
+    this.#control = entryOf(parts.control, POLLIN);
+    this.#mountinfo = entryOf(parts.kernel.openAt(AT_FDCWD, '/proc/self/mountinfo', O_CLOEXEC), POLLPRI);
   }
 
   /** Runs until the owner has ended, or wants no group any more. */
@@ -102,9 +106,9 @@ export class CoreHost {
     const startedMs = nowMs();
     const isFull = this.#undecided >= this.#parts.maxPending;
     const polled = this.#entries(startedMs, isFull);
-    this.#poll(polled.all, this.#waitMs(startedMs, longestMs, isFull));
+    this.#poll(this.#polled, this.#waitMs(startedMs, longestMs, isFull));
     const now = nowMs();
-    if (polled.owner.revents !== 0) {
+    if (this.#owner.revents !== 0) {
       this.#end();
       return;
     }
@@ -117,12 +121,13 @@ export class CoreHost {
     }
     for (const [entry, read] of polled.notifying) if (entry.revents !== 0) read(now);
     // From here on what was polled may be closed.
-    if (polled.mountinfo.revents !== 0) this.#feed.lookAgain();
-    for (const [entry, connection] of polled.connections) {
-      if ((entry.revents & POLLOUT) !== 0) connection.isBlocked = false;
-      if ((entry.revents & ~POLLOUT) !== 0) this.#listen(connection);
+    if (this.#mountinfo.revents !== 0) this.#feed.lookAgain();
+    for (const connection of this.#connections.values()) {
+      const { revents } = connection.entry;
+      if ((revents & POLLOUT) !== 0) connection.isBlocked = false;
+      if ((revents & ~POLLOUT) !== 0) this.#listen(connection);
     }
-    if (polled.control.revents !== 0) this.#accept();
+    if (this.#control.revents !== 0) this.#accept();
     if (this.#isEnding) return;
     if (this.core.table.nextDueMs <= now) this.core.table.expire(now);
     if (isFull) this.#drainOverdue(now);
@@ -150,10 +155,8 @@ export class CoreHost {
     return this.core.table.size + this.#feed.passing;
   }
 
+  /** Gathers what to wait for. There may be hundreds of connections: each keeps its entry. */
   #entries(now: number, isFull: boolean) {
-    const owner = entryOf(this.#parts.ownerPidfd, POLLIN);
-    const control = entryOf(this.#parts.control, POLLIN);
-    const mountinfo = entryOf(this.#mountinfo, POLLPRI);
     const sources = isFull
       ? []
       : [...this.#feed.sources].map((source) => [entryOf(source.group.fd, POLLIN), source] as const);
@@ -167,12 +170,15 @@ export class CoreHost {
       [entryOf(gate.renamesFd(now), POLLIN), (at: number) => gate.hear(at)] as const,
       [entryOf(gate.settledFd, POLLIN), () => undefined] as const,
     ]);
-    const connections = [...this.#connections.values()].map(
-      (connection) => [entryOf(connection.fd, connection.isBlocked ? POLLIN | POLLOUT : POLLIN), connection] as const,
-    );
-    const lists = [...sources, ...gates, ...connections, ...notifying];
-    const all = [owner, control, mountinfo, ...lists.map(([entry]) => entry)];
-    return { all, owner, control, mountinfo, sources, notifying, gates, connections };
+    const all = this.#polled;
+    all.length = 0;
+    all.push(this.#owner, this.#control, this.#mountinfo);
+    for (const list of [sources, gates, notifying]) for (const [entry] of list) all.push(entry);
+    for (const { entry, isBlocked } of this.#connections.values()) {
+      entry.events = isBlocked ? POLLIN | POLLOUT : POLLIN;
+      all.push(entry);
+    }
+    return { sources, notifying, gates };
   }
 
   /** For how long poll may wait. */
@@ -305,6 +311,6 @@ export class CoreHost {
   }
 }
 
-function entryOf(fd: number, events: number): Entry {
+function entryOf(fd: number, events: number): PollEntry {
   return { fd, events, revents: 0 };
 }

@@ -9,9 +9,12 @@ import { answerOf, EventWriter, MOST_EVENTS, REQUEST, RequestReader } from './wi
 /** How many requests of one group are taken in one turn. */
 const REQUESTS_PER_TURN = 64;
 const writer = new EventWriter();
+const POLLIN = 1;
 
 export class ServedGroup {
   readonly fd: number;
+  /** For poll(2). */
+  readonly entry: { readonly fd: number; events: number; revents: number };
   group: CoreGroup | undefined;
   /** It takes no more events until it has read some. */
   isBlocked = false;
@@ -26,6 +29,7 @@ export class ServedGroup {
     this.#kernel = kernel;
     this.#core = core;
     this.fd = fd;
+    this.entry = { fd, events: POLLIN, revents: 0 };
     this.#answers = answers;
     this.#ownerPid = ownerPid;
   }
