@@ -6,8 +6,6 @@ import { CallError } from './errors.ts';
 import type { CoreGroup } from './group.ts';
 import { answerOf, EventWriter, MOST_EVENTS, REQUEST, RequestReader } from './wire.ts';
 
-/** How many requests of one group are taken in one turn. */
-const REQUESTS_PER_TURN = 64;
 const writer = new EventWriter();
 const POLLIN = 1;
 
@@ -34,26 +32,23 @@ export class ServedGroup {
     this.#ownerPid = ownerPid;
   }
 
-  /** Does what it is asked for; false when the other end is closed. */
+  /** Does one thing that it is asked for: its owner waits for the answer before it asks again. False when the other end is closed. */
   listen(inbox: Buffer): boolean {
-    for (let left = REQUESTS_PER_TURN; left > 0; left--) {
-      let bytes: number;
-      let descriptors: readonly number[];
-      try {
-        ({ bytes, descriptors } = this.#kernel.receiveMessage(this.fd, inbox, true));
-      } catch (error) {
-        if (!(error instanceof KernelError)) throw error;
-        return error.code === 'EAGAIN';
-      }
-      if (bytes === 0) return false;
-      try {
-        this.#answer(inbox.subarray(0, bytes), descriptors);
-      } finally {
-        for (const descriptor of descriptors) this.#kernel.close(descriptor);
-      }
-      if (this.#isEnded) return false;
+    let bytes: number;
+    let descriptors: readonly number[];
+    try {
+      ({ bytes, descriptors } = this.#kernel.receiveMessage(this.fd, inbox, true));
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return error.code === 'EAGAIN';
     }
-    return true;
+    if (bytes === 0) return false;
+    try {
+      this.#answer(inbox.subarray(0, bytes), descriptors);
+    } finally {
+      for (const descriptor of descriptors) this.#kernel.close(descriptor);
+    }
+    return !this.#isEnded;
   }
 
   /** Tells what waits; false when not all of it went. */
