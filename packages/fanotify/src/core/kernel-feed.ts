@@ -31,6 +31,9 @@ interface KnownFilesystem {
   generation: number;
 }
 
+/** The descriptor of an access is closed with its answer. */
+function closedWhenAnswered(): void {}
+
 /** An access that the kernel holds for the core. */
 class KernelAccess extends Access implements HeldAccess {
   readonly bits: number;
@@ -49,8 +52,7 @@ class KernelAccess extends Access implements HeldAccess {
   ) {
     super(cursor.fd, cursor.pid, kind, rangeOf(cursor), readMs);
     this.bits = cursor.maskLow & channel.bits;
-    // It is closed when it is answered.
-    this.carried = new Carried(cursor.fd, () => undefined);
+    this.carried = new Carried(cursor.fd, closedWhenAnswered);
     this.channel = channel;
     this.status = status;
     this.filesystem = filesystem;
@@ -351,11 +353,13 @@ export class KernelFeed implements Feed {
 
   #carry(fd: number): Carried {
     this.carried++;
-    return new Carried(fd, () => {
-      this.carried--;
-      this.#kernel.close(fd);
-    });
+    return new Carried(fd, this.#closeCarried);
   }
+
+  readonly #closeCarried = (fd: number): void => {
+    this.carried--;
+    this.#kernel.close(fd);
+  };
 
   /** Another file system may have the number by now: it is looked at again when the mount table has changed. */
   #filesystemOf(dev: bigint, fd: number): CoreFilesystem {

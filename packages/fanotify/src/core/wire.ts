@@ -192,14 +192,15 @@ export function fsidNumber([high, low]: readonly [number, number]): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
-/** The answer to a request. */
+const answer = Buffer.alloc(MOST_ANSWER_BYTES);
+const answerView = viewOf(answer);
+
+/** The answer to a request: good until the next. */
 export function answerOf(number: number, errno: number, text: string): Buffer {
-  const answer = Buffer.alloc(ANSWER_BYTES + Buffer.byteLength(text));
-  const view = viewOf(answer);
-  view.setUint32(0, number, LE);
-  view.setUint32(4, errno, LE);
-  answer.write(text, ANSWER_BYTES);
-  return answer.subarray(0, MOST_ANSWER_BYTES);
+  answerView.setUint32(0, number, LE);
+  answerView.setUint32(4, errno, LE);
+  const length = text === '' ? 0 : answer.write(text, ANSWER_BYTES);
+  return answer.subarray(0, ANSWER_BYTES + length);
 }
 
 /** What an answer says; undefined for the answer to another request. */
