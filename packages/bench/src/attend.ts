@@ -112,7 +112,8 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<unknown, undefined>
   return undefined;
 }
 
-async function settled(pid: number): Promise<void> {
+/** Waits until a process and its descendants have done what there was to do. */
+export async function settled(pid: number): Promise<void> {
   for (let before = treeCpuNs(pid); ; ) {
     await delay(SETTLED_MS);
     const now = treeCpuNs(pid);

@@ -11,6 +11,10 @@ import { openRoom } from './room.ts';
 import { type Measured, measureRounds } from './rounds.ts';
 import type { Scenario } from './scenario.ts';
 import { cached } from './scenarios/cached.ts';
+import { coreDispatch } from './scenarios/core-dispatch.ts';
+import { coreEvents } from './scenarios/core-events.ts';
+import { coreHeld } from './scenarios/core-held.ts';
+import { coreStart } from './scenarios/core-start.ts';
 import { decide, decideEight } from './scenarios/decide.ts';
 import { decideMemory } from './scenarios/decide-memory.ts';
 import { decideSubtree } from './scenarios/decide-subtree.ts';
@@ -44,6 +48,10 @@ const SCENARIOS: readonly Scenario[] = [
   runMake,
   runNpmCi,
   runOthers,
+  coreEvents,
+  coreHeld,
+  coreDispatch,
+  coreStart,
   watchStart,
   watchBurst,
   watchState,

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { BenchError } from './error.ts';
+import type { Delays } from './stamps.ts';
 
 /** What the lines of a tracer say of the files f0, f1, … of a load. */
 export interface Lines {
@@ -36,7 +37,7 @@ export function countLines(file: string): Lines {
 }
 
 /** What a reader of the bench's own says on its last line. */
-export interface Sums {
+export interface Sums extends Delays {
   readonly events: number;
   readonly reads: number;
   readonly overflows: number;
@@ -45,11 +46,12 @@ export interface Sums {
 }
 
 /**
- * @throws BenchError when there was an event without a path or a pid: it did less than it was measured for.
+ * @throws BenchError when there was an event without a path, a pid or a descriptor that it should have: it did less than it was measured for.
  */
 export function readSums(file: string): Sums {
-  const sums = lastLine(file) as Sums & { readonly unknownPaths?: number };
+  const sums = lastLine(file) as Sums & { readonly unknownPaths?: number; readonly withoutDescriptor?: number };
   if (sums.unknownPaths) throw new BenchError(`${sums.unknownPaths} events came without a path or pid`);
+  if (sums.withoutDescriptor) throw new BenchError(`${sums.withoutDescriptor} events came without a descriptor`);
   return sums;
 }
 
@@ -72,6 +74,18 @@ export function readDecisions(file: string): Decisions {
   const sums = lastLine(file) as Decisions & { readonly failures?: number };
   if (sums.failures) throw new BenchError(`${sums.failures} opens were decided by onTimeout or onError`);
   return sums;
+}
+
+/** How long a start took, in milliseconds, as the programs of "core-start" say it. */
+export interface Start {
+  /** With the process that is started. */
+  readonly firstMs: number;
+  /** Of each one after that. */
+  readonly eachMs?: number;
+}
+
+export function readStart(file: string): Start {
+  return lastLine(file) as Start;
 }
 
 function lastLine(file: string): unknown {

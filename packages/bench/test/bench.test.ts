@@ -77,6 +77,29 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
     expect(spawnSync('ls', ['-A', temporary], { encoding: 'utf8' }).stdout).toBe('');
   });
 
+  it('measures the core beside groups of the kernel and a guard', { timeout: 180_000 }, () => {
+    const temporary = mkdtempSync(join(built, 'temporary-'));
+    const json = join(built, 'core.json');
+    const only = ['core-events', 'core-held', 'core-dispatch', 'core-start'];
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(built, 'dist/main.js'), '--rounds', '1', '--scale', '0.02', '--only', only.join(), '--json', json],
+      { encoding: 'utf8', env: { ...process.env, TMPDIR: temporary } },
+    );
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    const { scenarios } = JSON.parse(readFileSync(json, 'utf8')) as Report;
+    const figuresOf = (scenario: string, name: string) => {
+      const measured = scenarios.find((one) => one.name === scenario)?.contestants.find((one) => one.name === name);
+      return (measured?.samples[0] as { figures: Record<string, number> } | undefined)?.figures;
+    };
+    expect(scenarios.flatMap(({ failed }) => failed)).toEqual([]);
+    expect(figuresOf('core-events', 'core, 10 listeners')).toMatchObject({ untold: 0, overflows: 0 });
+    expect(figuresOf('core-held', 'core, three listeners in turn')).toMatchObject({ opens: 500 });
+    expect(figuresOf('core-dispatch', '100 directed groups, ten marks each')).toMatchObject({ visits: 0.5 });
+    // Two of each group, and what the core has for itself.
+    expect(figuresOf('core-start', 'core, 100 groups')?.descriptors).toBeGreaterThan(200);
+  });
+
   it('compares what watchers tell with the disk, and does not measure again what it has', { timeout: 240_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     chmodSync(temporary, 0o755);
