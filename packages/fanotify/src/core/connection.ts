@@ -38,6 +38,8 @@ export interface GroupConnection {
   read(): CoreEvent[];
   /** Accesses that wait for this group get what `onTimeout` says. */
   close(): void;
+  /** The number was closed by other means, which ended the group: gives back the rest, and leaves the number to whoever has it now. */
+  abandon(): void;
 }
 
 /** A group that has its number and nothing else yet: what socket() makes, before bind(). */
@@ -47,6 +49,8 @@ export interface UnboundGroup {
   /** Makes the group, on this number. What is refused leaves the number unbound. */
   bind(settings: Omit<GroupSettings, 'flags'>): GroupConnection;
   close(): void;
+  /** As {@link GroupConnection.abandon}. */
+  abandon(): void;
 }
 
 const POLLIN = 1;
@@ -154,6 +158,16 @@ class SocketGroup implements GroupConnection {
       if (!(error instanceof CallError)) throw error;
     }
     this.#kernel.close(this.fd);
+    this.#letGo();
+  }
+
+  abandon(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#letGo();
+  }
+
+  #letGo(): void {
     this.#kernel.close(this.#answers);
     this.#core.release();
   }
@@ -201,7 +215,12 @@ class SocketGroup implements GroupConnection {
 /** Takes the number of a group that is yet to be made, in the private core of this process, which is started when there is none. */
 export function openUnbound(flags: GroupSettings['flags']): UnboundGroup {
   const group = new SocketGroup(linuxKernel(), flags);
-  return { fd: group.fd, bind: (settings) => group.begin(settings), close: () => group.close() };
+  return {
+    fd: group.fd,
+    bind: (settings) => group.begin(settings),
+    close: () => group.close(),
+    abandon: () => group.abandon(),
+  };
 }
 
 /** Opens a group at once: {@link openUnbound} and `bind`. */

@@ -14,6 +14,7 @@ const groups = new Map<number, { readonly group: Group; readonly file: FileStatu
 
 /** Takes a group up. Returns its number. */
 export function takeUp(group: Group): number {
+  find(group.fd);
   groups.set(group.fd, { group, file: openAt(group.fd) });
   return group.fd;
 }
@@ -79,6 +80,7 @@ function find(fd: number): Group | undefined {
   const now = fileAt(fd);
   if (!(now instanceof KernelError) && now.ino === found.file.ino && now.dev === found.file.dev) return found.group;
   groups.delete(fd);
+  found.group.abandon();
   return undefined;
 }
 
