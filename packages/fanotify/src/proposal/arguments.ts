@@ -138,7 +138,12 @@ function priority(value: unknown, word: string): number {
   throw new CallError('EINVAL', `${word} is ${described(value)}: give a whole number from 0 to 4294967295`);
 }
 
-function whole(value: unknown, word: string): number {
+/**
+ * A whole number of 32 bits.
+ *
+ * @throws CallError EINVAL
+ */
+export function whole(value: unknown, word: string): number {
   if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < U32) return value as number;
   throw new CallError('EINVAL', `${word} is ${described(value)}: give a whole number of 32 bits`);
 }

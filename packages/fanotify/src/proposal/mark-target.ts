@@ -23,7 +23,7 @@ import {
 import { CallError } from '../core/errors.ts';
 import type { MarkScope } from '../core/types.ts';
 import { type ErrnoName, KernelError, type KernelPath, linuxKernel } from '../kernel/index.ts';
-import { flagsWithin, pathText } from './arguments.ts';
+import { flagsWithin, pathText, whole } from './arguments.ts';
 
 /**
  * Marks a directory with all that is below it, as far down as there are directories, also those that come later. It stands beside
@@ -102,7 +102,8 @@ function scopeOf(bits: number): MarkScope {
  *
  * @throws CallError EINVAL
  */
-export function additionOf(flags: number): { readonly isAddition: boolean; readonly rest: number } {
+export function additionOf(given: number): { readonly isAddition: boolean; readonly rest: number } {
+  const flags = whole(given, 'flags');
   const which = flags & (FAN_MARK_ADD | FAN_MARK_REMOVE);
   if (which !== FAN_MARK_ADD && which !== FAN_MARK_REMOVE) {
     throw new CallError('EINVAL', 'flags has to have FAN_MARK_ADD or FAN_MARK_REMOVE, and not both');

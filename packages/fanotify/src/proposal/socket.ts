@@ -13,7 +13,7 @@ import { FAN_CLOEXEC, FAN_NONBLOCK } from '../abi/index.ts';
 import { openUnbound } from '../core/connection.ts';
 import { CallError, named } from '../core/errors.ts';
 import type { GroupStatistics } from '../core/types.ts';
-import { described } from './arguments.ts';
+import { argumentOf, described } from './arguments.ts';
 import { anyAt, bindAt, groupAt, takeUp } from './groups.ts';
 import {
   type IgnoredFilesystem,
@@ -87,6 +87,7 @@ export const FANOTIFY_STATISTICS = 11;
 export const FANOTIFY_OPTIONS = 12;
 
 const SOCK_TYPE = 0xf;
+const ADDRESS = { needs: ['family', 'mask', 'priority', 'f_flags'], takes: [] } as const;
 
 /** What {@link bind} takes: the proposal's `struct fanotify_addr`. */
 export interface FanotifyAddress {
@@ -225,11 +226,12 @@ export function socket(domain: number, type: number, protocol: number): number {
 export function bind(fd: number, address: FanotifyAddress): void {
   named('bind', () => {
     // Whatever else is wrong with an address of another family, it is not ours to say.
-    const { family, ...settings }: Partial<FanotifyAddress> = typeof address === 'object' && address ? address : {};
-    if (family !== undefined && family !== AF_FANOTIFY) {
-      throw new CallError('EAFNOSUPPORT', `the family is ${described(family)}: give AF_FANOTIFY (${AF_FANOTIFY})`);
+    if (typeof address === 'object' && address !== null && address.family !== AF_FANOTIFY) {
+      const told = described(address.family);
+      throw new CallError('EAFNOSUPPORT', `the family is ${told}: give AF_FANOTIFY (${AF_FANOTIFY})`);
     }
-    bindAt(fd, settings);
+    const { mask, priority, f_flags } = argumentOf(ADDRESS, address);
+    bindAt(fd, { mask, priority, f_flags });
   });
 }
 

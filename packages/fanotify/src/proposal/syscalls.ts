@@ -10,6 +10,9 @@
  * Accesses by the listener's own process are told, and never held. Since the calls block the thread, an access that is held must be made by
  * another process, and nobody may wait for it synchronously.
  *
+ * Behind all groups of this process is one process more, the core. Should it end, every call fails with ECONNRESET; should it be stopped, with
+ * ETIMEDOUT after ten seconds.
+ *
  * @module syscalls
  */
 
@@ -91,7 +94,7 @@ export function fanotify_init(flags: number, f_flags: number, mask: bigint, prio
  * @param ignored_mask Event bits not to hear of it, though another mark or the init mask would tell them; until it is modified.
  * @throws CallError EBADF when nothing is open under that number, EINVAL when it is no group's. EINVAL for a mask that is no bigint of 64
  * bits, or has bits that no descriptor comes with (such as FAN_CREATE). EFAULT for a path that is neither text nor bytes. ENOENT,
- * ENOTDIR, EACCES, ELOOP, ENAMETOOLONG as open(2). ENOSPC when there are too many marks.
+ * ENOTDIR, EACCES, ELOOP, ENAMETOOLONG as open(2). EPERM when FANOTIFY_GUARD_ONLY does not let accesses be held there.
  * @example
  * import { FAN_CLOSE_WRITE, FAN_EVENT_ON_CHILD, O_CLOEXEC } from 'fanotify/abi';
  * import { close, fanotify_add_mark, fanotify_init, read } from 'fanotify/syscalls';
@@ -122,7 +125,7 @@ export function fanotify_add_mark(fanotify_fd: number, path: KernelPath, mask: b
  * @param mask Event bits to hear, with FAN_ONDIR and FAN_EVENT_ON_CHILD.
  * @param ignored_mask Event bits not to hear of it, though another mark or the init mask would tell them; until it is modified.
  * @throws CallError EBADF when nothing is open under one of the numbers, EINVAL when `fanotify_fd` is no group's, and for a mask as in
- * {@link fanotify_add_mark}. ENOSPC when there are too many marks.
+ * {@link fanotify_add_mark}.
  * @example
  * import { FAN_MODIFY, O_CLOEXEC } from 'fanotify/abi';
  * import { close, fanotify_add_mark_fd, fanotify_init, read } from 'fanotify/syscalls';
@@ -306,8 +309,8 @@ export function fanotify_clear_marks(fanotify_fd: number): void {
 /**
  * Lets an access go on, or fail with EPERM: `int fanotify_perm_response(int fanotify_fd, __u64 cookie, int response)`.
  *
- * The access waits meanwhile, for as long as the group's timeout says (FANOTIFY_TIMEOUT of `fanotify/socket`). Responses may come in any
- * order.
+ * The access waits meanwhile, for five seconds at most, and is let in then, unless FANOTIFY_TIMEOUT of `fanotify/socket` says otherwise.
+ * Responses may come in any order.
  *
  * Since Linux 5.13. Privilege: root (CAP_SYS_ADMIN).
  *
@@ -354,7 +357,7 @@ export function fanotify_perm_response(fanotify_fd: number, cookie: bigint, resp
  *
  * @param fanotify_fd The group's number.
  * @param f_type The magic number of the type, as statfs(2) tells it and linux/magic.h names it.
- * @throws CallError EINVAL for what is no number of 32 bits. EBADF when nothing is open under that number, EINVAL when it is no group's.
+ * @throws CallError EINVAL for what is no number of 32 bits, and for a directed listener. EBADF when nothing is open under that number, EINVAL when it is no group's.
  * @example
  * import { FAN_CLOEXEC, FAN_CLOSE_WRITE, O_CLOEXEC } from 'fanotify/abi';
  * import { close, fanotify_ignore_sb, fanotify_init } from 'fanotify/syscalls';
@@ -378,7 +381,7 @@ export function fanotify_ignore_sb(fanotify_fd: number, f_type: number): void {
  *
  * @param fanotify_fd The group's number.
  * @param fsid `f_fsid` of statfs(2): two 32-bit numbers, as `linuxKernel().statfs(path).fsid` of `fanotify/kernel` has them.
- * @throws CallError EINVAL for what is no such pair. EBADF when nothing is open under that number, EINVAL when it is no group's.
+ * @throws CallError EINVAL for what is no such pair, and for a directed listener. EBADF when nothing is open under that number, EINVAL when it is no group's.
  * @example
  * import { FAN_CLOEXEC, FAN_CLOSE_WRITE, FAN_NONBLOCK, O_CLOEXEC } from 'fanotify/abi';
  * import { linuxKernel } from 'fanotify/kernel';
