@@ -10,9 +10,12 @@ const library = join(import.meta.dirname, '../..');
 const { dependencies } = createRequire(import.meta.url)('../../package.json') as { dependencies: object };
 
 type Library = typeof import('../../src/index.ts');
+type CoreLibrary = typeof import('../../src/core/index.ts');
 
 export interface OlderLibrary {
   readonly exports: Library;
+  /** Of `fanotify/core`. */
+  readonly core: CoreLibrary;
   remove(): void;
 }
 
@@ -34,6 +37,7 @@ export async function libraryAsLinux(version: string): Promise<OlderLibrary> {
   writeFileSync(seam, limitedSeam(version));
   return {
     exports: (await import(/* @vite-ignore */ join(copy, 'dist/index.js'))) as Library,
+    core: (await import(/* @vite-ignore */ join(copy, 'dist/core/index.js'))) as CoreLibrary,
     remove: () => rmSync(home, { recursive: true }),
   };
 }
