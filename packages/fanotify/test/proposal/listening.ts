@@ -69,14 +69,17 @@ export function toldUntil(group: number, wanted: (told: Told) => boolean): Told[
   return all;
 }
 
-/** Reads until it is quiet: everything that was told. */
-export function toldSoon(group: number): Told[] {
+/** Reads until it is quiet, but as many events as are due: everything that was told. */
+export function toldSoon(group: number, due = 0): Told[] {
   const all: Told[] = [];
-  const end = performance.now() + SOON_MS;
-  while (performance.now() < end && poll([{ fd: group, events: POLLIN, revents: 0 }], QUIET_MS) > 0) {
+  const start = performance.now();
+  for (;;) {
+    const isDue = all.length < due;
+    const leftMs = Math.ceil(start + (isDue ? DEADLINE_MS : SOON_MS) - performance.now());
+    if (leftMs <= 0) return all;
+    if (poll([{ fd: group, events: POLLIN, revents: 0 }], isDue ? leftMs : QUIET_MS) === 0) return all;
     all.push(...waiting(group));
   }
-  return all;
 }
 
 /** The paths of what was told, each once. */

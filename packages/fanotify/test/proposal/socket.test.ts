@@ -216,7 +216,7 @@ describe.skipIf(!canMount)('as root', () => {
     setsockopt(group, SOL_FANOTIFY, FANOTIFY_TIMEOUT, { ms: 3_000, response: FAN_ALLOW });
     return group;
   };
-  const masksOf = (group: number) => toldSoon(group).map(({ mask }) => mask);
+  const masksOf = (group: number, due = 0) => toldSoon(group, due).map(({ mask }) => mask);
   beforeAll(() => {
     mount = mountTmpfs();
   });
@@ -281,7 +281,7 @@ describe.skipIf(!canMount)('as root', () => {
     setsockopt(group, SOL_FANOTIFY, FANOTIFY_RM_MARK, { path, mask: FAN_MODIFY });
     setsockopt(group, SOL_FANOTIFY, FANOTIFY_RM_MARK_FD, { fd, mask: FAN_OPEN });
     writeFileSync(path, 'more');
-    expect(masksOf(group)).toEqual([FAN_CLOSE_WRITE]);
+    expect(masksOf(group, 1)).toEqual([FAN_CLOSE_WRITE]);
     setsockopt(group, SOL_FANOTIFY, FANOTIFY_CLEAR_MARKS, {});
     writeFileSync(path, 'more');
     expect(masksOf(group)).toEqual([]);
@@ -310,7 +310,7 @@ describe.skipIf(!canMount)('as root', () => {
     });
     mkdirSync(at('tree', 'a', 'b'), { recursive: true });
     for (const path of [at('tree', 'a', 'b', 'file'), at('beside')]) writeFileSync(path, 'text');
-    expect(pathsOf(toldSoon(group))).toEqual([at('tree', 'a', 'b', 'file')]);
+    expect(pathsOf(toldSoon(group, 1))).toEqual([at('tree', 'a', 'b', 'file')]);
     const subtree = { path: at('tree'), mask: FAN_CLOSE_WRITE, flags: FAN_MARK_SUBTREE };
     setsockopt(group, SOL_FANOTIFY, FANOTIFY_RM_MARK, subtree);
     writeFileSync(at('tree', 'a', 'b', 'file'), 'text');
