@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { canMount } from './support/mounts.ts';
 
 const library = join(import.meta.dirname, '..');
 const root = join(library, '../..');
@@ -50,9 +51,13 @@ test('an example that prints something else than it says is found', () => {
   expect(missing(code, 'a\nc\nd\n')).toEqual([]);
 });
 
+// Each mounts in a namespace of its own: a listener that hears the whole system keeps open what it hears, and a file system busy.
+const [program = '', ...privately] = canMount ? ['unshare', '--mount', '--propagation', 'private'] : ['env'];
+
 function run(file: string, cwd: string): Promise<{ problem: string | undefined; output: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [file], { cwd, timeout: deadlineMs, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
+    const options = { cwd, timeout: deadlineMs, killSignal: 'SIGKILL' } as const;
+    execFile(program, [...privately, process.execPath, file], options, (error, stdout, stderr) => {
       const problem = error?.killed ? `did not end within ${deadlineMs} ms` : error?.message;
       resolve({ problem, output: stdout + stderr });
     });
