@@ -75,6 +75,8 @@ export class Listener implements AsyncIterable<ListenerEvent> {
   /**
    * Opens a listener.
    *
+   * Privilege: root (CAP_SYS_ADMIN).
+   *
    * @param options See {@link ListenerOptions}; left out, a directed listener of priority 0.
    * @throws InvalidOptionsError, UnknownEventError; CallError EPERM without privilege, EMFILE when there is no group or descriptor
    * left; the signal's reason when it has aborted.
@@ -117,6 +119,8 @@ export class Listener implements AsyncIterable<ListenerEvent> {
   /**
    * Marks a file, directory, file system or subtree, or adds to the mark that it has.
    *
+   * Privilege: root (CAP_SYS_ADMIN).
+   *
    * @throws InvalidOptionsError, UnknownEventError, NoSuchPathError and the like for what cannot be opened; CallError for what the core
    * or the kernel refuses.
    * @example
@@ -141,6 +145,8 @@ export class Listener implements AsyncIterable<ListenerEvent> {
 
   /**
    * Takes events out of a mark.
+   *
+   * Privilege: root (CAP_SYS_ADMIN).
    *
    * @throws As {@link Listener.mark}; CallError ENOENT when there is no such mark.
    * @example
