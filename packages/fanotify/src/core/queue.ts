@@ -20,12 +20,16 @@ export interface Waiting {
   isWithdrawn: boolean;
 }
 
+/** Closed up when there are so many, and more than what waits. */
+const MOST_HOLES = 64;
 const OVERFLOW_EVENT = { pid: 0, carried: undefined, ask: undefined, range: null, filesystem: undefined, ino: 0n };
 
 export class EventQueue {
   readonly #most: number;
   #items: (Waiting | undefined)[] = [];
   #head = 0;
+  /** How many of those from the head on wait no more: withdrawn, or dropped. */
+  #holes = 0;
   /** Notifications that wait. */
   #notifications = 0;
   /** By inode number: the last that waits. */
@@ -44,6 +48,11 @@ export class EventQueue {
 
   /** How many events wait. */
   get length(): number {
+    return this.held - this.#holes;
+  }
+
+  /** How many places the queue has for them: never many more. */
+  get held(): number {
     return this.#items.length - this.#head;
   }
 
@@ -103,6 +112,8 @@ export class EventQueue {
     this.#asks.delete(ask);
     item.isWithdrawn = true;
     item.carried?.release();
+    this.#holes++;
+    this.#close();
   }
 
   /** The first `most` that wait, which stay: see {@link taken}. */
@@ -122,7 +133,10 @@ export class EventQueue {
     while (left > 0 && this.#head < this.#items.length) {
       const item = this.#items[this.#head];
       this.#items[this.#head++] = undefined;
-      if (!item || item.isWithdrawn) continue;
+      if (!item || item.isWithdrawn) {
+        this.#holes--;
+        continue;
+      }
       left--;
       this.#forget(item);
       item.carried?.release();
@@ -146,7 +160,10 @@ export class EventQueue {
       item.carried?.release();
       dropped++;
     }
-    if (dropped > 0) this.#overflow(dropped);
+    if (dropped === 0) return;
+    this.#holes += dropped;
+    this.#close();
+    this.#overflow(dropped);
   }
 
   /** Lets go of everything. */
@@ -157,6 +174,7 @@ export class EventQueue {
     }
     this.#items = [];
     this.#head = 0;
+    this.#holes = 0;
     this.#notifications = 0;
     this.#last.clear();
     this.#asks.clear();
@@ -183,11 +201,20 @@ export class EventQueue {
     }
   }
 
+  /** What waits no more must not pile up behind what nobody reads: whoever reads too slowly is asked on and on. */
+  #close(): void {
+    if (this.#holes < MOST_HOLES || this.#holes * 2 < this.held) return;
+    this.#items = this.#items.slice(this.#head).filter((item) => item && !item.isWithdrawn);
+    this.#head = 0;
+    this.#holes = 0;
+  }
+
   #skip(): void {
     while (this.#head < this.#items.length) {
       const item = this.#items[this.#head];
       if (item && !item.isWithdrawn) break;
       this.#head++;
+      this.#holes--;
     }
     if (this.#head === this.#items.length) {
       this.#items = [];
