@@ -235,6 +235,7 @@ export class Core {
 
   /** Something happened to nobody knows what: tells everybody who may hear it. */
   happenedSomewhere(channel: Channel, bits: number, pid: number): void {
+    if ((bits & MODIFY) !== 0) this.modifiedSomewhere();
     for (const group of this.groups) {
       if (group.notification === channel && mayHear(group, bits)) group.tell(bits, pid, undefined, SOMEWHERE, 0n);
     }
@@ -247,6 +248,7 @@ export class Core {
 
   /** The kernel has lost events of a channel. */
   overflowed(channel: Channel): void {
+    this.modifiedSomewhere();
     for (const group of this.groups) {
       if (group.notification !== channel || !mayHear(group, channel.bits)) continue;
       group.queue.overflow();
@@ -278,7 +280,19 @@ export class Core {
   /** A file was modified: ignored masks end that were not asked to survive. */
   modified({ filesystem, ino, bornNs }: CoreHappening): void {
     const object = filesystem.objects.get(ino);
-    if (!object || object.bornNs !== bornNs) return;
+    if (object?.bornNs === bornNs) this.#endIgnored(object);
+  }
+
+  /** Some file was modified, and nobody knows which: it may be any. A writer can see to it, by a lease, that it cannot be opened. */
+  modifiedSomewhere(): void {
+    for (const group of this.groups) {
+      for (const { of: marked, ignored, survives } of group.marks) {
+        if (ignored !== 0 && !survives && marked instanceof MarkedObject) this.#endIgnored(marked);
+      }
+    }
+  }
+
+  #endIgnored(object: CoreObject): void {
     const ended = object.marks.filter(({ ignored, survives }) => ignored !== 0 && !survives);
     if (ended.length === 0) return;
     for (const mark of ended) {
@@ -379,7 +393,8 @@ export class Core {
     const isMarked = marked.marks.length > 0;
     if (marked instanceof MarkedObject) {
       const { filesystem, ino } = marked;
-      const hasChildren = marked.marks.some(({ mask, ignored }) => ((mask | ignored) & ON_CHILD) !== 0);
+      const hasChildren =
+        marked.isDirectory && marked.marks.some(({ mask, ignored }) => ((mask | ignored) & ON_CHILD) !== 0);
       if (hasChildren) filesystem.parents.add(marked);
       else filesystem.parents.delete(marked);
       if (!isMarked && filesystem.objects.get(ino) === marked) filesystem.objects.delete(ino);

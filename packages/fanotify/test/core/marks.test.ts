@@ -92,7 +92,10 @@ test('a bit is ignored by the kernel exactly when all ignore it who could hear i
         ];
         const isEnding = ignoring.some((one) => !one.survives);
         const isIgnored =
-          alike && own.some((one) => (one.ignored & bit) !== 0) && couldHear.every(ignores) && !(bit === MODIFY && isEnding);
+          alike &&
+          own.some((one) => (one.ignored & bit) !== 0) &&
+          couldHear.every(ignores) &&
+          !(bit === MODIFY && isEnding);
         expect((ignored & bit) !== 0).toBe(isIgnored);
       }
       if (ignored !== 0) expect(survives).toBe(ignoring[0]?.survives);

@@ -31,10 +31,15 @@ function take(queue: EventQueue, most = 1_000): Waiting[] {
   return events;
 }
 
-const told = (events: readonly Waiting[]) => events.map(({ bits, ask, ino }) => (ask === undefined ? `${bits} ${ino}` : `ask ${ask}`));
+const told = (events: readonly Waiting[]) =>
+  events.map(({ bits, ask, ino }) => (ask === undefined ? `${bits} ${ino}` : `ask ${ask}`));
 
 /** Pushes something that happened, as the feed does: it lets go of its own hold afterwards. */
-function push(queue: EventQueue, ino: bigint, { bits = OPEN, pid = 1, filesystem = HERE, from = new Descriptors() } = {}) {
+function push(
+  queue: EventQueue,
+  ino: bigint,
+  { bits = OPEN, pid = 1, filesystem = HERE, from = new Descriptors() } = {},
+) {
   const carried = from.open();
   queue.push(bits, pid, carried, filesystem, ino);
   carried.release();
@@ -177,68 +182,73 @@ test('whatever happens, events are told, merged or lost and told of, asks are to
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('overflow' as const) }) },
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 5 }), fc.boolean(), (steps, most, clears) => {
-      const [queue, from] = [new EventQueue(most), new Descriptors()];
-      // What was pushed has a bit of its own, so that it can be followed through merges.
-      let pushed = 0;
-      let asked = 0;
-      let overflows = 0;
-      let lostWhenTold = 0;
-      const asks = { told: new Set<number>(), withdrawn: new Set<number>() };
-      let untold = 0;
-      const receive = (events: readonly Waiting[]) => {
-        for (const { bits, ask } of events) {
-          if (ask !== undefined) {
-            expect(asks.withdrawn.has(ask)).toBe(false);
-            expect(asks.told.has(ask)).toBe(false);
-            asks.told.add(ask);
-          } else if (bits === OVERFLOW) {
-            overflows++;
-            lostWhenTold = queue.lost;
-          } else untold--;
+    fc.property(
+      fc.array(step, { maxLength: 80 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.boolean(),
+      (steps, most, clears) => {
+        const [queue, from] = [new EventQueue(most), new Descriptors()];
+        // What was pushed has a bit of its own, so that it can be followed through merges.
+        let pushed = 0;
+        let asked = 0;
+        let overflows = 0;
+        let lostWhenTold = 0;
+        const asks = { told: new Set<number>(), withdrawn: new Set<number>() };
+        let untold = 0;
+        const receive = (events: readonly Waiting[]) => {
+          for (const { bits, ask } of events) {
+            if (ask !== undefined) {
+              expect(asks.withdrawn.has(ask)).toBe(false);
+              expect(asks.told.has(ask)).toBe(false);
+              asks.told.add(ask);
+            } else if (bits === OVERFLOW) {
+              overflows++;
+              lostWhenTold = queue.lost;
+            } else untold--;
+          }
+        };
+        for (const one of steps) {
+          if (one.kind === 'push') {
+            const { merged, lost } = queue;
+            push(queue, BigInt(one.ino), { pid: one.pid, from });
+            pushed++;
+            untold += 1 - (queue.merged - merged) - (queue.lost - lost);
+          } else if (one.kind === 'ask') {
+            const carried = from.open();
+            queue.ask(OPEN, 1, carried, asked++, null);
+            carried.release();
+          } else if (one.kind === 'withdraw') {
+            const ask = one.which % Math.max(1, asked);
+            queue.withdraw(ask);
+            if (!asks.told.has(ask) && ask < asked) asks.withdrawn.add(ask);
+          } else if (one.kind === 'take') receive(take(queue, one.most));
+          else if (one.kind === 'shorten') {
+            const { lost } = queue;
+            queue.shorten(one.most);
+            untold -= queue.lost - lost;
+          } else queue.overflow();
+          expect(queue.notifications).toBeLessThanOrEqual(most);
+          expect(queue.notifications).toBe(untold);
+          expect(queue.length).toBe(queue.peek(1_000).length);
+          expect(queue.length).toBe(
+            queue.notifications + (asked - asks.told.size - asks.withdrawn.size) + (queue.overflows - overflows),
+          );
         }
-      };
-      for (const one of steps) {
-        if (one.kind === 'push') {
-          const { merged, lost } = queue;
-          push(queue, BigInt(one.ino), { pid: one.pid, from });
-          pushed++;
-          untold += 1 - (queue.merged - merged) - (queue.lost - lost);
-        } else if (one.kind === 'ask') {
-          const carried = from.open();
-          queue.ask(OPEN, 1, carried, asked++, null);
-          carried.release();
-        } else if (one.kind === 'withdraw') {
-          const ask = one.which % Math.max(1, asked);
-          queue.withdraw(ask);
-          if (!asks.told.has(ask) && ask < asked) asks.withdrawn.add(ask);
-        } else if (one.kind === 'take') receive(take(queue, one.most));
-        else if (one.kind === 'shorten') {
+        if (clears) queue.clear();
+        else {
           const { lost } = queue;
-          queue.shorten(one.most);
-          untold -= queue.lost - lost;
-        } else queue.overflow();
-        expect(queue.notifications).toBeLessThanOrEqual(most);
-        expect(queue.notifications).toBe(untold);
-        expect(queue.length).toBe(queue.peek(1_000).length);
-        expect(queue.length).toBe(
-          queue.notifications + (asked - asks.told.size - asks.withdrawn.size) + (queue.overflows - overflows),
-        );
-      }
-      if (clears) queue.clear();
-      else {
-        const { lost } = queue;
-        receive(take(queue));
-        expect(untold).toBe(0);
-        expect(overflows).toBe(queue.overflows);
-        // Whatever was lost is told of afterwards.
-        if (lost > 0) expect(lostWhenTold).toBe(lost);
-        expect(asks.told.size + asks.withdrawn.size).toBe(asked);
-      }
-      expect(queue.length).toBe(0);
-      expect(pushed).toBeGreaterThanOrEqual(queue.merged + queue.lost);
-      expect(from.times.every((times) => times === 1)).toBe(true);
-    }),
+          receive(take(queue));
+          expect(untold).toBe(0);
+          expect(overflows).toBe(queue.overflows);
+          // Whatever was lost is told of afterwards.
+          if (lost > 0) expect(lostWhenTold).toBe(lost);
+          expect(asks.told.size + asks.withdrawn.size).toBe(asked);
+        }
+        expect(queue.length).toBe(0);
+        expect(pushed).toBeGreaterThanOrEqual(queue.merged + queue.lost);
+        expect(from.times.every((times) => times === 1)).toBe(true);
+      },
+    ),
     { numRuns: 2_000 },
   );
 });

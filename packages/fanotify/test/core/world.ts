@@ -1,13 +1,7 @@
 // A world of groups, marks and events to choose from, and who hears what in it: by a rule that is written down as plainly as it can be.
 
 import fc from 'fast-check';
-import {
-  FAN_CLOSE_WRITE,
-  FAN_MODIFY,
-  FAN_OPEN,
-  FAN_OPEN_EXEC_PERM,
-  FAN_OPEN_PERM,
-} from '../../src/abi/index.ts';
+import { FAN_CLOSE_WRITE, FAN_MODIFY, FAN_OPEN, FAN_OPEN_EXEC_PERM, FAN_OPEN_PERM } from '../../src/abi/index.ts';
 import { ON_CHILD, ONDIR } from '../../src/core/bits.ts';
 import { Channel } from '../../src/core/channel.ts';
 import { Dispatcher, type Happening } from '../../src/core/dispatch.ts';
@@ -75,7 +69,11 @@ export interface PlannedGroup {
 
 export interface PlannedMark {
   readonly group: number;
-  readonly of: { readonly kind: 'filesystem' | 'object' | 'subtree'; readonly filesystem: number; readonly place: number };
+  readonly of: {
+    readonly kind: 'filesystem' | 'object' | 'subtree';
+    readonly filesystem: number;
+    readonly place: number;
+  };
   readonly mask: number;
   readonly ignored: number;
   readonly survives: boolean;
@@ -123,7 +121,10 @@ const marks = fc
   })
   .map((one) => {
     const { kind, filesystem, place } = one.of;
-    return { ...one, of: { kind, filesystem, place: kind === 'filesystem' ? 0 : kind === 'subtree' ? place % 2 : place } };
+    return {
+      ...one,
+      of: { kind, filesystem, place: kind === 'filesystem' ? 0 : kind === 'subtree' ? place % 2 : place },
+    };
   });
 
 export const worlds: fc.Arbitrary<Plan> = fc
