@@ -98,7 +98,7 @@ export class KernelFeed implements Feed {
     this.#parts = parts;
     this.#kernel = kernel;
     this.#mounts = mounts;
-    this.places = new Subtrees(kernel, mounts);
+    this.places = new Subtrees(kernel, mounts, () => this.#opened.values());
     this.#surroundings = {
       kernel,
       mounts,
@@ -118,6 +118,7 @@ export class KernelFeed implements Feed {
       kernel,
       mounts,
       groupOf: (channel) => this.#groupOf(channel),
+      opened: () => this.#opened.values(),
       heardWidely: (object, channel) => this.#heardWidely(object, channel),
       forget: (object) => parts.core().forget(object),
     });

@@ -13,6 +13,7 @@ import {
   FAN_MARK_INODE,
   FAN_MARK_REMOVE,
   FAN_NONBLOCK,
+  FAN_OPEN_PERM,
   FAN_REPORT_FD_ERROR,
   FAN_UNLIMITED_MARKS,
   FAN_UNLIMITED_QUEUE,
@@ -104,6 +105,28 @@ export class KernelGroup {
       if (error.code === 'ENOENT' && (flags & FAN_MARK_REMOVE) !== 0) return;
       throw asCallError(error, explainMark(this.#kernel, error, flags, BigInt(bits), shown));
     }
+  }
+}
+
+/**
+ * Does something for which this process opens a directory. It is not asked about that: it would wait for its own answer for ever.
+ *
+ * @param groups All kernel groups there are.
+ * @param directory A descriptor of the directory; one of O_PATH will do. Nobody else is asked about it meanwhile, either.
+ */
+export function unasked<T>(kernel: Kernel, groups: Iterable<KernelGroup>, directory: number, open: () => T): T {
+  const path = `/proc/self/fd/${directory}`;
+  const quiet = [...groups].filter(({ channel }) => channel.asks);
+  const mark = (flags: number) => {
+    for (const { fd } of quiet) {
+      kernel.fanotifyMark(fd, flags | FAN_MARK_INODE | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, AT_FDCWD, path);
+    }
+  };
+  mark(FAN_MARK_ADD | FAN_MARK_IGNORED_SURV_MODIFY);
+  try {
+    return open();
+  } finally {
+    mark(FAN_MARK_REMOVE);
   }
 }
 

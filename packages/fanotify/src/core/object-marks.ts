@@ -1,6 +1,6 @@
 // The kernel's marks of files and directories: for each channel the least that serves all groups.
 
-import { AT_EMPTY_PATH, O_CLOEXEC, O_PATH } from '../abi/index.ts';
+import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../abi/index.ts';
 import { assertAdmitted, beltOf } from '../decision/admission.ts';
 import { openMount } from '../decision/mount-paths.ts';
 import { NotPermittedError } from '../group/errors.ts';
@@ -12,7 +12,7 @@ import type { Channel } from './channel.ts';
 import type { CoreObject } from './core.ts';
 import { CallError } from './errors.ts';
 import type { CoreGroup } from './group.ts';
-import { type KernelGroup, UNMARKED } from './kernel-group.ts';
+import { type KernelGroup, UNMARKED, unasked } from './kernel-group.ts';
 import { kernelMaskOf, type ObjectMask } from './marks.ts';
 
 /** What the kernel was told of an object, and how it is found again. */
@@ -31,6 +31,8 @@ export interface ObjectMarksParts {
   readonly mounts: MountTable;
   /** The kernel group of a channel, opened if need be. */
   groupOf(channel: Channel): KernelGroup;
+  /** The kernel groups that there are. */
+  opened(): Iterable<KernelGroup>;
   /** What groups may hear of an object by other marks than its own. */
   heardWidely(object: CoreObject, channel: Channel): ReadonlyMap<CoreGroup, number>;
   /** An object is no more. */
@@ -43,6 +45,8 @@ export class ObjectMarks {
   readonly #known = new Map<CoreObject, Known>();
   /** Those that the kernel ignores something of. */
   readonly #ignoring = new Set<CoreObject>();
+  /** Those that somebody ignores something of, and the kernel nothing: since others hear it. */
+  readonly #unignored = new Set<CoreObject>();
   readonly #soon = new Set<CoreObject>();
   /** Goes round through what is known, to find what is gone. */
   #round: Iterator<CoreObject> | undefined;
@@ -86,6 +90,11 @@ export class ObjectMarks {
   /** Groups may hear more than before: what the kernel ignored it may ignore no longer. */
   recheck(): void {
     for (const object of this.#ignoring) this.#syncAgain(object);
+  }
+
+  /** Groups may hear less than before: what only some ignored the kernel may ignore by now. */
+  recheckSoon(): void {
+    for (const object of this.#unignored) this.#soon.add(object);
   }
 
   /** A channel's kernel group is no more. */
@@ -137,6 +146,8 @@ export class ObjectMarks {
     }
     if (ignores) this.#ignoring.add(object);
     else this.#ignoring.delete(object);
+    if (!ignores && object.marks.some(({ ignored }) => ignored !== 0)) this.#unignored.add(object);
+    else this.#unignored.delete(object);
     if (object.marks.length === 0 && known.masks.size === 0) this.#known.delete(object);
   }
 
@@ -173,7 +184,7 @@ export class ObjectMarks {
     const target = this.#open(known);
     if (target === 'unreachable') return;
     if (target === 'gone') {
-      this.#gone(object);
+      this.gone(object);
       return;
     }
     try {
@@ -186,9 +197,11 @@ export class ObjectMarks {
     }
   }
 
-  #gone(object: CoreObject): void {
+  /** An object is no more, and the kernel's marks went with it. */
+  gone(object: CoreObject): void {
     this.#known.delete(object);
     this.#ignoring.delete(object);
+    this.#unignored.delete(object);
     this.#soon.delete(object);
     this.#parts.forget(object);
   }
@@ -198,13 +211,19 @@ export class ObjectMarks {
     if (!mount) return 'gone';
     const mountFd = handle && openMount(this.#kernel, mount);
     if (mountFd === undefined) return 'unreachable';
+    let anchor: number | undefined;
     try {
-      return this.#kernel.openByHandleAt(mountFd, handle as Buffer, O_PATH | O_CLOEXEC);
+      // By a descriptor of O_PATH no handle can be opened.
+      anchor = unasked(this.#kernel, this.#parts.opened(), mountFd, () =>
+        this.#kernel.openAt(mountFd, '.', O_DIRECTORY | O_CLOEXEC),
+      );
+      return this.#kernel.openByHandleAt(anchor, handle as Buffer, O_PATH | O_CLOEXEC);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       return error.code === 'ESTALE' ? 'gone' : 'unreachable';
     } finally {
       this.#kernel.close(mountFd);
+      if (anchor !== undefined) this.#kernel.close(anchor);
     }
   }
 
@@ -219,7 +238,7 @@ export class ObjectMarks {
       }
       const known = this.#known.get(object);
       const target = known ? this.#open(known) : 'unreachable';
-      if (target === 'gone') this.#gone(object);
+      if (target === 'gone') this.gone(object);
       else if (typeof target === 'number') this.#kernel.close(target);
     }
   }

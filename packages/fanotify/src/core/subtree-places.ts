@@ -12,6 +12,7 @@ import { type Kernel, KernelError } from '../kernel/index.ts';
 import { PERMISSION_BITS } from './bits.ts';
 import type { CoreSubtree } from './core.ts';
 import { CallError } from './errors.ts';
+import { type KernelGroup, unasked } from './kernel-group.ts';
 
 /** How long the gate keeps in mind what has left: no shorter than accesses wait, as a rule. */
 const GATE = { deadlineMs: 5_000, trustsRoot: false, on: [], maxCached: 0 } as const;
@@ -26,13 +27,16 @@ interface Place {
 export class Subtrees {
   readonly #kernel: Kernel;
   readonly #mounts: MountTable;
+  /** The kernel groups that there are. */
+  readonly #opened: () => Iterable<KernelGroup>;
   readonly #places = new Map<CoreSubtree, Place>();
   /** Of no subtree: tells where things are. */
   readonly #anywhere: SubtreePlaces;
   #settling: Settling | undefined;
 
-  constructor(kernel: Kernel, mounts: MountTable) {
+  constructor(kernel: Kernel, mounts: MountTable, opened: () => Iterable<KernelGroup>) {
     this.#kernel = kernel;
+    this.#opened = opened;
     this.#mounts = mounts;
     this.#anywhere = new SubtreePlaces(kernel, mounts, [], false);
   }
@@ -70,7 +74,10 @@ export class Subtrees {
       if (!marks.some(({ mask }) => (mask & PERMISSION_BITS) !== 0)) continue;
       this.#settling ??= this.#startSettling();
       try {
-        place.gate = SubtreeGate.open(this.#kernel, this.#mounts, GATE, { fd: -1 }, place.places, this.#settling);
+        const settling = this.#settling;
+        place.gate = unasked(this.#kernel, this.#opened(), place.root.mountFd, () =>
+          SubtreeGate.open(this.#kernel, this.#mounts, GATE, { fd: -1 }, place.places, settling),
+        );
       } catch (error) {
         if (error instanceof CallError || !(error instanceof Error)) throw error;
         throw new CallError('EOPNOTSUPP', error.message, undefined, { cause: error });
