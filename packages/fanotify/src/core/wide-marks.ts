@@ -148,6 +148,12 @@ export class WideMarks {
         if (!isExplicit) continue;
         throw new CallError('EPERM', `FANOTIFY_GUARD_ONLY does not admit that ${JSON.stringify(shown)} is held`);
       }
+      if (channel.asks && kindOf(mount.type) === 'pseudo') {
+        throw new CallError(
+          'EOPNOTSUPP',
+          `${JSON.stringify(shown)} is the kernel's own: nobody may hold what is read there`,
+        );
+      }
       try {
         const group = this.#parts.groupOf(channel);
         if (group.filesystems.get(device) !== mask) group.markFilesystem(device, path, shown, mask);
