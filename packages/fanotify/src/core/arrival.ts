@@ -29,6 +29,10 @@ export interface Surroundings {
   readonly places: Subtrees;
   /** The file system of a device number, as far as one is known. */
   known(dev: bigint): CoreFilesystem | undefined;
+  /** Whether something has left a marked directory a moment ago. */
+  hasLeft(fd: number): boolean;
+  /** Whether marks of something else than a directory that it is in explain why the kernel has told of it. */
+  isExplained(arrival: Arrival): boolean;
 }
 
 export class Arrival implements CoreHappening {
@@ -84,12 +88,16 @@ export class Arrival implements CoreHappening {
    */
   parent(): CoreObject | 'unknown' | undefined {
     const unclear = this.channel.asks ? 'unknown' : undefined;
+    let parent: CoreObject | 'unknown' | undefined = unclear;
     try {
-      return this.#lookForParent(unclear);
+      parent = this.#lookForParent(unclear);
     } catch (error) {
-      if (error instanceof KernelError) return unclear;
-      throw error;
+      if (!(error instanceof KernelError)) throw error;
     }
+    if (parent !== undefined) return parent;
+    // It was renamed since.
+    if (this.channel.asks && this.#surroundings.hasLeft(this.#fd)) return 'unknown';
+    return this.#surroundings.isExplained(this) ? undefined : 'unknown';
   }
 
   #lookForParent(unclear: 'unknown' | undefined): CoreObject | 'unknown' | undefined {
@@ -101,10 +109,12 @@ export class Arrival implements CoreHappening {
     // The root of everything is in nothing.
     if (link.length === 1) return undefined;
     if (isMarkedDeleted(link) && this.channel.asks) return unclear;
-    const directory = this.#openDirectory(split === 0 ? link.subarray(0, 1) : link.subarray(0, split));
+    const directory = this.#openDirectory(link, split === 0 ? link.subarray(0, 1) : link.subarray(0, split));
     if (directory === undefined) return unclear;
     try {
       const { dev, ino, btimeNs } = kernel.statAt(directory, '', AT_EMPTY_PATH);
+      // What is mounted there is in no directory of another file system.
+      if (dev !== this.#status.dev) return undefined;
       if (this.channel.asks) {
         const named = kernel.statAt(directory, link.subarray(split + 1), AT_SYMLINK_NOFOLLOW);
         if (named.ino !== this.#status.ino || named.dev !== this.#status.dev) return unclear;
@@ -117,9 +127,11 @@ export class Arrival implements CoreHappening {
   }
 
   /** By its path if it was opened through a mount of ours, and else by its place in the file system. */
-  #openDirectory(path: Buffer): number | undefined {
+  #openDirectory(link: Buffer, path: Buffer): number | undefined {
     const { kernel, mounts } = this.#surroundings;
-    if (mounts.byId(mountIdOf(kernel, this.#fd) ?? -1))
+    const own = mounts.byId(mountIdOf(kernel, this.#fd) ?? -1);
+    // A file that is mounted over another is in its own directory.
+    if (own && !own.mountPoint.equals(link))
       return kernel.openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     const located = this.#surroundings.places.locate(this.#fd, this.#pid);
     const split = located?.path?.lastIndexOf(SLASH) ?? -1;

@@ -152,6 +152,12 @@ export class Core {
     assertCanHear(group, mask | ignored);
     if (isEmpty(mask) && isEmpty(ignored)) throw new CallError('EINVAL', 'mask and ignored_mask name no event');
     const seen = this.#feed.look(target);
+    if (change.scope === 'filesystem' && seen.filesystem.device === undefined) {
+      throw new CallError(
+        'EXDEV',
+        'it is mounted in another mount namespace: mark its file system by a mount of this one',
+      );
+    }
     const marked = this.#markedOf(seen, change.scope) ?? this.#newMarked(seen, change.scope, target);
     const before = marked.of(group);
     const mark = before ?? { group, of: marked, mask: 0, ignored: 0, survives: false };
@@ -280,19 +286,20 @@ export class Core {
   /** A file was modified: ignored masks end that were not asked to survive. */
   modified({ filesystem, ino, bornNs }: CoreHappening): void {
     const object = filesystem.objects.get(ino);
-    if (object?.bornNs === bornNs) this.#endIgnored(object);
+    if (object?.bornNs === bornNs) this.endIgnored(object);
   }
 
   /** Some file was modified, and nobody knows which: it may be any. A writer can see to it, by a lease, that it cannot be opened. */
   modifiedSomewhere(): void {
     for (const group of this.groups) {
       for (const { of: marked, ignored, survives } of group.marks) {
-        if (ignored !== 0 && !survives && marked instanceof MarkedObject) this.#endIgnored(marked);
+        if (ignored !== 0 && !survives && marked instanceof MarkedObject) this.endIgnored(marked);
       }
     }
   }
 
-  #endIgnored(object: CoreObject): void {
+  /** An object was modified. */
+  endIgnored(object: CoreObject): void {
     const ended = object.marks.filter(({ ignored, survives }) => ignored !== 0 && !survives);
     if (ended.length === 0) return;
     for (const mark of ended) {

@@ -112,6 +112,7 @@ export class CoreHost {
       this.#end();
       return;
     }
+    if (polled.hindsight.revents !== 0) this.#feed.hindsight.hear(now);
     for (const [entry, hear] of polled.gates) if (entry.revents !== 0) hear(now);
     if (this.#feed.passing > 0) this.#feed.settle(now);
     for (const [entry, source] of polled.sources) {
@@ -172,13 +173,14 @@ export class CoreHost {
     ]);
     const all = this.#polled;
     all.length = 0;
-    all.push(this.#owner, this.#control, this.#mountinfo);
+    const hindsight = entryOf(this.#feed.hindsight.fd, POLLIN);
+    all.push(this.#owner, this.#control, this.#mountinfo, hindsight);
     for (const list of [sources, gates, notifying]) for (const [entry] of list) all.push(entry);
     for (const { entry, isBlocked } of this.#connections.values()) {
       entry.events = isBlocked ? POLLIN | POLLOUT : POLLIN;
       all.push(entry);
     }
-    return { sources, notifying, gates };
+    return { hindsight, sources, notifying, gates };
   }
 
   /** For how long poll may wait. */

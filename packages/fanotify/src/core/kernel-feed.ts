@@ -2,6 +2,7 @@
 
 import { AT_EMPTY_PATH, EventCursor, FAN_EVENT_METADATA_LEN } from '../abi/index.ts';
 import { Access, rangeOf } from '../decision/access.ts';
+import { nowMs } from '../decision/clock.ts';
 import { Intake } from '../decision/intake.ts';
 import { ALLOW, kindNumber, type Ruling } from '../decision/permission.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
@@ -14,6 +15,7 @@ import { Channel, type ChannelClass } from './channel.ts';
 import type { Core, CoreFilesystem, CoreObject, CoreSubtree, Feed, Seen } from './core.ts';
 import { CallError } from './errors.ts';
 import type { CoreGroup, HeldAccess } from './group.ts';
+import { Hindsight } from './hindsight.ts';
 import { asCallError, KernelGroup } from './kernel-group.ts';
 import { Filesystem, hears } from './marks.ts';
 import { ObjectMarks } from './object-marks.ts';
@@ -75,6 +77,7 @@ export interface KernelFeedParts {
 export class KernelFeed implements Feed {
   readonly places: Subtrees;
   readonly objects: ObjectMarks;
+  readonly hindsight: Hindsight;
   /** How many descriptors of what happened are open. */
   carried = 0;
   /** Accesses that the kernel has denied itself, having no descriptor to give. */
@@ -104,7 +107,17 @@ export class KernelFeed implements Feed {
       mounts,
       places: this.places,
       known: (dev) => this.#filesystems.get(dev)?.filesystem,
+      hasLeft: (fd) => this.hindsight.hasLeft(fd),
+      isExplained: (arrival) => this.#isExplained(arrival),
     };
+    this.hindsight = new Hindsight({
+      kernel,
+      modified: (object) => {
+        if (object) parts.core().endIgnored(object);
+        else parts.core().modifiedSomewhere();
+      },
+      gone: (object) => this.objects.gone(object),
+    });
     this.#wide = new WideMarks({
       kernel,
       mounts,
@@ -120,7 +133,11 @@ export class KernelFeed implements Feed {
       groupOf: (channel) => this.#groupOf(channel),
       opened: () => this.#opened.values(),
       heardWidely: (object, channel) => this.#heardWidely(object, channel),
-      forget: (object) => parts.core().forget(object),
+      forget: (object) => {
+        this.hindsight.forget(object);
+        parts.core().forget(object);
+      },
+      watch: (object, target) => this.hindsight.watch(object, target),
     });
   }
 
@@ -161,8 +178,8 @@ export class KernelFeed implements Feed {
   }
 
   look(target: number): Seen {
+    this.#generation = this.#mounts.generation;
     try {
-      this.#generation = this.#mounts.generation;
       const status = this.#kernel.statAt(target, '', AT_EMPTY_PATH);
       const filesystem = this.#filesystemOf(status.dev, target);
       filesystem.device ??= this.#deviceOf(target);
@@ -184,11 +201,13 @@ export class KernelFeed implements Feed {
 
   syncObjectSoon(object: CoreObject): void {
     this.objects.syncSoon(object);
+    if (object.isDirectory) this.objects.recheckSoon();
   }
 
   syncFilesystems(): void {
     this.places.prepare();
     this.objects.recheck();
+    this.objects.recheckSoon();
     this.#wide.sync();
   }
 
@@ -223,6 +242,7 @@ export class KernelFeed implements Feed {
       return 0;
     }
     this.#generation = this.#mounts.generation;
+    this.hindsight.hear(nowMs());
     if (this.#parts.core().dispatcher.subtrees.size > 0) this.places.refresh();
     this.#cursor.reset(this.#buffer, length);
     let count = 0;
@@ -276,6 +296,7 @@ export class KernelFeed implements Feed {
     const kind = kindNumber(maskLow);
     if (fd < 0) {
       if (kind >= 0) this.kernelDenied++;
+      else if ((maskLow & MODIFY) !== 0) core.modifiedSomewhere();
       return;
     }
     if (pid === this.#kernel.pid) {
@@ -284,6 +305,7 @@ export class KernelFeed implements Feed {
       return;
     }
     this.#generation = this.#mounts.generation;
+    this.hindsight.hear(readMs);
     let status: FileStatus;
     let filesystem: CoreFilesystem;
     try {
@@ -405,6 +427,8 @@ export class KernelFeed implements Feed {
         hasRanges: channel.class === 'preContent',
         deniedByKernel: () => {
           this.kernelDenied++;
+          // It may have been a modification.
+          this.#parts.core().modifiedSomewhere();
         },
       });
       this.#sources.set(channel, { group, intake });
@@ -416,6 +440,23 @@ export class KernelFeed implements Feed {
     return [...this.#parts.core().dispatcher.subtrees].filter((subtree) =>
       [...this.places.devicesOf(subtree)].includes(device),
     );
+  }
+
+  /** Whether somebody asked to hear it by other marks than of a directory that it is in: what it was in when it happened, nothing tells. */
+  #isExplained({ channel, filesystem, ino, bornNs, bits }: Arrival): boolean {
+    const { dispatcher } = this.#parts.core();
+    let expected = 0;
+    const add = (group: CoreGroup, mask: number) => {
+      if (hears(group, channel)) expected |= mask;
+    };
+    for (const group of dispatcher.listenersOf(filesystem)) add(group, group.initBits);
+    for (const { group, mask } of filesystem.marks) add(group, mask);
+    for (const { marks } of dispatcher.subtrees) for (const { group, mask } of marks) add(group, mask);
+    const object = filesystem.objects.get(ino);
+    if (object?.bornNs === bornNs) {
+      for (const { group, mask, ignored } of object.marks) add(group, ignored === 0 ? mask : mask | MODIFY);
+    }
+    return (bits & ~expected) === 0;
   }
 
   /** By marks of the file system, of subtrees and directories, and by init masks. In which it is, is not looked at. */

@@ -37,6 +37,8 @@ export interface ObjectMarksParts {
   heardWidely(object: CoreObject, channel: Channel): ReadonlyMap<CoreGroup, number>;
   /** An object is no more. */
   forget(object: CoreObject): void;
+  /** What has to be heard of an object besides, now that its marks are as they are. */
+  watch(object: CoreObject, target: number): void;
 }
 
 export class ObjectMarks {
@@ -127,6 +129,7 @@ export class ObjectMarks {
       channels.add(group.notification);
       channels.add(group.permission);
     }
+    this.#parts.watch(object, target);
     let ignores = false;
     for (const channel of channels) {
       const from = known.masks.get(channel) ?? UNMARKED;

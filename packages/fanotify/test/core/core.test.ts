@@ -410,7 +410,9 @@ describe('an ignored mask', () => {
 describe('a global listener', () => {
   test('leaves out types and file systems, but not what is marked there', () => {
     const scene = new Scene();
-    const [one, two, three] = [1, 2, 3].map((type) => new Filesystem<CoreGroup>(type, BigInt(type))) as Three;
+    const [one, two, three] = [1, 2, 3].map((type) =>
+      Object.assign(new Filesystem<CoreGroup>(type, BigInt(type)), { device: `0:${type}` }),
+    ) as Three;
     const group = scene.open({ mask: FAN_OPEN });
     const file = scene.thing({ ino: FILE, filesystem: two });
     scene.core.ignoreType(group, 2);

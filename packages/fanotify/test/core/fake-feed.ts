@@ -26,7 +26,7 @@ export interface Thing {
 }
 
 export class FakeFeed implements Feed {
-  readonly filesystem: CoreFilesystem = new Filesystem(1, 1n);
+  readonly filesystem: CoreFilesystem = Object.assign(new Filesystem<CoreGroup>(1, 1n), { device: '0:1' });
   readonly things = new Map<number, Thing>();
   /** What it was asked to do, in that order. */
   readonly calls: string[] = [];
