@@ -77,13 +77,18 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
     expect(spawnSync('ls', ['-A', temporary], { encoding: 'utf8' }).stdout).toBe('');
   });
 
-  it('measures the core beside groups of the kernel and a guard', { timeout: 180_000 }, () => {
+  it('measures the core beside groups of the kernel and a guard', { timeout: 240_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     const json = join(built, 'core.json');
     const only = ['core-events', 'core-held', 'core-dispatch', 'core-start'];
+    const who = ['C, a', 'Group, names', 'core, 10', 'core, three', 'directed', 'guard'].flatMap((name) => [
+      '--who',
+      name,
+    ]);
+    const scale = ['--rounds', '1', '--scale', '0.02'];
     const { status, stderr } = spawnSync(
       process.execPath,
-      [join(built, 'dist/main.js'), '--rounds', '1', '--scale', '0.02', '--only', only.join(), '--json', json],
+      [join(built, 'dist/main.js'), ...scale, '--only', only.join(), ...who, '--json', json],
       { encoding: 'utf8', env: { ...process.env, TMPDIR: temporary } },
     );
     expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
@@ -92,6 +97,7 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
       const measured = scenarios.find((one) => one.name === scenario)?.contestants.find((one) => one.name === name);
       return (measured?.samples[0] as { figures: Record<string, number> } | undefined)?.figures;
     };
+    expect(scenarios.map(({ name }) => name)).toEqual(only);
     expect(scenarios.flatMap(({ failed }) => failed)).toEqual([]);
     expect(figuresOf('core-events', 'core, 10 listeners')).toMatchObject({ untold: 0, overflows: 0 });
     expect(figuresOf('core-held', 'core, three listeners in turn')).toMatchObject({ opens: 500 });
