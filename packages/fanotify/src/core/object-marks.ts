@@ -4,12 +4,13 @@ import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../abi/index.ts';
 import { assertAdmitted, beltOf } from '../decision/admission.ts';
 import { openMount } from '../decision/mount-paths.ts';
 import { NotPermittedError } from '../group/errors.ts';
+import { kindOf } from '../identity/filesystems.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
 import type { MountTable } from '../identity/mount-table.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { ON_CHILD, ONDIR } from './bits.ts';
 import type { Channel } from './channel.ts';
-import type { CoreObject } from './core.ts';
+import type { CoreFilesystem, CoreObject } from './core.ts';
 import { CallError } from './errors.ts';
 import type { CoreGroup } from './group.ts';
 import { type KernelGroup, UNMARKED, unasked } from './kernel-group.ts';
@@ -44,6 +45,7 @@ export interface ObjectMarksParts {
 export class ObjectMarks {
   readonly #parts: ObjectMarksParts;
   readonly #kernel: Kernel;
+  #heardWidely: ObjectMarksParts['heardWidely'];
   readonly #known = new Map<CoreObject, Known>();
   /** Those that the kernel ignores something of. */
   readonly #ignoring = new Set<CoreObject>();
@@ -56,6 +58,7 @@ export class ObjectMarks {
   constructor(parts: ObjectMarksParts) {
     this.#parts = parts;
     this.#kernel = parts.kernel;
+    this.#heardWidely = parts.heardWidely;
   }
 
   /** Whether {@link catchUp} has something to do. */
@@ -91,7 +94,10 @@ export class ObjectMarks {
 
   /** Groups may hear more than before: what the kernel ignored it may ignore no longer. */
   recheck(): void {
-    for (const object of this.#ignoring) this.#syncAgain(object);
+    // Many objects are of one file system, of which the same is heard.
+    this.#heardWidely = memo(this.#parts.heardWidely);
+    for (const object of this.#ignoring) if (!this.#isInLine(object)) this.#syncAgain(object);
+    this.#heardWidely = this.#parts.heardWidely;
   }
 
   /** Groups may hear less than before: what only some ignored the kernel may ignore by now. */
@@ -137,7 +143,7 @@ export class ObjectMarks {
       ignores ||= to.ignored !== 0;
       if (from.mask === to.mask && from.ignored === to.ignored) continue;
       const shown = this.#shown(target);
-      if (channel.asks) this.#assertAdmitted(known.device, shown);
+      if (channel.asks && (to.mask & ~from.mask) !== 0) this.#assertAdmitted(known.device, shown);
       this.#parts.groupOf(channel).markObject(path, shown, from, to);
       if (to.mask === 0 && to.ignored === 0) {
         known.masks.delete(channel);
@@ -154,18 +160,36 @@ export class ObjectMarks {
     if (object.marks.length === 0 && known.masks.size === 0) this.#known.delete(object);
   }
 
+  #isInLine(object: CoreObject): boolean {
+    const known = this.#known.get(object);
+    for (const [channel, { mask, ignored }] of known?.masks ?? []) {
+      const to = this.#maskOf(object, channel, known as Known);
+      if (to.mask !== mask || to.ignored !== ignored) return false;
+    }
+    return true;
+  }
+
   #maskOf(object: CoreObject, channel: Channel, known: Known): ObjectMask {
     const hasIgnored = object.marks.some(({ ignored }) => ignored !== 0);
-    const wanted = kernelMaskOf(object, channel, hasIgnored ? this.#parts.heardWidely(object, channel) : NOBODY);
+    const wanted = kernelMaskOf(object, channel, hasIgnored ? this.#heardWidely(object, channel) : NOBODY);
     const mask = object.isDirectory ? wanted.mask : wanted.mask & ~(ON_CHILD | ONDIR);
     // The kernel's mark cannot be made to end again: then the core ignores alone.
     const isStuck = known.surviving.has(channel) && !wanted.survives;
     return isStuck ? { mask, ignored: 0, survives: false } : { ...wanted, mask };
   }
 
+  /** Whether somebody may hold what is done to an object. */
   #assertAdmitted(device: string | undefined, shown: string): void {
+    const { mounts } = this.#parts;
+    const [mount] = device === undefined ? [] : mounts.byDevice(device);
+    if (mount && kindOf(mount.type) === 'pseudo') {
+      throw new CallError(
+        'EOPNOTSUPP',
+        `${JSON.stringify(shown)} is the kernel's own: nobody may hold what is read there`,
+      );
+    }
     try {
-      assertAdmitted(beltOf(process.env), this.#parts.mounts, device, shown);
+      assertAdmitted(beltOf(process.env), mounts, device, shown);
     } catch (error) {
       if (error instanceof NotPermittedError) throw new CallError('EPERM', error.message, undefined, { cause: error });
       throw error;
@@ -248,3 +272,16 @@ export class ObjectMarks {
 }
 
 const NOBODY: ReadonlyMap<CoreGroup, number> = new Map();
+
+/** The same, asked once for each file system and channel. */
+function memo(heardWidely: ObjectMarksParts['heardWidely']): ObjectMarksParts['heardWidely'] {
+  const known = new Map<CoreFilesystem, Map<Channel, ReadonlyMap<CoreGroup, number>>>();
+  return (object, channel) => {
+    const { filesystem } = object;
+    const byChannel = known.get(filesystem) ?? new Map<Channel, ReadonlyMap<CoreGroup, number>>();
+    known.set(filesystem, byChannel);
+    const heard = byChannel.get(channel) ?? heardWidely(object, channel);
+    byChannel.set(channel, heard);
+    return heard;
+  };
+}
