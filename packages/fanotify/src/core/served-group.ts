@@ -65,7 +65,7 @@ export class ServedGroup {
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
         // Closed at the other end: that is read next.
-        if (error.code !== 'EAGAIN') return true;
+        if (error.code === 'EPIPE' || error.code === 'ECONNRESET') return true;
         this.isBlocked = true;
         return false;
       }

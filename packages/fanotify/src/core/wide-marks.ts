@@ -96,6 +96,12 @@ export class WideMarks {
         kernel.close(fd);
       }
     }
+    if (explicit.size > 0) {
+      throw new CallError(
+        'EXDEV',
+        `no mount of the file system ${device} can be reached: others are mounted over them`,
+      );
+    }
   }
 
   /** What marks of its own ask for: by channel. */

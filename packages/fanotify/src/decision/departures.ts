@@ -72,7 +72,7 @@ export class Departures {
       const mask = (tellsTargets ? FAN_RENAME : FAN_MOVE_SELF) | FAN_ONDIR;
       try {
         kernel.fanotifyMark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, AT_FDCWD, `/proc/self/fd/${fd}`);
-        // By a descriptor of O_PATH no handle can be opened before Linux 6.14.
+        // By a descriptor of O_PATH no handle can be opened.
         this.#anchors.push({ fd: kernel.openAt(mountFd, '.', O_DIRECTORY | O_CLOEXEC), top });
       } catch (error) {
         throw explainUnheard(kernel, error, mask, shown);

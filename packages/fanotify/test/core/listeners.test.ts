@@ -484,7 +484,7 @@ describe
 
   test('that do not read are told that they have lost something, and hold up nobody', async () => {
     const scenario = { path: mount.path, mask: `${FAN_OPEN}`, sleeps: true };
-    const owner = await OtherOwner.start(scenario, { descriptors: 400 });
+    const owner = await OtherOwner.start(scenario, { descriptors: 480 });
     const directory = place();
     for (let number = 0; number < 2_000; number++) {
       closeSync(openSync(join(directory, `${number}`), 'w'));
