@@ -47,7 +47,7 @@ export interface UnboundGroup {
   /** The number that the group will have: a real descriptor. Nothing is ever to be read from it before {@link bind}. */
   readonly fd: number;
   /** Makes the group, on this number. What is refused leaves the number unbound. */
-  bind(settings: Omit<GroupSettings, 'flags'>): GroupConnection;
+  bind(settings: Omit<GroupSettings, 'flags'> & Partial<Pick<GroupSettings, 'flags'>>): GroupConnection;
   close(): void;
   /** As {@link GroupConnection.abandon}. */
   abandon(): void;
@@ -88,8 +88,8 @@ class SocketGroup implements GroupConnection {
     if ((flags & FAN_CLOEXEC) === 0) kernel.fcntl(this.fd, F_SETFD, 0);
   }
 
-  begin(settings: Omit<GroupSettings, 'flags'>): this {
-    this.#call(this.#requests.bind({ ...settings, flags: this.#flags }));
+  begin({ flags = 0, ...settings }: Parameters<UnboundGroup['bind']>[0]): this {
+    this.#call(this.#requests.bind({ ...settings, flags: this.#flags | flags }));
     this.#eventFlags = settings.eventFlags;
     return this;
   }

@@ -1,11 +1,11 @@
 // Which number is which group: one table for the three faces, since a number of one is a number of all.
 
-import { AT_EMPTY_PATH } from '../abi/index.ts';
+import { AT_EMPTY_PATH, FAN_CLASS_CONTENT, FAN_CLASS_PRE_CONTENT } from '../abi/index.ts';
 import type { GroupConnection, UnboundGroup } from '../core/connection.ts';
 import { CallError } from '../core/errors.ts';
 import type { GroupSettings } from '../core/types.ts';
 import { type FileStatus, KernelError, linuxKernel } from '../kernel/index.ts';
-import { argumentOf, descriptor } from './arguments.ts';
+import { argumentOf, descriptor, flagsWithin } from './arguments.ts';
 
 type Group = GroupConnection | UnboundGroup;
 
@@ -34,13 +34,14 @@ export function groupAt(fd: number): GroupConnection {
  * Makes the group of a number that has none yet.
  *
  * @param settings As of {@link settingsOf}.
+ * @param flags Its class, as of {@link flagsOf}.
  * @throws CallError EINVAL for one that is bound already, and what {@link anyAt} and the core throw.
  */
-export function bindAt(fd: number, settings: unknown): void {
+export function bindAt(fd: number, settings: unknown, flags = 0): void {
   const checked = settingsOf(settings);
   const group = anyAt(fd);
   if (!isUnbound(group)) throw new CallError('EINVAL', `${fd} is bound: its mask and priority stay as they are`);
-  takeUp(group.bind(checked));
+  takeUp(group.bind({ ...checked, flags }));
 }
 
 /**
@@ -51,6 +52,22 @@ export function bindAt(fd: number, settings: unknown): void {
 export function settingsOf(given: unknown): Omit<GroupSettings, 'flags'> {
   const { mask, priority, f_flags } = argumentOf({ needs: ['mask', 'priority', 'f_flags'], takes: [] }, given);
   return { mask, priority, eventFlags: f_flags };
+}
+
+const CLASSES = FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT;
+
+/**
+ * The flags of a group, with its class. FAN_CLASS_CONTENT is what every group is that is not of FAN_CLASS_PRE_CONTENT.
+ *
+ * @param known What may be there besides a class, and what that is called.
+ * @throws CallError EINVAL for unknown flags, and for two classes.
+ */
+export function flagsOf(flags: unknown, known: number, names: string): number {
+  const given = flagsWithin(flags, 'flags', known | CLASSES, names);
+  if ((given & CLASSES) === CLASSES) {
+    throw new CallError('EINVAL', 'flags has two classes: give FAN_CLASS_CONTENT or FAN_CLASS_PRE_CONTENT');
+  }
+  return given & ~FAN_CLASS_CONTENT;
 }
 
 /** Closes the group of a number; false when it is no group's. */

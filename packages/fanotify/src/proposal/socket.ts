@@ -14,7 +14,7 @@ import { openUnbound } from '../core/connection.ts';
 import { CallError, named } from '../core/errors.ts';
 import type { GroupStatistics } from '../core/types.ts';
 import { argumentOf, described } from './arguments.ts';
-import { anyAt, bindAt, groupAt, takeUp } from './groups.ts';
+import { anyAt, bindAt, flagsOf, groupAt, takeUp } from './groups.ts';
 import {
   type IgnoredFilesystem,
   type IgnoredType,
@@ -87,7 +87,7 @@ export const FANOTIFY_STATISTICS = 11;
 export const FANOTIFY_OPTIONS = 12;
 
 const SOCK_TYPE = 0xf;
-const ADDRESS = { needs: ['family', 'mask', 'priority', 'f_flags'], takes: [] } as const;
+const ADDRESS = { needs: ['family', 'mask', 'priority', 'f_flags'], takes: ['flags'] } as const;
 
 /** What {@link bind} takes: the proposal's `struct fanotify_addr`. */
 export interface FanotifyAddress {
@@ -99,6 +99,8 @@ export interface FanotifyAddress {
   readonly priority: number;
   /** How the descriptor that comes with each event is opened, as O_RDONLY | O_LARGEFILE | O_CLOEXEC. */
   readonly f_flags: number;
+  /** FAN_CLASS_PRE_CONTENT for who fills files when they are first accessed (FAN_PRE_ACCESS, since Linux 6.14): a word that came later. */
+  readonly flags?: number;
 }
 
 /** What {@link setsockopt} takes, by option. */
@@ -230,8 +232,8 @@ export function bind(fd: number, address: FanotifyAddress): void {
       const told = described(address.family);
       throw new CallError('EAFNOSUPPORT', `the family is ${told}: give AF_FANOTIFY (${AF_FANOTIFY})`);
     }
-    const { mask, priority, f_flags } = argumentOf(ADDRESS, address);
-    bindAt(fd, { mask, priority, f_flags });
+    const { mask, priority, f_flags, flags = 0 } = argumentOf(ADDRESS, address);
+    bindAt(fd, { mask, priority, f_flags }, flagsOf(flags, 0, 'a class, as FAN_CLASS_PRE_CONTENT'));
   });
 }
 

@@ -16,12 +16,12 @@
  * @module syscalls
  */
 
-import { FAN_CLASS_CONTENT, FAN_CLASS_PRE_CONTENT, FAN_CLOEXEC, FAN_NONBLOCK } from '../abi/index.ts';
+import { FAN_CLOEXEC, FAN_NONBLOCK } from '../abi/index.ts';
 import { openGroup } from '../core/connection.ts';
-import { CallError, named } from '../core/errors.ts';
+import { named } from '../core/errors.ts';
 import type { KernelPath } from '../kernel/index.ts';
-import { bits64, flagsWithin } from './arguments.ts';
-import { settingsOf, takeUp } from './groups.ts';
+import { bits64 } from './arguments.ts';
+import { flagsOf, settingsOf, takeUp } from './groups.ts';
 import { additionOf } from './mark-target.ts';
 import { OPERATIONS, perform } from './operations.ts';
 
@@ -29,8 +29,6 @@ export { CallError } from '../core/errors.ts';
 export type { CoreEvent } from '../core/types.ts';
 export { close, POLLHUP, POLLIN, POLLNVAL, poll, read } from './descriptors.ts';
 export { FAN_MARK_SUBTREE } from './mark-target.ts';
-
-const CLASSES = FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT;
 
 /**
  * Opens a group: a directed listener that hears what it marks, or with a `mask` a global one that hears it of the whole system.
@@ -70,13 +68,9 @@ const CLASSES = FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT;
  */
 export function fanotify_init(flags: number, f_flags: number, mask: bigint, priority: number): number {
   return named('fanotify_init', () => {
-    const known = FAN_CLOEXEC | FAN_NONBLOCK | CLASSES;
-    flagsWithin(flags, 'flags', known, 'FAN_CLOEXEC, FAN_NONBLOCK and a class');
-    if ((flags & CLASSES) === CLASSES) {
-      throw new CallError('EINVAL', 'flags has two classes: give FAN_CLASS_CONTENT or FAN_CLASS_PRE_CONTENT');
-    }
+    const checked = flagsOf(flags, FAN_CLOEXEC | FAN_NONBLOCK, 'FAN_CLOEXEC, FAN_NONBLOCK and a class');
     const settings = settingsOf({ mask, priority, f_flags });
-    return takeUp(openGroup({ ...settings, flags: flags & ~FAN_CLASS_CONTENT }));
+    return takeUp(openGroup({ ...settings, flags: checked }));
   });
 }
 

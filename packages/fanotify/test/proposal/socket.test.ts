@@ -65,7 +65,7 @@ describe('what is refused', () => {
     ['no type', () => socket(PF_FANOTIFY, any(undefined), 0), 'socket', 'ESOCKTNOSUPPORT', /type is undefined/],
     ['another flag', () => socket(PF_FANOTIFY, SOCK_RAW | 0x10, 0), 'socket', 'EINVAL', /^the type has 0x10, /],
     ['a protocol', () => socket(PF_FANOTIFY, SOCK_RAW, 1), 'socket', 'EPROTONOSUPPORT', /the number 1: give 0$/],
-    ['no address', () => bind(0, any(undefined)), 'bind', 'EFAULT', /\{ family, mask, priority, f_flags \}$/],
+    ['no address', () => bind(0, any(undefined)), 'bind', 'EFAULT', /\{ family, mask, priority, f_flags, flags\? \}$/],
     ['another family', () => bind(0, any({ family: 2 })), 'bind', 'EAFNOSUPPORT', /number 2: give AF_FANOTIFY \(37\)/],
     ['no family', () => bind(0, any({ mask: 0n, priority: 0, f_flags: 0 })), 'bind', 'EAFNOSUPPORT', /undefined/],
     [
