@@ -240,7 +240,9 @@ export class CoreHost {
   }
 
   #readAccesses(source: Source): void {
-    source.intake.read(this.#parts.maxPending - this.#undecided, (cursor, sinceMs, readMs) =>
+    const room = this.#parts.maxPending - this.#undecided;
+    if (room <= 0) return;
+    source.intake.read(room, (cursor, sinceMs, readMs) =>
       this.#feed.takeAccess(source, cursor, sinceMs, readMs, false),
     );
   }

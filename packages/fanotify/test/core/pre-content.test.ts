@@ -22,7 +22,7 @@ import { linuxKernel } from '../../src/kernel/index.ts';
 import { compareVersions, parseVersion } from '../../src/kernel/version.ts';
 import { canMount, mountImage, type ScratchMount } from '../support/mounts.ts';
 
-const isNewEnough = canMount && compareVersions(parseVersion(linuxKernel().release), [6, 14]) >= 0;
+const isNewEnough = canMount && compareVersions(parseVersion(linuxKernel().release), parseVersion('6.14')) >= 0;
 
 describe.skipIf(!isNewEnough)('content on first access', () => {
   let mount: ScratchMount;
