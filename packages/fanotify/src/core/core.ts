@@ -71,6 +71,30 @@ export interface CoreParts {
   readonly cookieBase: number;
 }
 
+/**
+ * The core without a kernel: groups, their marks, and who is told or asked. What it knows of a kernel the feed says; `fanotify/core` has
+ * {@link Listener} for who wants a real one.
+ *
+ * @example
+ * import { FAN_CLOSE_WRITE } from 'fanotify/abi';
+ * import { Channel, Core, Filesystem } from 'fanotify/core';
+ * const filesystem = new Filesystem(0x01021994, 1n);
+ * const channels = { content: new Channel('c', 'content', 0), notification: new Channel('n', 'notification', 0) };
+ * const nothing = () => undefined;
+ * const feed = {
+ *   channel: (channelClass) => channels[channelClass],
+ *   look: () => ({ filesystem, ino: 12n, bornNs: 0n, isDirectory: false }),
+ *   syncObject: nothing, syncObjectSoon: nothing, syncFilesystems: nothing,
+ *   addSubtree: nothing, removeSubtree: nothing, channelChanged: nothing,
+ * };
+ * const rest = { leave: nothing, wake: nothing, asked: nothing, nowMs: () => 0, maxQueued: 10, cookieBase: 1 };
+ * const core = new Core({ feed, ...rest });
+ * const group = core.open({ mask: 0n, priority: 7, flags: 0, eventFlags: 0 }, 4711);
+ * core.addMark(group, 3, { scope: 'inode', mask: FAN_CLOSE_WRITE, ignored: 0n, survivesModify: false });
+ * const where = { filesystem, ino: 12n, bornNs: 0n, isDirectory: false, parent: nothing, subtrees: () => [] };
+ * core.happened({ channel: group.notification, bits: Number(FAN_CLOSE_WRITE), ...where }, 4712, undefined);
+ * console.log(group.statistics.queued); // 1
+ */
 export class Core {
   readonly table: PendingTable<HeldAccess>;
   readonly dispatcher: Dispatcher<CoreGroup> = new Dispatcher();
