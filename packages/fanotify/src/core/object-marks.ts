@@ -52,6 +52,8 @@ export class ObjectMarks {
   /** Those that somebody ignores something of, and the kernel nothing: since others hear it. */
   readonly #unignored = new Set<CoreObject>();
   readonly #soon = new Set<CoreObject>();
+  /** Those of them that nobody marks any more, by inode number: the same may be marked anew meanwhile. */
+  readonly #leaving = new Map<CoreFilesystem, Map<bigint, CoreObject>>();
   /** Goes round through what is known, to find what is gone. */
   #round: Iterator<CoreObject> | undefined;
 
@@ -68,7 +70,8 @@ export class ObjectMarks {
 
   /** @param target A descriptor that is open on it. */
   sync(object: CoreObject, target: number): void {
-    this.#soon.delete(object);
+    this.#endLeaving(object, target);
+    this.#taken(object);
     let known = this.#known.get(object);
     if (!known) {
       this.#lookForGone();
@@ -79,7 +82,31 @@ export class ObjectMarks {
   }
 
   syncSoon(object: CoreObject): void {
-    if (this.#known.has(object)) this.#soon.add(object);
+    if (!this.#known.has(object)) return;
+    this.#soon.add(object);
+    if (object.marks.length > 0) return;
+    const { filesystem, ino } = object;
+    const leaving = this.#leaving.get(filesystem) ?? new Map<bigint, CoreObject>();
+    this.#leaving.set(filesystem, leaving.set(ino, object));
+  }
+
+  /** It is no more to be done later. */
+  #taken(object: CoreObject): void {
+    this.#soon.delete(object);
+    const { filesystem, ino } = object;
+    const leaving = this.#leaving.get(filesystem);
+    if (leaving?.get(ino) !== object) return;
+    leaving.delete(ino);
+    if (leaving.size === 0) this.#leaving.delete(filesystem);
+  }
+
+  /** The kernel has one mark of an inode: what is still to be taken from it must not be taken from its next. */
+  #endLeaving(object: CoreObject, target: number): void {
+    const before = this.#leaving.get(object.filesystem)?.get(object.ino);
+    if (!before || before === object) return;
+    this.#taken(before);
+    const known = this.#known.get(before);
+    if (known) this.#bring(before, known, target);
   }
 
   /** Does some of what was to be done soon. */
@@ -87,7 +114,7 @@ export class ObjectMarks {
     let left = most;
     for (const object of this.#soon) {
       if (left-- === 0) return;
-      this.#soon.delete(object);
+      this.#taken(object);
       this.#syncAgain(object);
     }
   }
@@ -229,7 +256,7 @@ export class ObjectMarks {
     this.#known.delete(object);
     this.#ignoring.delete(object);
     this.#unignored.delete(object);
-    this.#soon.delete(object);
+    this.#taken(object);
     this.#parts.forget(object);
   }
 

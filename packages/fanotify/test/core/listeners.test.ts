@@ -257,6 +257,21 @@ describe
     expect(await all.heard(reader, 'open last')).toEqual(['reader open last']);
   });
 
+  test('hear what they mark again as soon as they have taken all marks back', async () => {
+    const listening = new Listening();
+    const listener = listening.open('auditor');
+    const names = Array.from({ length: 300 }, (_, at) => `${at}`);
+    const directory = place(...names);
+    for (const name of names) listener.mark(join(directory, name), FAN_OPEN);
+    const [before, last] = [join(directory, '298'), join(directory, '299')];
+    fanotify_clear_marks(listener.fd);
+    // The core has not come to it yet.
+    listener.mark(last, FAN_OPEN);
+    await listening.until(() => kernelMarks(statSync(before).ino).length === 0, 'taken back');
+    await listening.reads(last);
+    expect(await listening.heard(listener, 'open 299')).toEqual(['auditor open 299']);
+  });
+
   describe('of a directory', () => {
     test('hear of what is in it if they say so, and of it and other directories if they say that', async () => {
       const all = new Listening();
