@@ -74,14 +74,13 @@ export class Hindsight {
     const path = `/proc/self/fd/${target}`;
     try {
       const key = before?.key ?? this.#keyOf(target);
+      if (mask === 0n) this.forget(object);
       const [added, removed] = [mask & ~(before?.mask ?? 0n), (before?.mask ?? 0n) & ~mask];
       if (added !== 0n) this.#kernel.fanotifyMark(group, FAN_MARK_ADD, added, AT_FDCWD, path);
       if (removed !== 0n) this.#kernel.fanotifyMark(group, FAN_MARK_REMOVE, removed, AT_FDCWD, path);
-      if (mask === 0n) this.forget(object);
-      else {
-        this.#watched.set(object, { key, mask });
-        this.#byKey.set(key, object);
-      }
+      if (mask === 0n) return;
+      this.#watched.set(object, { key, mask });
+      this.#byKey.set(key, object);
     } catch (error) {
       // A file system without handles: what is heard with descriptors has to do.
       if (!(error instanceof KernelError)) throw error;
@@ -133,7 +132,9 @@ export class Hindsight {
     const key = fid === 0 ? undefined : recordHandleStruct(cursor, fid).toString('latin1');
     const object = key === undefined ? undefined : this.#byKey.get(key);
     if ((maskLow & Number(FAN_DELETE_SELF)) !== 0 && object) this.#parts.gone(object);
-    if ((maskLow & (MODIFY | OVERFLOW)) !== 0) this.#parts.modified(object);
+    // What is not watched any more ignores nothing.
+    if ((maskLow & OVERFLOW) !== 0 || ((maskLow & MODIFY) !== 0 && (object || key === undefined)))
+      this.#parts.modified(object);
     if ((maskLow & Number(FAN_MOVED_FROM)) === 0 || key === undefined) return;
     // At the end: they are in the order of their times.
     this.#left.delete(key);
