@@ -144,21 +144,25 @@ export class Subtrees {
   }
 }
 
+type Gate = Pick<SubtreeGate, 'place'>;
+
 /** An access on its way through the gates. */
 export class Passage {
   readonly access: Access;
   readonly inside: CoreSubtree[] = [];
-  readonly #left: IterableIterator<readonly [CoreSubtree, SubtreeGate]>;
+  readonly #left: Iterator<readonly [CoreSubtree, Gate]>;
   #at: CoreSubtree | undefined;
 
-  constructor(access: Access, gates: IterableIterator<readonly [CoreSubtree, SubtreeGate]>) {
+  constructor(access: Access, gates: Iterator<readonly [CoreSubtree, Gate]>) {
     this.access = access;
     this.#left = gates;
   }
 
   /** Goes on, at most until the next gate that has to settle where it is; whether it is through. */
   goOn(): boolean {
-    for (const [subtree, gate] of this.#left) {
+    // Not for...of, which would end what is left as soon as it is left.
+    for (let next = this.#left.next(); !next.done; next = this.#left.next()) {
+      const [subtree, gate] = next.value;
       const place = gate.place(this.access, undefined);
       if (place === 'unsettled') {
         this.#at = subtree;
@@ -169,7 +173,7 @@ export class Passage {
     return true;
   }
 
-  settled({ isInside }: Settled): void {
+  settled({ isInside }: Pick<Settled, 'isInside'>): void {
     if (isInside && this.#at) this.inside.push(this.#at);
     this.#at = undefined;
   }
