@@ -372,16 +372,10 @@ export class Core {
     return object;
   }
 
-  /** An object is no more, and its marks went with it. */
-  forget(object: CoreObject): void {
-    for (const mark of [...object.marks]) this.#drop(mark);
-    this.#settle(object);
-  }
-
-  /** The subtree's root is no more. */
-  forgetSubtree(subtree: CoreSubtree): void {
-    for (const mark of [...subtree.marks]) this.#drop(mark);
-    this.#settle(subtree);
+  /** Something is no more, and its marks went with it. */
+  forget(marked: Marked<CoreGroup>): void {
+    for (const mark of [...marked.marks]) this.#drop(mark);
+    this.#settle(marked, true);
   }
 
   #takeAllMarks(group: CoreGroup): void {

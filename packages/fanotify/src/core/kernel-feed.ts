@@ -212,21 +212,32 @@ export class KernelFeed implements Feed {
   }
 
   addSubtree(subtree: CoreSubtree, target: number): void {
+    this.#forgetGone();
     this.places.add(subtree, target);
   }
 
   removeSubtree(subtree: CoreSubtree): void {
-    this.places.remove(subtree);
+    for (const access of this.places.remove(subtree)) this.#goOn(access, false);
   }
 
   /** What is mounted has changed, or what is called how. */
   lookAgain(): void {
-    for (const subtree of this.places.refresh()) this.#parts.core().forgetSubtree(subtree);
+    this.#forgetGone();
     try {
       this.#wide.sync();
     } catch (error) {
       // What cannot be marked is not heard.
       if (!(error instanceof CallError)) throw error;
+    }
+  }
+
+  /** Marks of subtrees that were removed, and of file systems that were unmounted, went with them. */
+  #forgetGone(): void {
+    const core = this.#parts.core();
+    for (const subtree of this.places.refresh()) core.forget(subtree);
+    for (const filesystem of core.markedFilesystems) {
+      const { device } = filesystem;
+      if (device !== undefined && this.#mounts.byDevice(device).length === 0) core.forget(filesystem);
     }
   }
 
@@ -341,13 +352,18 @@ export class KernelFeed implements Feed {
     for (const [, gate] of this.places.gated()) {
       gate.notice();
       for (let next = gate.nextSettled(nowMs); next; next = gate.nextSettled(nowMs)) {
-        const passage = this.#passages.get(next.access);
-        if (!passage) continue;
-        this.#passages.delete(next.access);
-        passage.settled(next);
-        this.#pass(next.access as KernelAccess, passage);
+        this.#goOn(next.access, next.isInside);
       }
     }
+  }
+
+  /** Lets an access on from the gate that it waits at. */
+  #goOn(access: Access, isInside: boolean): void {
+    const passage = this.#passages.get(access);
+    if (!passage) return;
+    this.#passages.delete(access);
+    passage.settled({ isInside });
+    this.#pass(access as KernelAccess, passage);
   }
 
   /** Asks about what is on its way through the gates as if it were inside. */

@@ -33,6 +33,8 @@ export class Subtrees {
   /** Of no subtree: tells where things are. */
   readonly #anywhere: SubtreePlaces;
   #settling: Settling | undefined;
+  /** Gates of subtrees that are no more, while the thread has directories of theirs. */
+  readonly #closed = new Set<SubtreeGate>();
 
   constructor(kernel: Kernel, mounts: MountTable, opened: () => Iterable<KernelGroup>) {
     this.#kernel = kernel;
@@ -43,6 +45,7 @@ export class Subtrees {
 
   /** @throws CallError ENOTDIR, EINVAL. */
   add(subtree: CoreSubtree, target: number): void {
+    this.#sweep();
     const path = `/proc/self/fd/${target}`;
     const shown = this.#kernel.readlink(path).toString();
     try {
@@ -58,13 +61,28 @@ export class Subtrees {
     }
   }
 
-  remove(subtree: CoreSubtree): void {
+  /** Returns the accesses that wait at its gate: they are to go on. */
+  remove(subtree: CoreSubtree): readonly Access[] {
     const place = this.#places.get(subtree);
-    if (!place) return;
+    if (!place) return [];
+    const { gate, root } = place;
     this.#places.delete(subtree);
-    place.gate?.close();
-    this.#kernel.close(place.root.fd);
-    this.#kernel.close(place.root.mountFd);
+    this.#kernel.close(root.fd);
+    this.#kernel.close(root.mountFd);
+    if (!gate) return [];
+    const waiting = [...gate.abandon()];
+    gate.close();
+    this.#closed.add(gate);
+    this.#sweep();
+    return waiting;
+  }
+
+  /** Lets go of what closed gates still had looked at. */
+  #sweep(): void {
+    for (const gate of this.#closed) {
+      gate.nextSettled(0);
+      if (gate.isIdle) this.#closed.delete(gate);
+    }
   }
 
   /** Makes sure that what is asked of subtrees cannot be slipped by. Before the kernel is told to ask. */
@@ -92,12 +110,12 @@ export class Subtrees {
     return settling;
   }
 
-  /** Looks where they are now; returns those that are gone. */
+  /** Looks where they are now; returns those that are gone, and that nothing waits at any more. */
   refresh(): CoreSubtree[] {
     const gone: CoreSubtree[] = [];
-    for (const [subtree, { places, root }] of this.#places) {
+    for (const [subtree, { places, root, gate }] of this.#places) {
       places.refresh();
-      if (root.gone) gone.push(subtree);
+      if (root.gone && !gate?.waiting) gone.push(subtree);
     }
     return gone;
   }

@@ -108,6 +108,11 @@ export class SubtreeGate {
     return this.#waiting.reduce((count, { isOver }) => count + (isOver ? 0 : 1), 0);
   }
 
+  /** Whether nothing waits, nor is looked at for what has waited. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   /** Readable when {@link nextSettled} has something. */
   get settledFd(): number {
     return this.#settling.fd;

@@ -347,7 +347,7 @@ describe('a mark', () => {
     for (const scope of ['inode', 'filesystem', 'subtree'] as const) scene.mark(group, directory, FAN_OPEN, { scope });
     scene.core.ignoreType(group, 9);
     scene.core.forget(objectOf(scene, FILE) as never);
-    for (const subtree of scene.core.dispatcher.subtrees) scene.core.forgetSubtree(subtree);
+    for (const subtree of scene.core.dispatcher.subtrees) scene.core.forget(subtree);
     expect([objectOf(scene, FILE), scene.feed.subtrees.size, group.statistics.marks]).toEqual([undefined, 0, 1]);
     scene.mark(group, directory, FAN_OPEN);
     scene.core.clearMarks(group);

@@ -461,6 +461,22 @@ describe
     }
   });
 
+  test('keep no marks of a file system that is unmounted, nor of a subtree that is removed', async () => {
+    const all = new Listening();
+    const listener = all.open('listener');
+    const point = mkdtempSync(join(tmpdir(), 'fanotify-gone-'));
+    onTestFinished(() => rmdirSync(point));
+    execFileSync('mount', ['-t', 'tmpfs', 'gone', point]);
+    listener.mark(point, FAN_OPEN_PERM, FILESYSTEM);
+    execFileSync('umount', [point]);
+    await all.until(() => listener.statistics.marks === 0, 'unmounted');
+    const [removed, next] = [place(), place()];
+    listener.mark(removed, FAN_OPEN_PERM, SUBTREE);
+    rmdirSync(removed);
+    listener.mark(next, FAN_OPEN_PERM, SUBTREE);
+    expect(listener.statistics.marks).toBe(1);
+  });
+
   test('that hold the opening of directories do not hold the core itself', async () => {
     const all = new Listening();
     const directory = place('in/file', 'out/file', 'ignored');
