@@ -200,8 +200,8 @@ export class ObjectMarks {
     const hasIgnored = object.marks.some(({ ignored }) => ignored !== 0);
     const wanted = kernelMaskOf(object, channel, hasIgnored ? this.#heardWidely(object, channel) : NOBODY);
     const mask = object.isDirectory ? wanted.mask : wanted.mask & ~(ON_CHILD | ONDIR);
-    // The kernel's mark cannot be made to end again: then the core ignores alone.
-    const isStuck = known.surviving.has(channel) && !wanted.survives;
+    // The kernel's mark cannot be made to end again, or not be found when somebody else asks: then the core ignores alone.
+    const isStuck = known.handle === undefined || (known.surviving.has(channel) && !wanted.survives);
     return isStuck ? { mask, ignored: 0, survives: false } : { ...wanted, mask };
   }
 

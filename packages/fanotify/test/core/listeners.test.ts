@@ -179,6 +179,20 @@ describe
       },
     );
 
+    test('leave others to be asked where the file cannot be found again: on an overlay', async () => {
+      const directory = place('lower/file', 'upper/x', 'work/x', 'merged/x');
+      const [lower, upper, work, merged] = ['lower', 'upper', 'work', 'merged'].map((name) => join(directory, name));
+      const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+      execFileSync('mount', ['-t', 'overlay', 'listeners', '-o', options, `${merged}`]);
+      onTestFinished(() => void execFileSync('umount', [`${merged}`]));
+      const all = new Listening();
+      const file = join(`${merged}`, 'file');
+      all.open('ignorer').mark(file, FAN_OPEN_PERM, FILESYSTEM).mark(file, 0n, { ignored: FAN_OPEN_PERM });
+      all.open('other').mark(file, FAN_OPEN_PERM, FILESYSTEM);
+      expect(await all.reads(file)).toBe(true);
+      expect(all.log).toEqual(['other ask file']);
+    });
+
     test('are asked again when their ignored mask is taken back', async () => {
       const { all, scanner } = three();
       const file = join(place('file'), 'file');
