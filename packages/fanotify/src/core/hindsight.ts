@@ -9,6 +9,7 @@ import {
   FAN_CLASS_NOTIF,
   FAN_CLOEXEC,
   FAN_DELETE_SELF,
+  FAN_EVENT_METADATA_LEN,
   FAN_MARK_ADD,
   FAN_MARK_REMOVE,
   FAN_MODIFY,
@@ -19,11 +20,13 @@ import {
   FAN_REPORT_FID,
   FAN_UNLIMITED_MARKS,
   FAN_UNLIMITED_QUEUE,
-  recordHandleStruct,
+  recordKey,
 } from '../abi/index.ts';
+import { fsidText, handleAt } from '../identity/handle-at.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { MODIFY, ON_CHILD, OVERFLOW, PERMISSION_BITS } from './bits.ts';
 import type { CoreObject } from './core.ts';
+import { CallError } from './errors.ts';
 
 const FLAGS = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_MARKS | FAN_UNLIMITED_QUEUE;
 const BUFFER_BYTES = 64 * 1024;
@@ -64,6 +67,7 @@ export class Hindsight {
    * Watches an object for as long as its marks need that.
    *
    * @param target A descriptor that is open on it.
+   * @throws CallError EOPNOTSUPP where it cannot be told what ends an ignored mask.
    */
   watch(object: CoreObject, target: number): void {
     const mask = neededFor(object);
@@ -82,8 +86,15 @@ export class Hindsight {
       this.#watched.set(object, { key, mask });
       this.#byKey.set(key, object);
     } catch (error) {
-      // A file system without handles: what is heard with descriptors has to do.
       if (!(error instanceof KernelError)) throw error;
+      // A file system without handles.
+      if ((mask & FAN_MODIFY) === 0n || before !== undefined) return;
+      throw new CallError(
+        'EOPNOTSUPP',
+        'nothing tells of truncations on this file system, which would end what is ignored: ask that it survives modification, or hear it',
+        undefined,
+        { cause: error },
+      );
     }
   }
 
@@ -102,7 +113,8 @@ export class Hindsight {
       if (leftMs >= nowMs - KEPT_MS) break;
       this.#left.delete(key);
     }
-    for (;;) {
+    // What comes meanwhile is of the next time: whoever writes fast is not to keep this from going on.
+    for (let left = this.#kernel.waitingBytes(this.fd) / FAN_EVENT_METADATA_LEN; left > 0 && this.fd >= 0; ) {
       let length: number;
       try {
         length = this.#kernel.read(this.fd, this.#buffer);
@@ -111,8 +123,7 @@ export class Hindsight {
         throw error;
       }
       const cursor = this.#cursor;
-      for (cursor.reset(this.#buffer, length); cursor.next(); ) this.#take(cursor, nowMs);
-      if (this.fd < 0) return;
+      for (cursor.reset(this.#buffer, length); cursor.next(); left--) this.#take(cursor, nowMs);
     }
   }
 
@@ -129,7 +140,7 @@ export class Hindsight {
 
   #take(cursor: EventCursor, nowMs: number): void {
     const { maskLow, fid } = cursor;
-    const key = fid === 0 ? undefined : recordHandleStruct(cursor, fid).toString('latin1');
+    const key = fid === 0 ? undefined : recordKey(cursor, fid);
     const object = key === undefined ? undefined : this.#byKey.get(key);
     if ((maskLow & Number(FAN_DELETE_SELF)) !== 0 && object) this.#parts.gone(object);
     // What is not watched any more ignores nothing.
@@ -142,7 +153,8 @@ export class Hindsight {
   }
 
   #keyOf(fd: number): string {
-    return this.#kernel.nameToHandleAt(fd, '', AT_EMPTY_PATH).handle.toString('latin1');
+    const { handle } = handleAt(this.#kernel, fd, '', AT_EMPTY_PATH);
+    return fsidText(this.#kernel.statfs(fd).fsid) + handle.toString('latin1');
   }
 
   #open(): number | undefined {
