@@ -84,13 +84,20 @@ const OPTIONS = [
   'class',
   'signal',
 ] as const;
-const MARK_OPTIONS = ['events', 'ignore', 'scope', 'children', 'directories', 'survivesModify'] as const;
+const UNMARK_OPTIONS = ['events', 'ignore', 'scope'] as const;
+const MARK_OPTIONS = [...UNMARK_OPTIONS, 'children', 'directories', 'survivesModify'] as const;
+const U32 = 2 ** 32;
+const LONGEST_MS = 3_600_000;
 
 /** @throws InvalidOptionsError, UnknownEventError. */
 export function checkListenerOptions(options: ListenerOptions): void {
   assertKnown('a listener', options, OPTIONS);
-  oneOf('onTimeout', options.onTimeout ?? 'allow', ['allow', 'deny']);
-  oneOf('class', options.class ?? 'content', ['content', 'preContent']);
+  whole('priority', options.priority, 0, U32 - 1);
+  whole('deadlineMs', options.deadlineMs, 1, LONGEST_MS);
+  oneOf('onTimeout', options.onTimeout, ['allow', 'deny']);
+  oneOf('class', options.class, ['content', 'preContent']);
+  eventNames('events', options.events, options.class);
+  yesOrNo('directories', options.directories);
   if (options.events?.length === 0) {
     throw new InvalidOptionsError(
       'events: name what to hear of the whole system, or leave it out and mark what to hear',
@@ -100,39 +107,50 @@ export function checkListenerOptions(options: ListenerOptions): void {
   if (!options.events && narrows !== undefined) {
     throw new InvalidOptionsError('excludeTypes, excludeFilesystems and directories go with events: a global listener');
   }
+  listOf('excludeTypes', options.excludeTypes, is32Bits, 'a magic number, as in [0x9fa0]');
+  listOf('excludeFilesystems', options.excludeFilesystems, isFsid, 'a pair of 32-bit numbers, as in [[1, 2]]');
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
-    throw new InvalidOptionsError(`signal: ${String(options.signal)} is no AbortSignal`);
+    throw new InvalidOptionsError(`signal: ${shown(options.signal)} is no AbortSignal`);
   }
 }
 
 /** @throws InvalidOptionsError, UnknownEventError. */
-export function checkListenerMark(target: MarkTarget, mark: ListenerMark): void {
+export function checkListenerMark(target: MarkTarget, mark: ListenerMark, ofClass: ListenerOptions['class']): void {
   assertKnown('a mark', mark, MARK_OPTIONS);
-  oneOf('scope', mark.scope ?? 'inode', ['inode', 'filesystem', 'subtree']);
+  yesOrNo('children', mark.children);
+  yesOrNo('directories', mark.directories);
+  yesOrNo('survivesModify', mark.survivesModify);
+  checkMarked(target, mark, ofClass);
+}
+
+/** @throws InvalidOptionsError, UnknownEventError. */
+export function checkListenerUnmark(target: MarkTarget, mark: ListenerMark): void {
+  assertKnown('unmark()', mark, UNMARK_OPTIONS);
+  checkMarked(target, mark, 'preContent');
+}
+
+function checkMarked(target: MarkTarget, mark: ListenerMark, ofClass: ListenerOptions['class']): void {
+  oneOf('scope', mark.scope, ['inode', 'filesystem', 'subtree']);
+  eventNames('events', mark.events, ofClass);
+  eventNames('ignore', mark.ignore, ofClass);
   if ((mark.events ?? []).length === 0 && (mark.ignore ?? []).length === 0) {
     throw new InvalidOptionsError("a mark needs events to hear, or to ignore: { events: ['open'] }");
   }
-  const isDescriptor = typeof target === 'object' && target !== null && 'fd' in target;
   if (typeof target === 'string' || target instanceof Uint8Array) return;
-  if (!isDescriptor || !Number.isInteger(target.fd)) {
+  const isDescriptor = typeof target === 'object' && target !== null && 'fd' in target;
+  if (!isDescriptor || !Number.isInteger(target.fd) || target.fd < 0) {
     throw new InvalidOptionsError('what is marked is a path, as a string or bytes, or an open descriptor: { fd }');
   }
 }
 
-/** The mask of some events, with the bits that say where else they are heard. */
+/** The mask of some events that are {@link eventNames checked}, with the bits that say where else they are heard. */
 export function listenerMask(
   events: readonly ListenerEventName[] | undefined,
   { directories = false, children = false }: Pick<ListenerMark, 'directories' | 'children'>,
 ): bigint {
   if (!events || events.length === 0) return 0n;
   let mask = 0n;
-  for (const name of events) {
-    if (!Object.hasOwn(LISTENER_BITS, name)) {
-      const known = Object.keys(LISTENER_BITS);
-      throw new UnknownEventError(name, nearest(name, known), known);
-    }
-    mask |= LISTENER_BITS[name];
-  }
+  for (const name of events) mask |= LISTENER_BITS[name];
   return mask | (directories ? FAN_ONDIR : 0n) | (children ? FAN_EVENT_ON_CHILD : 0n);
 }
 
@@ -143,7 +161,7 @@ export function listenerNames(mask: bigint): ListenerEventName[] {
 }
 
 function assertKnown(what: string, options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new InvalidOptionsError(`${what} takes an object of options: ${known.join(', ')}`);
   }
   const unknown = Object.keys(options).find((name) => !known.includes(name));
@@ -154,7 +172,55 @@ function assertKnown(what: string, options: object, known: readonly string[]): v
   );
 }
 
-function oneOf(name: string, value: string, known: readonly string[]): void {
-  if (known.includes(value)) return;
-  throw new InvalidOptionsError(`${name}: ${JSON.stringify(value)} is none of ${known.join(', ')}`);
+function oneOf(name: string, value: unknown, known: readonly string[]): void {
+  if (value === undefined || known.includes(value as string)) return;
+  throw new InvalidOptionsError(`${name}: ${shown(value)} is none of ${known.join(', ')}`);
+}
+
+function yesOrNo(name: string, value: unknown): void {
+  if (value === undefined || typeof value === 'boolean') return;
+  throw new InvalidOptionsError(`${name}: ${shown(value)} is neither true nor false`);
+}
+
+/** On the wire a number that does not fit would become another. */
+function whole(name: string, value: unknown, least: number, most: number): void {
+  if (value === undefined) return;
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return;
+  throw new InvalidOptionsError(`${name}: ${shown(value)} is no whole number from ${least} to ${most}`);
+}
+
+function listOf(name: string, value: unknown, isOne: (item: unknown) => boolean, what: string): void {
+  if (value === undefined) return;
+  if (!Array.isArray(value)) throw new InvalidOptionsError(`${name}: ${shown(value)} is no list: each is ${what}`);
+  const other: unknown = value.find((item) => !isOne(item));
+  if (other !== undefined || !value.every(isOne)) {
+    throw new InvalidOptionsError(`${name}: ${shown(other)} is not ${what}`);
+  }
+}
+
+function eventNames(name: string, events: unknown, ofClass: ListenerOptions['class']): void {
+  listOf(name, events, (item) => typeof item === 'string', "the name of an event, as in ['open']");
+  for (const event of (events ?? []) as readonly string[]) {
+    if (!Object.hasOwn(LISTENER_BITS, event)) {
+      const known = Object.keys(LISTENER_BITS);
+      throw new UnknownEventError(event, nearest(event, known), known);
+    }
+    if (event === 'preAccess' && ofClass !== 'preContent') {
+      throw new InvalidOptionsError(`${name}: preAccess takes a listener that is opened with class: 'preContent'`);
+    }
+  }
+}
+
+function isFsid(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && value.every(is32Bits);
+}
+
+/** Signed or not, it is the same. */
+function is32Bits(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= -U32 / 2 && (value as number) < U32;
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }

@@ -21,6 +21,7 @@ import { FileEvent, isOverflow, type ListenerEvent } from './listener-events.ts'
 import {
   checkListenerMark,
   checkListenerOptions,
+  checkListenerUnmark,
   type ListenerMark,
   type ListenerOptions,
   listenerMask,
@@ -66,6 +67,7 @@ export class Listener implements AsyncIterable<ListenerEvent> {
   readonly #mounts: MountTable;
   readonly #waiter: Waiter;
   readonly #deadlineMs: number;
+  readonly #class: ListenerOptions['class'];
   readonly #signal: AbortSignal | undefined;
   /** Events whose descriptors are open until they are answered, and since when. */
   readonly #held = new Map<FileEvent, number>();
@@ -101,6 +103,7 @@ export class Listener implements AsyncIterable<ListenerEvent> {
       priority,
       flags: FAN_CLOEXEC | FAN_NONBLOCK | (options.class === 'preContent' ? FAN_CLASS_PRE_CONTENT : 0),
       eventFlags: O_RDONLY | O_LARGEFILE | O_CLOEXEC,
+    this.#class = options.class;
     });
     try {
       this.#group.setTimeout(deadlineMs, onTimeout);
@@ -131,7 +134,7 @@ export class Listener implements AsyncIterable<ListenerEvent> {
    * await listener.close();
    */
   async mark(target: MarkTarget, mark: ListenerMark): Promise<void> {
-    checkListenerMark(target, mark);
+    checkListenerMark(target, mark, this.#class);
     const { scope = 'inode', survivesModify = false } = mark;
     const where = { directories: mark.directories, children: mark.children ?? scope === 'inode' };
     const change = {
@@ -158,7 +161,7 @@ export class Listener implements AsyncIterable<ListenerEvent> {
    * await listener.close();
    */
   async unmark(target: MarkTarget, mark: Pick<ListenerMark, 'events' | 'ignore' | 'scope'>): Promise<void> {
-    checkListenerMark(target, mark);
+    checkListenerUnmark(target, mark);
     const change = {
       scope: mark.scope ?? 'inode',
       mask: listenerMask(mark.events, {}),
