@@ -1,6 +1,6 @@
 // The owner's end of a group of the core. Calls are synchronous: a request goes out on the group's socket, and its answer is waited for.
 
-import { EventCursor, FAN_CLOEXEC, FAN_NONBLOCK, O_CLOEXEC } from '../abi/index.ts';
+import { EventCursor, FAN_CLOEXEC, FAN_NONBLOCK, O_CLOEXEC, O_NONBLOCK } from '../abi/index.ts';
 import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
 import { CallError } from './errors.ts';
 import { type PrivateCore, privateCore } from './private-core.ts';
@@ -55,6 +55,7 @@ export interface UnboundGroup {
 
 const POLLIN = 1;
 const F_SETFD = 2;
+const F_SETFL = 4;
 /** The core's loop never waits: one that does not answer for so long is stopped. */
 const PATIENCE_MS = 10_000;
 
@@ -86,6 +87,8 @@ class SocketGroup implements GroupConnection {
       throw error;
     }
     if ((flags & FAN_CLOEXEC) === 0) kernel.fcntl(this.fd, F_SETFD, 0);
+    // For those who read the number themselves: here nothing waits for it.
+    if ((flags & FAN_NONBLOCK) !== 0) kernel.fcntl(this.fd, F_SETFL, O_NONBLOCK);
   }
 
   begin({ flags = 0, ...settings }: Parameters<UnboundGroup['bind']>[0]): this {
@@ -149,7 +152,6 @@ class SocketGroup implements GroupConnection {
 
   close(): void {
     if (this.#isClosed) return;
-    this.#isClosed = true;
     try {
       // A child that has inherited the number keeps it open, and not the group.
       this.#call(this.#requests.plain(REQUEST.close));
@@ -157,6 +159,7 @@ class SocketGroup implements GroupConnection {
       // It is gone already.
       if (!(error instanceof CallError)) throw error;
     }
+    this.#isClosed = true;
     this.#kernel.close(this.fd);
     this.#letGo();
   }
@@ -173,6 +176,8 @@ class SocketGroup implements GroupConnection {
   }
 
   #call(request: Buffer, descriptors?: readonly number[]): string {
+    // The number may be another's by now.
+    if (this.#isClosed) throw new CallError('EBADF', 'it is closed');
     const { number } = this.#requests;
     try {
       this.#kernel.sendMessage(this.fd, request, descriptors);
