@@ -1,4 +1,5 @@
-// The program of the core's process: node core-main.js OWNER, with a socket to its owner on descriptor 3. Not for people.
+// The program of the core's process: node core-main.js OWNER, with a socket to its owner on descriptor 3, and on its standard input a pipe
+// that ends with the owner's thread. Not for people.
 
 import { FAN_CLASS_CONTENT, FAN_CLOEXEC, FAN_UNLIMITED_MARKS, FAN_UNLIMITED_QUEUE } from '../abi/index.ts';
 import { roomForDescriptors } from '../decision/descriptor-limit.ts';
@@ -12,6 +13,7 @@ import { asCallError } from './kernel-group.ts';
 import type { CoreGreeting } from './private-core.ts';
 
 const CONTROL = 3;
+const OWNER_THREAD = 0;
 /** As the kernel's own default, fs.fanotify.max_queued_events. */
 const MAX_QUEUED = 16_384;
 const MAX_PENDING = 4_096;
@@ -37,7 +39,8 @@ function serve(kernel: Kernel): number {
     assertMayListen(kernel);
     const mounts = new MountTable(kernel);
     const files = new ProcFiles(kernel, mounts, () => undefined);
-    host = new CoreHost({ kernel, mounts, files, control: CONTROL, ownerPidfd, ownerPid, ...limitsOf(kernel) });
+    const owner = { ownerPidfd, ownerThread: OWNER_THREAD, ownerPid };
+    host = new CoreHost({ kernel, mounts, files, control: CONTROL, ...owner, ...limitsOf(kernel) });
     greet({ errno: 0, reason: '' });
   } catch (error) {
     if (!(error instanceof CallError)) throw error;

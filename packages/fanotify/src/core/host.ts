@@ -36,6 +36,8 @@ export interface HostParts {
   readonly control: number;
   /** Readable once the owner has ended. */
   readonly ownerPidfd: number;
+  /** Readable once the owner's thread has ended: there is never something to read. */
+  readonly ownerThread: number;
   readonly ownerPid: number;
   /** How many accesses are undecided at most. */
   readonly maxPending: number;
@@ -65,6 +67,7 @@ export class CoreHost {
   readonly #unlooked = new Fifo<Ask>();
   readonly #inbox = Buffer.allocUnsafeSlow(INBOX_BYTES);
   readonly #owner: PollEntry;
+  readonly #ownerThread: PollEntry;
   readonly #control: PollEntry;
   readonly #mountinfo: PollEntry;
   /** What is waited for in this turn. */
@@ -92,6 +95,7 @@ export class CoreHost {
       cookieBase: 1 + Math.floor(Math.random() * 0x3fff_ffff),
     });
     this.#owner = entryOf(parts.ownerPidfd, POLLIN);
+    this.#ownerThread = entryOf(parts.ownerThread, POLLIN);
     this.#control = entryOf(parts.control, POLLIN);
     this.#mountinfo = entryOf(parts.kernel.openAt(AT_FDCWD, '/proc/self/mountinfo', O_CLOEXEC), POLLPRI);
   }
@@ -108,7 +112,7 @@ export class CoreHost {
     const polled = this.#entries(startedMs, isFull);
     this.#poll(this.#polled, this.#waitMs(startedMs, longestMs, isFull));
     const now = nowMs();
-    if (this.#owner.revents !== 0) {
+    if (this.#owner.revents !== 0 || this.#ownerThread.revents !== 0) {
       this.#end();
       return;
     }
@@ -174,7 +178,7 @@ export class CoreHost {
     const all = this.#polled;
     all.length = 0;
     const hindsight = entryOf(this.#feed.hindsight.fd, POLLIN);
-    all.push(this.#owner, this.#control, this.#mountinfo, hindsight);
+    all.push(this.#owner, this.#ownerThread, this.#control, this.#mountinfo, hindsight);
     for (const list of [sources, gates, notifying]) for (const [entry] of list) all.push(entry);
     for (const { entry, isBlocked } of this.#connections.values()) {
       entry.events = isBlocked ? POLLIN | POLLOUT : POLLIN;

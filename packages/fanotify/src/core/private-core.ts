@@ -1,6 +1,8 @@
-// The core of this process alone: a child in a session of its own, which ends with its owner, or with the last of its groups.
+// The core of this process alone, or of one of its worker threads: a child in a session of its own, which ends with its owner, or with the
+// last of its groups.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
 import { type Kernel, KernelError } from '../kernel/index.ts';
@@ -47,7 +49,8 @@ export class PrivateCore {
         detached: true,
         cwd: '/',
         env,
-        stdio: ['ignore', errors, errors, theirs],
+        // A worker thread that ends, or is ended, leaves all open but what Node has opened for it: the pipe.
+        stdio: ['pipe', errors, errors, theirs],
       });
     } catch (error) {
       kernel.close(control);
@@ -57,10 +60,14 @@ export class PrivateCore {
     }
     this.#child.unref();
     this.#child.once('error', () => undefined);
+    const { stdin } = this.#child;
+    if (stdin instanceof Socket) stdin.unref();
+    stdin?.on('error', () => undefined);
     try {
       this.#greet();
     } catch (error) {
       kernel.close(control);
+      stdin?.destroy();
       throw error;
     }
   }
@@ -93,7 +100,9 @@ export class PrivateCore {
 
   /** A group is closed. With the last the core ends. */
   release(): void {
-    if (--this.users === 0) this.#kernel.close(this.#control);
+    if (--this.users > 0) return;
+    this.#kernel.close(this.#control);
+    this.#child.stdin?.destroy();
   }
 
   /** What to throw when it is gone. */
