@@ -23,6 +23,7 @@ import {
 } from '../abi/index.ts';
 import { explainInit, explainMark } from '../group/explain.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
+import { PRE_ACCESS } from './bits.ts';
 import type { Channel, ChannelClass } from './channel.ts';
 import { CallError } from './errors.ts';
 import type { ObjectMask } from './marks.ts';
@@ -103,6 +104,11 @@ export class KernelGroup {
       if (!(error instanceof KernelError)) throw error;
       // The mark went with its object, or with another file system of that number.
       if (error.code === 'ENOENT' && (flags & FAN_MARK_REMOVE) !== 0) return;
+      // SB_I_ALLOW_HSM of Linux 6.14.
+      if (error.code === 'EOPNOTSUPP' && (bits & PRE_ACCESS) !== 0) {
+        const reason = `the file system of ${JSON.stringify(shown)} does not tell what is about to be read (FAN_PRE_ACCESS): ext4, xfs and btrfs do`;
+        throw new CallError(error.errno, reason, undefined, { cause: error });
+      }
       throw asCallError(error, explainMark(this.#kernel, error, flags, BigInt(bits), shown));
     }
   }
