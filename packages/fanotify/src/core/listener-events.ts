@@ -3,7 +3,7 @@
 import { FAN_ALLOW, FAN_DENY, FAN_Q_OVERFLOW } from '../abi/index.ts';
 import { type DescriptorPlace, descriptorPath } from '../identity/descriptor.ts';
 import type { MountTable } from '../identity/mount-table.ts';
-import type { Kernel } from '../kernel/index.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
 import { type ListenerEventName, listenerNames } from './listener-options.ts';
 import type { CoreEvent } from './types.ts';
 
@@ -20,9 +20,15 @@ interface FileEventBase {
    * offset: read by position.
    */
   readonly fd: number | null;
-  /** Makes the descriptor yours, to close: else it is closed as the event is done with. */
+  /**
+   * Makes the descriptor yours, to close: else it is closed as the event is done with, and its number is another's, so nobody else may
+   * close it.
+   */
   take(): number | null;
-  /** The file's path, as of now; null when it has none here, or is no UTF-8. */
+  /**
+   * The file's path, as of when it is first asked for; null when it has none here, or is no UTF-8, or is first asked for once the event is
+   * done with.
+   */
   readonly path: string | null;
   /** The same as bytes. */
   readonly rawPath: Buffer | null;
@@ -30,7 +36,7 @@ interface FileEventBase {
   readonly deleted: boolean;
 }
 
-/** Something has happened. `fd` is closed when the next event is asked for. */
+/** Something has happened. `fd` is closed when the next event is asked for, or the loop is left. */
 export interface NotificationEvent extends FileEventBase {
   readonly kind: 'notification';
 }
@@ -122,8 +128,15 @@ export class FileEvent {
 
   /** Closes what nobody took. */
   release(): void {
-    if (this.#fd >= 0) this.#context.kernel.close(this.#fd);
+    const fd = this.#fd;
+    if (fd < 0) return;
     this.#fd = -1;
+    try {
+      this.#context.kernel.close(fd);
+    } catch (error) {
+      // Closed by somebody who had not taken it: others are still to be released, and decided on.
+      if (!(error instanceof KernelError)) throw error;
+    }
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): object {

@@ -71,7 +71,12 @@ export class Listener implements AsyncIterable<ListenerEvent> {
   readonly #signal: AbortSignal | undefined;
   /** Events whose descriptors are open until they are answered, and since when. */
   readonly #held = new Map<FileEvent, number>();
-  #lent: readonly FileEvent[] = [];
+  /** Notifications whose descriptors are open until the next is asked for. */
+  readonly #lent = new Set<readonly FileEvent[]>();
+  /** What was read last, and how much of it was asked for. */
+  #batch: readonly ListenerEvent[] = [];
+  #next = 0;
+  #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   /**
@@ -98,12 +103,12 @@ export class Listener implements AsyncIterable<ListenerEvent> {
     this.#kernel = kernel;
     const { deadlineMs = DEFAULT_DEADLINE_MS, onTimeout = 'allow', priority = 0 } = options;
     this.#deadlineMs = deadlineMs;
+    this.#class = options.class;
     this.#group = openGroup({
       mask: listenerMask(options.events, options),
       priority,
       flags: FAN_CLOEXEC | FAN_NONBLOCK | (options.class === 'preContent' ? FAN_CLASS_PRE_CONTENT : 0),
       eventFlags: O_RDONLY | O_LARGEFILE | O_CLOEXEC,
-    this.#class = options.class;
     });
     try {
       this.#group.setTimeout(deadlineMs, onTimeout);
@@ -181,22 +186,48 @@ export class Listener implements AsyncIterable<ListenerEvent> {
   }
 
   /**
-   * Events one by one, until the listener is closed.
+   * Events one by one, until the listener is closed. Leaving the loop leaves it open: what was not asked for comes first in the next one. Of
+   * several consumers each event goes to one.
    *
    * @throws CallError ECONNRESET when the core's process has been killed; the signal's reason when it aborts.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<ListenerEvent, void, void> {
-    for await (const batch of this.batches()) yield* batch;
+    for (;;) {
+      const event = this.#batch[this.#next];
+      if (!event) {
+        if (await this.#fill()) continue;
+        return;
+      }
+      this.#next++;
+      const lent = this.#lend([event]);
+      try {
+        yield event;
+      } finally {
+        this.#release(lent);
+      }
+    }
   }
 
-  /** Events as they are read: what notifications carry is closed when the next batch is asked for. */
+  /**
+   * Events as they are read, never none: what notifications carry is closed when the next batch is asked for. Otherwise as iteration is.
+   *
+   * @throws What iteration throws.
+   */
   async *batches(): AsyncGenerator<readonly ListenerEvent[], void, void> {
-    while (!this.#isClosed) {
-      const batch = this.#read();
-      if (batch) yield batch;
-      else await this.#waiter.readable();
+    for (;;) {
+      const events = this.#next === 0 ? this.#batch : this.#batch.slice(this.#next);
+      this.#next = this.#batch.length;
+      if (events.length === 0) {
+        if (await this.#fill()) continue;
+        return;
+      }
+      const lent = this.#lend(events);
+      try {
+        yield events;
+      } finally {
+        this.#release(lent);
+      }
     }
-    if (this.#signal?.aborted) throw this.#signal.reason;
   }
 
   /** Lets the process end while events are waited for. */
@@ -214,8 +245,11 @@ export class Listener implements AsyncIterable<ListenerEvent> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#signal?.removeEventListener('abort', this.#abort);
-    for (const event of [...this.#lent, ...this.#held.keys()]) event.release();
+    for (const events of [notificationsOf(this.#batch.slice(this.#next)), ...this.#lent]) this.#release(events);
+    for (const event of this.#held.keys()) event.release();
     this.#held.clear();
+    this.#batch = [];
+    this.#next = 0;
     this.#waiter.close();
     this.#mounts.close();
     this.#group.close();
@@ -241,9 +275,35 @@ export class Listener implements AsyncIterable<ListenerEvent> {
     }
   };
 
-  #read(): ListenerEvent[] | undefined {
-    for (const event of this.#lent) event.release();
-    this.#lent = [];
+  #lend(events: readonly ListenerEvent[]): readonly FileEvent[] {
+    const lent = notificationsOf(events);
+    if (lent.length > 0) this.#lent.add(lent);
+    return lent;
+  }
+
+  #release(events: readonly FileEvent[]): void {
+    this.#lent.delete(events);
+    for (const event of events) event.release();
+  }
+
+  /** Waits until there is something in the batch; false at the end. Who asks later waits for who asked before. */
+  #fill(): Promise<boolean> {
+    const turn = this.#turn.then(() => this.#readBatch());
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #readBatch(): Promise<boolean> {
+    while (!this.#isClosed) {
+      if (this.#next < this.#batch.length || this.#read()) return true;
+      await this.#waiter.readable();
+    }
+    if (this.#signal?.aborted) throw this.#signal.reason;
+    return false;
+  }
+
+  /** Reads the next batch; false when there is nothing yet. */
+  #read(): boolean {
     const now = performance.now();
     for (const [event, sinceMs] of this.#held) {
       if (now - sinceMs <= this.#deadlineMs) break;
@@ -251,19 +311,18 @@ export class Listener implements AsyncIterable<ListenerEvent> {
       event.release();
       this.#held.delete(event);
     }
-    const lent: FileEvent[] = [];
-    this.#lent = lent;
     const context = { kernel: this.#kernel, mounts: this.#mounts, respond: this.#respond };
     try {
-      return this.#group.read().map((read): ListenerEvent => {
+      this.#batch = this.#group.read().map((read): ListenerEvent => {
         if (isOverflow(read)) return { kind: 'overflow' };
         const event = new FileEvent(context, read);
         if (event.kind === 'held') this.#held.set(event, now);
-        else lent.push(event);
         return event as ListenerEvent;
       });
+      this.#next = 0;
+      return this.#batch.length > 0;
     } catch (error) {
-      if (error instanceof CallError && error.code === 'EAGAIN') return undefined;
+      if (error instanceof CallError && error.code === 'EAGAIN') return false;
       throw error;
     }
   }
@@ -286,4 +345,9 @@ export class Listener implements AsyncIterable<ListenerEvent> {
       this.#kernel.close(fd);
     }
   }
+}
+
+/** Those that are closed as soon as they are done with. */
+function notificationsOf(events: readonly ListenerEvent[]): readonly FileEvent[] {
+  return events.filter((event): event is ListenerEvent & FileEvent => event.kind === 'notification');
 }
