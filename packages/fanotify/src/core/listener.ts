@@ -15,7 +15,6 @@ import type { MarkTarget } from '../group/source.ts';
 import { Waiter } from '../group/waiter.ts';
 import { MountTable } from '../identity/mount-table.ts';
 import { type Kernel, linuxKernel } from '../kernel/index.ts';
-import { type GroupConnection, openGroup } from './connection.ts';
 import { CallError } from './errors.ts';
 import { FileEvent, isOverflow, type ListenerEvent } from './listener-events.ts';
 import {
@@ -26,6 +25,7 @@ import {
   type ListenerOptions,
   listenerMask,
 } from './listener-options.ts';
+import { type GroupConnection, openGroup } from './process/connection.ts';
 import type { GroupStatistics } from './types.ts';
 
 const DEFAULT_DEADLINE_MS = 5_000;

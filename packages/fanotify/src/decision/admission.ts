@@ -2,6 +2,7 @@
 
 import { NotPermittedError } from '../group/errors.ts';
 import { kindOf } from '../identity/filesystems.ts';
+import { fsidNumber } from '../identity/handle-at.ts';
 import type { MountTable } from '../identity/mount-table.ts';
 import type { Mount } from '../identity/mounts.ts';
 import type { FilesystemStatus } from '../kernel/index.ts';
@@ -54,7 +55,7 @@ export function assertAdmitted(
 ): void {
   if (isAdmitted(belt, mounts, device)) return;
   throw new NotPermittedError(
-    `${BELT} admits no guard of ${JSON.stringify(shown)}: its file system has a mount that is not below ${belt?.join(', ') || 'anything'}`,
+    `${BELT} does not admit that ${JSON.stringify(shown)} is held: its file system has a mount that is not below ${belt?.join(', ') || 'anything'}`,
     { path: shown },
   );
 }
@@ -87,9 +88,9 @@ export function whyLeftOut(
 /** Why it is left out by what the file system says of itself. */
 export function whyLeftOutByStatus(
   { types, fsids }: SystemLimits,
-  { type, fsid: [high, low] }: FilesystemStatus,
+  { type, fsid }: FilesystemStatus,
 ): string | undefined {
   if (types.includes(type)) return 'excludedType';
-  const fsid = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-  return fsids.some((text) => BigInt(`0x${text}`) === fsid) ? 'excludedFilesystem' : undefined;
+  const id = fsidNumber(fsid);
+  return fsids.some((text) => BigInt(`0x${text}`) === id) ? 'excludedFilesystem' : undefined;
 }

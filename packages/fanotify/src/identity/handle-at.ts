@@ -37,3 +37,8 @@ export function mountIdOf(kernel: Kernel, fd: number): number | undefined {
 export function fsidText(fsid: Fsid): string {
   return Buffer.from(new Int32Array([fsid[0], fsid[1]]).buffer).toString('latin1');
 }
+
+/** An fsid as one number, its first word in the upper half: what `stat -f -c %i` prints. */
+export function fsidNumber([high, low]: Fsid): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+}

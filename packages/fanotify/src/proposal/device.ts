@@ -11,8 +11,8 @@
  */
 
 import { FAN_CLOEXEC, FAN_NONBLOCK, O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../abi/index.ts';
-import { openUnbound } from '../core/connection.ts';
 import { CallError, named } from '../core/errors.ts';
+import { openUnbound } from '../core/process/connection.ts';
 import type { KernelPath } from '../kernel/index.ts';
 import { described, flagsWithin, pathText } from './arguments.ts';
 import { bindAt, takeUp } from './groups.ts';

@@ -1,8 +1,8 @@
 // Which number is which group: one table for the three faces, since a number of one is a number of all.
 
 import { AT_EMPTY_PATH, FAN_CLASS_CONTENT, FAN_CLASS_PRE_CONTENT } from '../abi/index.ts';
-import type { GroupConnection, UnboundGroup } from '../core/connection.ts';
 import { CallError } from '../core/errors.ts';
+import type { GroupConnection, UnboundGroup } from '../core/process/connection.ts';
 import type { GroupSettings } from '../core/types.ts';
 import { type FileStatus, KernelError, linuxKernel } from '../kernel/index.ts';
 import { argumentOf, descriptor, flagsWithin } from './arguments.ts';

@@ -1,7 +1,7 @@
 // What can be done with a group: one table, of which the nine calls, the eight options and the requests of the device are three readings.
 
 import { FAN_ALLOW } from '../abi/index.ts';
-import type { GroupConnection } from '../core/connection.ts';
+import type { GroupConnection } from '../core/process/connection.ts';
 import type { KernelPath } from '../kernel/index.ts';
 import { argumentOf, type Shaped, type Word } from './arguments.ts';
 import { groupAt } from './groups.ts';

@@ -10,8 +10,8 @@
  */
 
 import { FAN_CLOEXEC, FAN_NONBLOCK } from '../abi/index.ts';
-import { openUnbound } from '../core/connection.ts';
 import { CallError, named } from '../core/errors.ts';
+import { openUnbound } from '../core/process/connection.ts';
 import type { GroupStatistics } from '../core/types.ts';
 import { argumentOf, described } from './arguments.ts';
 import { anyAt, bindAt, flagsOf, groupAt, takeUp } from './groups.ts';

@@ -17,8 +17,8 @@
  */
 
 import { FAN_CLOEXEC, FAN_NONBLOCK } from '../abi/index.ts';
-import { openGroup } from '../core/connection.ts';
 import { named } from '../core/errors.ts';
+import { openGroup } from '../core/process/connection.ts';
 import type { KernelPath } from '../kernel/index.ts';
 import { bits64 } from './arguments.ts';
 import { flagsOf, settingsOf, takeUp } from './groups.ts';

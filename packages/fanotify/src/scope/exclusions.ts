@@ -3,6 +3,7 @@
 import type { Fsid } from '../abi/index.ts';
 import { InvalidOptionsError } from '../group/errors.ts';
 import { kindOf } from '../identity/filesystems.ts';
+import { fsidNumber } from '../identity/handle-at.ts';
 
 /** What not to hear of the whole system. */
 export interface SystemExclusions {
@@ -42,7 +43,7 @@ export function compileExclusions(exclusions: SystemExclusions): CompiledExclusi
   const { excludeTypes = [], excludeFilesystems = [], excludeMounts = [], includeTypes = [] } = exclusions;
   const names = new Set(excludeTypes.filter((type) => typeof type === 'string'));
   const magics = new Set(excludeTypes.filter((type) => typeof type === 'number').map((magic) => magic >>> 0));
-  const fsids = new Set(excludeFilesystems.map(fsidNumber));
+  const fsids = new Set(excludeFilesystems.map(numberOf));
   const mounts = new Set(excludeMounts.map(mountPointOf));
   const included = new Set(includeTypes);
   const contradiction = includeTypes.find((type) => names.has(type));
@@ -52,7 +53,7 @@ export function compileExclusions(exclusions: SystemExclusions): CompiledExclusi
   return {
     isTypeExcluded: (type) => names.has(type),
     isMagicExcluded: (magic) => magics.has(magic >>> 0),
-    isFsidExcluded: (fsid) => fsids.size > 0 && fsids.has(fsidNumber(fsid)),
+    isFsidExcluded: (fsid) => fsids.size > 0 && fsids.has(numberOf(fsid)),
     isMountExcluded: (mountPoint) => mounts.size > 0 && mounts.has(mountPoint.toString('latin1')),
     isPseudo: (type) => kindOf(type) === 'pseudo' && !included.has(type),
     asksFilesystems: magics.size > 0 || fsids.size > 0,
@@ -61,11 +62,11 @@ export function compileExclusions(exclusions: SystemExclusions): CompiledExclusi
 
 /** An fsid as `stat -f -c %i` prints it. */
 export function fsidHex(fsid: string | Fsid): string {
-  return fsidNumber(fsid).toString(16);
+  return numberOf(fsid).toString(16);
 }
 
-function fsidNumber(fsid: string | Fsid): bigint {
-  if (typeof fsid !== 'string') return (BigInt(fsid[0] >>> 0) << 32n) | BigInt(fsid[1] >>> 0);
+function numberOf(fsid: string | Fsid): bigint {
+  if (typeof fsid !== 'string') return fsidNumber(fsid);
   if (!/^(0x)?[0-9a-f]{1,16}$/i.test(fsid)) {
     throw new InvalidOptionsError(
       `excludeFilesystems: ${JSON.stringify(fsid)} is no fsid: 'stat -f -c %i PATH' prints one, of up to 16 hexadecimal digits`,

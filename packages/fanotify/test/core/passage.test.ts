@@ -1,9 +1,9 @@
 // An access on its way through the gates of several subtrees: each of them says where it is.
 
 import { expect, test } from 'vitest';
+import { Passage } from '../../src/core/feed/subtrees.ts';
 import type { CoreGroup } from '../../src/core/group.ts';
 import { Filesystem, MarkedObject, Subtree } from '../../src/core/marks.ts';
-import { Passage } from '../../src/core/subtree-places.ts';
 import { Access } from '../../src/decision/access.ts';
 
 type Place = 'inside' | 'outside' | 'unsettled';

@@ -4,13 +4,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AbiError, EventCursor, FAN_NOFD } from '../../src/abi/index.ts';
 import { Carried } from '../../src/core/carried.ts';
-import type { Waiting } from '../../src/core/queue.ts';
-import { ServedGroup } from '../../src/core/served-group.ts';
-import type { MarkScope } from '../../src/core/types.ts';
+import { ServedGroup } from '../../src/core/process/served-group.ts';
 import {
   answerOf,
   EventWriter,
-  fsidNumber,
   MOST_ANSWER_BYTES,
   MOST_EVENTS,
   MOST_MESSAGE_BYTES,
@@ -20,7 +17,10 @@ import {
   RequestWriter,
   readAnswer,
   readEvents,
-} from '../../src/core/wire.ts';
+} from '../../src/core/process/wire.ts';
+import type { Waiting } from '../../src/core/queue.ts';
+import type { MarkScope } from '../../src/core/types.ts';
+import { fsidNumber } from '../../src/identity/handle-at.ts';
 import { ERRNO, type Kernel } from '../../src/kernel/index.ts';
 import { codeOf, OWNER, Scene } from './fake-feed.ts';
 

@@ -179,7 +179,7 @@ describe.skipIf(!canMount)('a guard of the system', () => {
     onTestFinished(() => {
       process.env[BELT] = belt;
     });
-    const sentence = expect.stringContaining('FANOTIFY_GUARD_ONLY admits no guard of');
+    const sentence = expect.stringContaining('FANOTIFY_GUARD_ONLY does not admit that');
     for (const scope of ['inode', 'mount', 'filesystem', 'subtree'] as const) {
       mkdirSync(join(path, `d-${scope}`));
       expect(await refusal(join(path, `d-${scope}`), { scope })).toEqual(sentence);

@@ -1,16 +1,16 @@
 // The loop of the core: answers the kernel, hears what groups are asked for, and tells them what happens. Nothing that it does can wait.
 
-import { AT_FDCWD, FAN_ALLOW, O_CLOEXEC } from '../abi/index.ts';
-import { nowMs } from '../decision/clock.ts';
-import { Fifo } from '../decision/fifo.ts';
-import { Hurry } from '../decision/hurry.ts';
-import { isOwnersUnexecutedChild } from '../decision/unexecuted-child.ts';
-import type { MountTable } from '../identity/mount-table.ts';
-import type { ProcFiles } from '../identity/proc-files.ts';
-import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
-import { Core } from './core.ts';
-import type { CoreGroup, HeldAccess } from './group.ts';
-import { KernelFeed, type Source } from './kernel-feed.ts';
+import { AT_FDCWD, FAN_ALLOW, O_CLOEXEC } from '../../abi/index.ts';
+import { nowMs } from '../../decision/clock.ts';
+import { Fifo } from '../../decision/fifo.ts';
+import { Hurry } from '../../decision/hurry.ts';
+import { isOwnersUnexecutedChild } from '../../decision/unexecuted-child.ts';
+import type { MountTable } from '../../identity/mount-table.ts';
+import type { ProcFiles } from '../../identity/proc-files.ts';
+import { type Kernel, KernelError, type PollEntry } from '../../kernel/index.ts';
+import { Core } from '../core.ts';
+import { KernelFeed, type Source } from '../feed/kernel-feed.ts';
+import type { CoreGroup, HeldAccess } from '../group.ts';
 import { ServedGroup } from './served-group.ts';
 
 const POLLIN = 1;

@@ -1,15 +1,15 @@
 // The program of the core's process: node core-main.js OWNER, with a socket to its owner on descriptor 3, and on its standard input a pipe
 // that ends with the owner's thread. Not for people.
 
-import { FAN_CLASS_CONTENT, FAN_CLOEXEC, FAN_UNLIMITED_MARKS, FAN_UNLIMITED_QUEUE } from '../abi/index.ts';
-import { roomForDescriptors } from '../decision/descriptor-limit.ts';
-import { explainInit } from '../group/explain.ts';
-import { MountTable } from '../identity/mount-table.ts';
-import { ProcFiles } from '../identity/proc-files.ts';
-import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
-import { CallError } from './errors.ts';
+import { FAN_CLASS_CONTENT, FAN_CLOEXEC, FAN_UNLIMITED_MARKS, FAN_UNLIMITED_QUEUE } from '../../abi/index.ts';
+import { roomForDescriptors } from '../../decision/descriptor-limit.ts';
+import { explainInit } from '../../group/explain.ts';
+import { MountTable } from '../../identity/mount-table.ts';
+import { ProcFiles } from '../../identity/proc-files.ts';
+import { type Kernel, KernelError, linuxKernel } from '../../kernel/index.ts';
+import { CallError } from '../errors.ts';
+import { asCallError } from '../feed/kernel-group.ts';
 import { CoreHost, type HostParts } from './host.ts';
-import { asCallError } from './kernel-group.ts';
 import type { CoreGreeting } from './private-core.ts';
 
 const CONTROL = 3;

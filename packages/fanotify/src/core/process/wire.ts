@@ -11,10 +11,11 @@ import {
   HOST_IS_LITTLE_ENDIAN as LE,
   recordRangeCount,
   recordRangeOffset,
-} from '../abi/index.ts';
-import { CallError } from './errors.ts';
-import type { Waiting } from './queue.ts';
-import type { CoreEvent, GroupSettings, GroupStatistics, MarkChange, MarkScope } from './types.ts';
+} from '../../abi/index.ts';
+import { fsidNumber } from '../../identity/handle-at.ts';
+import { CallError } from '../errors.ts';
+import type { Waiting } from '../queue.ts';
+import type { CoreEvent, GroupSettings, GroupStatistics, MarkChange, MarkScope } from '../types.ts';
 
 /** What a group is asked for. */
 export const REQUEST = {
@@ -185,11 +186,6 @@ export class RequestReader {
     const onTimeout = this.#view.getUint32(FIRST + 8, LE) === 0 ? 'deny' : 'allow';
     return { deadlineMs: this.#view.getFloat64(FIRST, LE), onTimeout };
   }
-}
-
-/** An fsid as one number, its first word in the upper half. */
-export function fsidNumber([high, low]: readonly [number, number]): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
 const answer = Buffer.alloc(MOST_ANSWER_BYTES);

@@ -1,19 +1,19 @@
 // The kernel's marks of file systems: of init masks, of subtrees, and of file systems that are marked as such. One for each file system
 // and channel, kept up with the mount table.
 
-import { beltOf, isAdmitted } from '../decision/admission.ts';
-import { openMount } from '../decision/mount-paths.ts';
-import { kindOf } from '../identity/filesystems.ts';
-import type { MountTable } from '../identity/mount-table.ts';
-import type { Mount } from '../identity/mounts.ts';
-import type { Kernel } from '../kernel/index.ts';
-import type { Channel } from './channel.ts';
-import type { CoreFilesystem, CoreSubtree } from './core.ts';
-import { CallError } from './errors.ts';
-import type { CoreGroup } from './group.ts';
+import { beltOf, isAdmitted } from '../../decision/admission.ts';
+import { openMount } from '../../decision/mount-paths.ts';
+import { kindOf } from '../../identity/filesystems.ts';
+import { fsidNumber } from '../../identity/handle-at.ts';
+import type { MountTable } from '../../identity/mount-table.ts';
+import type { Mount } from '../../identity/mounts.ts';
+import type { Kernel } from '../../kernel/index.ts';
+import type { Channel } from '../channel.ts';
+import type { CoreFilesystem, CoreSubtree } from '../core.ts';
+import { CallError } from '../errors.ts';
+import type { CoreGroup } from '../group.ts';
+import { covers, unionOf } from '../marks.ts';
 import type { KernelGroup } from './kernel-group.ts';
-import { covers, unionOf } from './marks.ts';
-import { fsidNumber } from './wire.ts';
 
 export interface WideMarksParts {
   readonly kernel: Kernel;

@@ -5,8 +5,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
-import { type Kernel, KernelError } from '../kernel/index.ts';
-import { CallError } from './errors.ts';
+import { type Kernel, KernelError } from '../../kernel/index.ts';
+import { CallError } from '../errors.ts';
 
 const PROGRAM = fileURLToPath(new URL('./core-main.js', import.meta.url));
 const POLLIN = 1;

@@ -8,15 +8,15 @@ import {
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
-} from '../abi/index.ts';
-import { isMarkedDeleted, openBelow, openMount } from '../decision/mount-paths.ts';
-import { mountIdOf } from '../identity/handle-at.ts';
-import type { MountTable } from '../identity/mount-table.ts';
-import { isWhole } from '../identity/mounts.ts';
-import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
-import type { Channel } from './channel.ts';
-import type { CoreFilesystem, CoreHappening, CoreObject, CoreSubtree } from './core.ts';
-import type { Subtrees } from './subtree-places.ts';
+} from '../../abi/index.ts';
+import { isMarkedDeleted, openBelow, openMount } from '../../decision/mount-paths.ts';
+import { mountIdOf } from '../../identity/handle-at.ts';
+import type { MountTable } from '../../identity/mount-table.ts';
+import { isWhole } from '../../identity/mounts.ts';
+import { type FileStatus, type Kernel, KernelError } from '../../kernel/index.ts';
+import type { Channel } from '../channel.ts';
+import type { CoreFilesystem, CoreHappening, CoreObject, CoreSubtree } from '../core.ts';
+import type { Subtrees } from './subtrees.ts';
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;

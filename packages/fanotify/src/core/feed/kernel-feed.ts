@@ -1,27 +1,26 @@
 // The feed of the core: a kernel group for each channel that is in use, marks that serve all groups, and what comes of them.
 
-import { AT_EMPTY_PATH, EventCursor, FAN_EVENT_METADATA_LEN } from '../abi/index.ts';
-import { Access, rangeOf } from '../decision/access.ts';
-import { nowMs } from '../decision/clock.ts';
-import { Intake } from '../decision/intake.ts';
-import { ALLOW, kindNumber, type Ruling } from '../decision/permission.ts';
-import { mountIdOf } from '../identity/handle-at.ts';
-import type { MountTable } from '../identity/mount-table.ts';
-import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
+import { AT_EMPTY_PATH, EventCursor, FAN_EVENT_METADATA_LEN } from '../../abi/index.ts';
+import { Access, rangeOf } from '../../decision/access.ts';
+import { nowMs } from '../../decision/clock.ts';
+import { Intake } from '../../decision/intake.ts';
+import { ALLOW, kindNumber, type Ruling } from '../../decision/permission.ts';
+import { fsidNumber, mountIdOf } from '../../identity/handle-at.ts';
+import type { MountTable } from '../../identity/mount-table.ts';
+import { type FileStatus, type Kernel, KernelError } from '../../kernel/index.ts';
+import { MODIFY, OVERFLOW } from '../bits.ts';
+import { Carried } from '../carried.ts';
+import { Channel, type ChannelClass } from '../channel.ts';
+import type { Core, CoreFilesystem, CoreObject, CoreSubtree, Feed, Seen } from '../core.ts';
+import { CallError } from '../errors.ts';
+import type { CoreGroup, HeldAccess } from '../group.ts';
+import { Filesystem, hears } from '../marks.ts';
 import { Arrival, type Surroundings } from './arrival.ts';
-import { MODIFY, OVERFLOW } from './bits.ts';
-import { Carried } from './carried.ts';
-import { Channel, type ChannelClass } from './channel.ts';
-import type { Core, CoreFilesystem, CoreObject, CoreSubtree, Feed, Seen } from './core.ts';
-import { CallError } from './errors.ts';
-import type { CoreGroup, HeldAccess } from './group.ts';
 import { Hindsight } from './hindsight.ts';
 import { asCallError, KernelGroup } from './kernel-group.ts';
-import { Filesystem, hears } from './marks.ts';
 import { ObjectMarks } from './object-marks.ts';
-import { Passage, Subtrees } from './subtree-places.ts';
+import { Passage, Subtrees } from './subtrees.ts';
 import { WideMarks } from './wide-marks.ts';
-import { fsidNumber } from './wire.ts';
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;

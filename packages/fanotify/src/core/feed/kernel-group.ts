@@ -20,13 +20,13 @@ import {
   O_CLOEXEC,
   O_LARGEFILE,
   O_NONBLOCK,
-} from '../abi/index.ts';
-import { explainInit, explainMark } from '../group/explain.ts';
-import { type Kernel, KernelError } from '../kernel/index.ts';
-import { PRE_ACCESS } from './bits.ts';
-import type { Channel, ChannelClass } from './channel.ts';
-import { CallError } from './errors.ts';
-import type { ObjectMask } from './marks.ts';
+} from '../../abi/index.ts';
+import { explainInit, explainMark } from '../../group/explain.ts';
+import { type Kernel, KernelError } from '../../kernel/index.ts';
+import { PRE_ACCESS } from '../bits.ts';
+import type { Channel, ChannelClass } from '../channel.ts';
+import { CallError } from '../errors.ts';
+import type { ObjectMask } from '../marks.ts';
 
 const CLASSES: Readonly<Record<ChannelClass, number>> = {
   content: FAN_CLASS_CONTENT | FAN_UNLIMITED_QUEUE,

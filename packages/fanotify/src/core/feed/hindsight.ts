@@ -21,12 +21,12 @@ import {
   FAN_UNLIMITED_MARKS,
   FAN_UNLIMITED_QUEUE,
   recordKey,
-} from '../abi/index.ts';
-import { fsidText, handleAt } from '../identity/handle-at.ts';
-import { type Kernel, KernelError } from '../kernel/index.ts';
-import { MODIFY, ON_CHILD, OVERFLOW, PERMISSION_BITS } from './bits.ts';
-import type { CoreObject } from './core.ts';
-import { CallError } from './errors.ts';
+} from '../../abi/index.ts';
+import { fsidText, handleAt } from '../../identity/handle-at.ts';
+import { type Kernel, KernelError } from '../../kernel/index.ts';
+import { MODIFY, ON_CHILD, OVERFLOW, PERMISSION_BITS } from '../bits.ts';
+import type { CoreObject } from '../core.ts';
+import { CallError } from '../errors.ts';
 
 const FLAGS = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_MARKS | FAN_UNLIMITED_QUEUE;
 const BUFFER_BYTES = 64 * 1024;

@@ -1,17 +1,17 @@
 // Where the marked subtrees of the core are, and what is in them.
 
-import type { Access } from '../decision/access.ts';
-import { Settling } from '../decision/settling.ts';
-import { type Settled, SubtreeGate } from '../decision/subtree-gate.ts';
-import { type Located, SubtreePlaces } from '../decision/subtree-places.ts';
-import { openRoots, type SubtreeRoot } from '../decision/subtree-root.ts';
-import { InvalidOptionsError, NotDirectoryError } from '../group/errors.ts';
-import { mountIdOf } from '../identity/handle-at.ts';
-import type { MountTable } from '../identity/mount-table.ts';
-import { type Kernel, KernelError } from '../kernel/index.ts';
-import { PERMISSION_BITS } from './bits.ts';
-import type { CoreSubtree } from './core.ts';
-import { CallError } from './errors.ts';
+import type { Access } from '../../decision/access.ts';
+import { Settling } from '../../decision/settling.ts';
+import { type Settled, SubtreeGate } from '../../decision/subtree-gate.ts';
+import { type Located, SubtreePlaces } from '../../decision/subtree-places.ts';
+import { openRoots, type SubtreeRoot } from '../../decision/subtree-root.ts';
+import { InvalidOptionsError, NotDirectoryError } from '../../group/errors.ts';
+import { mountIdOf } from '../../identity/handle-at.ts';
+import type { MountTable } from '../../identity/mount-table.ts';
+import { type Kernel, KernelError } from '../../kernel/index.ts';
+import { PERMISSION_BITS } from '../bits.ts';
+import type { CoreSubtree } from '../core.ts';
+import { CallError } from '../errors.ts';
 import { type KernelGroup, unasked } from './kernel-group.ts';
 
 /** How long the gate keeps in mind what has left: no shorter than accesses wait, as a rule. */

@@ -1,9 +1,9 @@
 // The core's end of a group's sockets.
 
-import { type Kernel, KernelError } from '../kernel/index.ts';
-import type { Core } from './core.ts';
-import { CallError } from './errors.ts';
-import type { CoreGroup } from './group.ts';
+import { type Kernel, KernelError } from '../../kernel/index.ts';
+import type { Core } from '../core.ts';
+import { CallError } from '../errors.ts';
+import type { CoreGroup } from '../group.ts';
 import { answerOf, EventWriter, MOST_EVENTS, REQUEST, RequestReader } from './wire.ts';
 
 const writer = new EventWriter();

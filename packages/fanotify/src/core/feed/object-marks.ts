@@ -1,20 +1,20 @@
 // The kernel's marks of files and directories: for each channel the least that serves all groups.
 
-import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../abi/index.ts';
-import { assertAdmitted, beltOf } from '../decision/admission.ts';
-import { openMount } from '../decision/mount-paths.ts';
-import { NotPermittedError } from '../group/errors.ts';
-import { kindOf } from '../identity/filesystems.ts';
-import { mountIdOf } from '../identity/handle-at.ts';
-import type { MountTable } from '../identity/mount-table.ts';
-import { type Kernel, KernelError } from '../kernel/index.ts';
-import { ON_CHILD, ONDIR } from './bits.ts';
-import type { Channel } from './channel.ts';
-import type { CoreFilesystem, CoreObject } from './core.ts';
-import { CallError } from './errors.ts';
-import type { CoreGroup } from './group.ts';
+import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../abi/index.ts';
+import { assertAdmitted, beltOf } from '../../decision/admission.ts';
+import { openMount } from '../../decision/mount-paths.ts';
+import { NotPermittedError } from '../../group/errors.ts';
+import { kindOf } from '../../identity/filesystems.ts';
+import { mountIdOf } from '../../identity/handle-at.ts';
+import type { MountTable } from '../../identity/mount-table.ts';
+import { type Kernel, KernelError } from '../../kernel/index.ts';
+import { ON_CHILD, ONDIR } from '../bits.ts';
+import type { Channel } from '../channel.ts';
+import type { CoreFilesystem, CoreObject } from '../core.ts';
+import { CallError } from '../errors.ts';
+import type { CoreGroup } from '../group.ts';
+import { kernelMaskOf, type ObjectMask } from '../marks.ts';
 import { type KernelGroup, UNMARKED, unasked } from './kernel-group.ts';
-import { kernelMaskOf, type ObjectMask } from './marks.ts';
 
 /** What the kernel was told of an object, and how it is found again. */
 interface Known {

@@ -1,10 +1,10 @@
 // The owner's end of a group of the core. Calls are synchronous: a request goes out on the group's socket, and its answer is waited for.
 
-import { EventCursor, FAN_CLOEXEC, FAN_NONBLOCK, O_CLOEXEC, O_NONBLOCK } from '../abi/index.ts';
-import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
-import { CallError } from './errors.ts';
+import { EventCursor, FAN_CLOEXEC, FAN_NONBLOCK, O_CLOEXEC, O_NONBLOCK } from '../../abi/index.ts';
+import { type Kernel, KernelError, linuxKernel } from '../../kernel/index.ts';
+import { CallError } from '../errors.ts';
+import type { CoreEvent, GroupSettings, GroupStatistics, MarkChange } from '../types.ts';
 import { type PrivateCore, privateCore } from './private-core.ts';
-import type { CoreEvent, GroupSettings, GroupStatistics, MarkChange } from './types.ts';
 import {
   MOST_ANSWER_BYTES,
   MOST_MESSAGE_BYTES,
@@ -186,7 +186,9 @@ class SocketGroup implements GroupConnection {
       if (error.code === 'EPIPE' || error.code === 'ECONNRESET') throw this.#core.ended();
       throw new CallError(
         error.errno,
-        descriptors ? `descriptor ${descriptors[0]} cannot be passed on` : 'it takes no more requests',
+        descriptors
+          ? `the descriptor ${descriptors[0]} is not open, or cannot be passed on`
+          : 'it takes no more requests',
       );
     }
     const answer = this.#await(number);
