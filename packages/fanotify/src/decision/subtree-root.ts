@@ -111,34 +111,42 @@ export function openRoots(kernel: Kernel, mounts: MountTable, targets: Responder
     } catch (error) {
       throw explainMark(kernel, error, 0, 0n, shown);
     }
-    const name = JSON.stringify(shown);
-    if ((kernel.statAt(fd, '', AT_EMPTY_PATH).mode & S_IFMT) !== S_IFDIR) {
-      throw new NotDirectoryError(`${name} is not a directory: nothing is below it, guard it with scope: 'inode'`, {
-        path: shown,
-      });
+    const opened = [fd];
+    try {
+      return rootOf(kernel, mounts, shown, fd, opened);
+    } catch (error) {
+      // They would keep the file system from being unmounted.
+      for (const one of opened) kernel.close(one);
+      throw error;
     }
-    const mountId = mountIdOf(kernel, fd) ?? -1;
-    const mount = mounts.byId(mountId);
-    if (!mount) {
-      throw new InvalidOptionsError(
-        `${name} is on a mount that is not in this process's mount table: guard it from where it is mounted`,
-      );
-    }
-    const root = new SubtreeRoot(kernel, mounts, {
-      shown,
-      fd,
-      mountFd: mountRootOf(kernel, fd, mountId),
-      mountId,
-      device: mount.device,
-    });
-    if (root.link().length === 1) {
-      throw new InvalidOptionsError(
-        `${name} is the root of everything: say scope: 'system' to hold what is opened on all file systems, or 'filesystem' for this one`,
-      );
-    }
-    if (!root.find(root.link())) {
-      throw new InvalidOptionsError(`${name} is being moved: nothing tells where it is`);
-    }
-    return root;
   });
+}
+
+/** @param opened Takes what is opened besides. */
+function rootOf(kernel: Kernel, mounts: MountTable, shown: string, fd: number, opened: number[]): SubtreeRoot {
+  const name = JSON.stringify(shown);
+  if ((kernel.statAt(fd, '', AT_EMPTY_PATH).mode & S_IFMT) !== S_IFDIR) {
+    throw new NotDirectoryError(`${name} is not a directory: nothing is below it, guard it with scope: 'inode'`, {
+      path: shown,
+    });
+  }
+  const mountId = mountIdOf(kernel, fd) ?? -1;
+  const mount = mounts.byId(mountId);
+  if (!mount) {
+    throw new InvalidOptionsError(
+      `${name} is on a mount that is not in this process's mount table: guard it from where it is mounted`,
+    );
+  }
+  const mountFd = mountRootOf(kernel, fd, mountId);
+  opened.push(mountFd);
+  const root = new SubtreeRoot(kernel, mounts, { shown, fd, mountFd, mountId, device: mount.device });
+  if (root.link().length === 1) {
+    throw new InvalidOptionsError(
+      `${name} is the root of everything: say scope: 'system' to hold what is opened on all file systems, or 'filesystem' for this one`,
+    );
+  }
+  if (!root.find(root.link())) {
+    throw new InvalidOptionsError(`${name} is being moved: nothing tells where it is`);
+  }
+  return root;
 }
