@@ -16,6 +16,8 @@ export class Channel {
   readonly bits: number;
   /** How many groups of the core hear by it. */
   groups = 0;
+  /** How many accesses the kernel has denied itself, having no descriptor to give. */
+  kernelDenied = 0;
 
   constructor(key: string, channelClass: ChannelClass, eventFlags: number) {
     this.key = key;

@@ -118,6 +118,7 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
       allowed: this.#allowed,
       denied: this.#denied,
       timedOut: this.#timedOut,
+      kernelDenied: this.permission.kernelDenied,
       marks: this.marks.size,
     };
   }

@@ -58,6 +58,8 @@ export interface GroupStatistics {
   readonly denied: number;
   /** Accesses that got the policy, since no response came in time. */
   readonly timedOut: number;
+  /** Accesses that the kernel denied itself, since it had no descriptor to give: of all groups that are asked by the same class. */
+  readonly kernelDenied: number;
   /** Objects, file systems and subtrees that are marked. */
   readonly marks: number;
 }

@@ -2,18 +2,33 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Listener, type ListenerEvent, type ListenerMark, type ListenerOptions } from 'fanotify/core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { KernelError, linuxKernel } from '../../src/kernel/index.ts';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
-import { succeeds } from './listening.ts';
+import { corePid, succeeds } from './listening.ts';
+
+// fcntl(2).
+const F_SETLEASE = 1024;
+const F_WRLCK = 1;
 
 async function open(options: ListenerOptions = {}): Promise<Listener> {
   const listener = await Listener.open({ deadlineMs: 2_000, ...options });
   onTestFinished(() => listener.close());
   return listener;
+}
+
+function takesLease(fd: number): boolean {
+  try {
+    linuxKernel().fcntl(fd, F_SETLEASE, F_WRLCK);
+    return true;
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'EAGAIN') return false;
+    throw error;
+  }
 }
 
 function pathOf(event: ListenerEvent): string | null | undefined {
@@ -42,6 +57,35 @@ describe.skipIf(!canMount)('a listener', () => {
     await expect.poll(() => listener.statistics().delivered).toBe(paths.length);
     return listener;
   }
+
+  test('counts what the kernel denies itself, having no descriptor to give', async () => {
+    const [path] = files(1) as [string];
+    const listener = await open();
+    await listener.mark(path, { events: ['openPerm'] });
+    // Whoever holds the lease is told by SIGIO that it is to end, which would end a process that does not expect it.
+    const ignore = () => undefined;
+    process.on('SIGIO', ignore);
+    const leased = openSync(path, 'r+');
+    onTestFinished(() => {
+      closeSync(leased);
+      process.off('SIGIO', ignore);
+    });
+    // The kernel refuses it as long as it holds the file for anything else, such as a mark that is being placed.
+    await expect.poll(() => takesLease(leased)).toBe(true);
+    expect(await succeeds(spawn('cat', [path], { stdio: 'ignore' }))).toBe(false);
+    expect(listener.statistics()).toMatchObject({ kernelDenied: 1, delivered: 0, pending: 0 });
+  });
+
+  test('keeps nothing open of a subtree that is refused', async () => {
+    const listener = await open();
+    const descriptors = () => readdirSync(`/proc/${corePid()}/fd`).length;
+    const refusal = () => listener.mark('/', { scope: 'subtree', events: ['open'] });
+    // The first one opens the mount table.
+    await expect(refusal()).rejects.toThrow('the root of everything');
+    const before = descriptors();
+    for (let times = 0; times < 5; times++) await expect(refusal()).rejects.toThrow('the root of everything');
+    expect(descriptors()).toBe(before);
+  });
 
   test('tells in the next loop what was not asked for in the one that was left', async () => {
     const paths = files(3);

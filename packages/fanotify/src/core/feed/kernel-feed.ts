@@ -79,8 +79,6 @@ export class KernelFeed implements Feed {
   readonly hindsight: Hindsight;
   /** How many descriptors of what happened are open. */
   carried = 0;
-  /** Accesses that the kernel has denied itself, having no descriptor to give. */
-  kernelDenied = 0;
   readonly #parts: KernelFeedParts;
   readonly #kernel: Kernel;
   readonly #mounts: MountTable;
@@ -148,10 +146,6 @@ export class KernelFeed implements Feed {
   /** The kernel groups that hold accesses. */
   get sources(): Iterable<Source> {
     return this.#sources.values();
-  }
-
-  get hasSources(): boolean {
-    return this.#sources.size > 0;
   }
 
   channel(channelClass: ChannelClass, eventFlags: number): Channel {
@@ -305,7 +299,7 @@ export class KernelFeed implements Feed {
     const { fd, pid, maskLow } = cursor;
     const kind = kindNumber(maskLow);
     if (fd < 0) {
-      if (kind >= 0) this.kernelDenied++;
+      if (kind >= 0) channel.kernelDenied++;
       else if ((maskLow & MODIFY) !== 0) core.modifiedSomewhere();
       return;
     }
@@ -341,7 +335,12 @@ export class KernelFeed implements Feed {
     else this.#pass(access, new Passage(access, this.places.gated()));
   }
 
-  /** How many accesses wait to be told inside from outside. */
+  /** The accesses that wait to be told inside from outside. */
+  get passages(): Iterable<Access> {
+    return this.#passages.keys();
+  }
+
+  /** How many these are. */
   get passing(): number {
     return this.#passages.size;
   }
@@ -441,7 +440,7 @@ export class KernelFeed implements Feed {
         group,
         hasRanges: channel.class === 'preContent',
         deniedByKernel: () => {
-          this.kernelDenied++;
+          channel.kernelDenied++;
           // It may have been a modification.
           this.#parts.core().modifiedSomewhere();
         },

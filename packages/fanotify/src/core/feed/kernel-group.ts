@@ -136,9 +136,12 @@ export function unasked<T>(kernel: Kernel, groups: Iterable<KernelGroup>, direct
   }
 }
 
-/** The kernel's errno with the sentence of the error that explains it. */
+/** The kernel's errno with the sentence of the error that explains it: of one that has the kernel's as its cause, its own. */
 export function asCallError(error: unknown, explained: unknown = error): unknown {
-  if (!(error instanceof KernelError)) return error;
+  if (error instanceof CallError) return error;
+  if (!(error instanceof KernelError)) {
+    return error instanceof Error && error.cause instanceof KernelError ? asCallError(error.cause, error) : error;
+  }
   const message = explained instanceof Error ? explained.message : error.message;
   return new CallError(error.errno, message, undefined, { cause: error });
 }

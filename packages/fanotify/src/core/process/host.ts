@@ -1,9 +1,10 @@
 // The loop of the core: answers the kernel, hears what groups are asked for, and tells them what happens. Nothing that it does can wait.
 
-import { AT_FDCWD, FAN_ALLOW, O_CLOEXEC } from '../../abi/index.ts';
+import { AT_FDCWD, O_CLOEXEC } from '../../abi/index.ts';
 import { nowMs } from '../../decision/clock.ts';
 import { Fifo } from '../../decision/fifo.ts';
 import { Hurry } from '../../decision/hurry.ts';
+import { responseOf } from '../../decision/permission.ts';
 import { isOwnersUnexecutedChild } from '../../decision/unexecuted-child.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { ProcFiles } from '../../identity/proc-files.ts';
@@ -145,11 +146,15 @@ export class CoreHost {
   /** Gives everything that is held, read or queued its policy: something went wrong, wherever it was. */
   giveUp(): void {
     const held = new Set([...this.core.table.pending()].map(({ access }) => access.fd));
-    for (const { intake } of this.#feed.sources) {
+    for (const { fd } of this.#feed.passages) held.add(fd);
+    for (const { group, intake } of this.#feed.sources) {
+      const { channel } = group;
+      // Whom to ask of each there is no time to look up, nor any trust in what would be found.
+      const policy = responseOf(this.core.policyFor(channel, channel.bits));
       intake.giveUp(
         (fd) => held.has(fd),
-        () => false,
-        FAN_ALLOW,
+        (pid) => pid === this.#parts.ownerPid,
+        policy,
       );
     }
     this.#end();

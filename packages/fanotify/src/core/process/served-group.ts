@@ -3,6 +3,7 @@
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import type { Core } from '../core.ts';
 import { CallError } from '../errors.ts';
+import { asCallError } from '../feed/kernel-group.ts';
 import type { CoreGroup } from '../group.ts';
 import { answerOf, EventWriter, MOST_EVENTS, REQUEST, RequestReader } from './wire.ts';
 
@@ -43,11 +44,7 @@ export class ServedGroup {
       return error.code === 'EAGAIN';
     }
     if (bytes === 0) return false;
-    try {
-      this.#answer(inbox.subarray(0, bytes), descriptors);
-    } finally {
-      for (const descriptor of descriptors) this.#kernel.close(descriptor);
-    }
+    this.#answer(inbox.subarray(0, bytes), descriptors);
     return !this.#isEnded;
   }
 
@@ -90,9 +87,14 @@ export class ServedGroup {
       number = request.number;
       text = this.#do(request, descriptors) ?? '';
     } catch (error) {
-      if (!(error instanceof CallError)) throw error;
-      errno = error.errno;
-      text = error.reason;
+      // What the kernel refuses somebody, such as another descriptor, is to end nobody else's groups.
+      const refusal = asCallError(error);
+      if (!(refusal instanceof CallError)) throw error;
+      errno = refusal.errno;
+      text = refusal.reason;
+    } finally {
+      // Before the answer: whoever has it may unmount what they are open on.
+      for (const descriptor of descriptors) this.#kernel.close(descriptor);
     }
     try {
       this.#kernel.sendMessage(this.#answers, answerOf(number, errno, text));
