@@ -7,8 +7,10 @@ import { type Kernel, KernelError } from '../../kernel/index.ts';
 const WNOHANG = 1;
 const WSTOPPED = 2;
 const WEXITED = 4;
+const WCONTINUED = 8;
 const WNOWAIT = 0x0100_0000;
 const CLD_STOPPED = 5;
+const CLD_CONTINUED = 6;
 
 /** A process that is still there. */
 export interface Remaining {
@@ -44,6 +46,11 @@ export class Children {
   /** Whether a child has stopped since this was asked last. */
   hasStopped(pid: number): boolean {
     return this.#ask(pid, WSTOPPED | WNOHANG)?.code === CLD_STOPPED;
+  }
+
+  /** Whether it has gone on since. */
+  hasGoneOn(pid: number): boolean {
+    return this.#ask(pid, WCONTINUED | WNOHANG)?.code === CLD_CONTINUED;
   }
 
   /** Everybody else in the namespace, but for those that are `ours`. */

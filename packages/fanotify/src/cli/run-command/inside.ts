@@ -181,6 +181,7 @@ class Run {
     const look = () => {
       this.#children.collect();
       if (this.#children.hasStopped(pid)) this.#outside.line.say({ stopped: monotonicMs() });
+      else if (this.#children.hasGoneOn(pid)) this.#outside.line.say({ wentOn: true });
       this.#onChild();
     };
     process.on('SIGCHLD', look);

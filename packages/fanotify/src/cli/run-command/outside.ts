@@ -7,20 +7,8 @@ import { KernelError } from '../../kernel/index.ts';
 import { UserError } from '../failure.ts';
 import type { Ending, Surroundings } from '../surroundings.ts';
 import { type Started, startInside } from './early.ts';
-import {
-  type CommandEnd,
-  type Inward,
-  Line,
-  monotonicMs,
-  type Outward,
-  PASSED_ON,
-  type RunTask,
-  SOCKET_FD,
-} from './socket.ts';
-import type { Terminal } from './terminal.ts';
-
-/** A command that has stopped goes on before this, if it was the whole process group that was stopped. */
-const STOP_AFTER_MS = 50;
+import { type CommandEnd, type Inward, Line, type Outward, PASSED_ON, type RunTask, SOCKET_FD } from './socket.ts';
+import { Stop } from './stop.ts';
 
 /** Runs a command and traces it. */
 export async function runOutside(task: RunTask, surroundings: Surroundings): Promise<Ending> {
@@ -33,6 +21,7 @@ export async function runOutside(task: RunTask, surroundings: Surroundings): Pro
     (message) => {
       if ('failed' in message) failure = message;
       else if ('stopped' in message) stopping.commandStopped(message.stopped);
+      else if ('wentOn' in message) stopping.commandWentOn();
       else {
         end = message.ended;
         terminal.takeBack();
@@ -85,37 +74,5 @@ async function insideOf({ kernel, inside }: Surroundings): Promise<Started> {
         "Without root 'fanotify watch -r DIR' beside the command shows what happens in DIR, whoever does it",
       { cause: error },
     );
-  }
-}
-
-/** Stops this process when the command alone has stopped: the shell waits for us, and not for it. */
-class Stop {
-  readonly #terminal: Terminal;
-  #timer: NodeJS.Timeout | undefined;
-  #wentOnMs = 0;
-
-  constructor(terminal: Terminal) {
-    this.#terminal = terminal;
-  }
-
-  commandStopped(atMs: number): void {
-    // We were stopped with it, and hear of that now.
-    if (atMs < this.#wentOnMs) return;
-    clearTimeout(this.#timer);
-    // A shell that is not there would not let us go on: then the kernel does not stop us either (orphaned process groups).
-    this.#timer = setTimeout(() => {
-      this.#terminal.noteHolder();
-      process.kill(process.pid, 'SIGTSTP');
-    }, STOP_AFTER_MS);
-  }
-
-  goesOn(): void {
-    clearTimeout(this.#timer);
-    this.#wentOnMs = monotonicMs();
-    this.#terminal.lendAgain();
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
   }
 }

@@ -39,6 +39,8 @@ export type Outward =
   | { readonly failed: string; readonly status: number }
   /** The command has stopped, at this time of `process.hrtime`, in milliseconds. */
   | { readonly stopped: number }
+  /** It goes on. */
+  | { readonly wentOn: true }
   | { readonly ended: CommandEnd };
 
 /** Signals that whoever knows the number of the outer process may send to it to mean the command. */
