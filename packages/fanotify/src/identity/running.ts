@@ -45,7 +45,8 @@ export function lookAt<T>(look: () => T): T | 'gone' | 'hidden' {
     return look();
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    if (error.errno === ERRNO.ENOENT || error.errno === ERRNO.ESRCH) return 'gone';
+    // EINVAL: mountinfo of a process that has left its mount namespace, as an ending one does first.
+    if (error.errno === ERRNO.ENOENT || error.errno === ERRNO.ESRCH || error.errno === ERRNO.EINVAL) return 'gone';
     if (error.errno === ERRNO.EACCES || error.errno === ERRNO.EPERM) return 'hidden';
     throw error;
   }

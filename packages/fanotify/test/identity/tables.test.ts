@@ -1,10 +1,13 @@
 // The tables that the kernel shows as text: marks in fdinfo, mounts in mountinfo.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseMarks } from '../../src/identity/marks.ts';
 import { parseMountinfo, readMounts } from '../../src/identity/mounts.ts';
+import { lookAt, statusOf } from '../../src/identity/running.ts';
 import { linuxKernel } from '../../src/kernel/index.ts';
 import { canMount, mountBind, mountTmpfs } from '../support/mounts.ts';
 
@@ -62,6 +65,21 @@ describe('mountinfo', () => {
 
   test('what has another form is left out', () => {
     expect(parseMountinfo(Buffer.from('\n1 2 3\n36 35 98:0 / /mnt rw no-separator\n'))).toEqual([]);
+  });
+
+  test('a process that has ended, and that nobody has waited for, has none: it is gone', async () => {
+    // The second command of the list takes the shell's place, and knows of no child that it should wait for.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [line] = await once(parent.stdout, 'data');
+      const pid = Number(String(line));
+      const kernel = linuxKernel();
+      await expect.poll(() => statusOf(kernel, pid).get('State'), { timeout: 10_000 }).toBe('Z (zombie)');
+      expect(() => kernel.readFile(`/proc/${pid}/mountinfo`)).toThrow('EINVAL');
+      expect(lookAt(() => kernel.readFile(`/proc/${pid}/mountinfo`))).toBe('gone');
+    } finally {
+      parent.kill();
+    }
   });
 
   test.skipIf(!canMount)('a bind mount of a part says which', () => {
