@@ -9,6 +9,7 @@
 export { ERRNO, type ErrnoName, errnoName, KernelError, KernelUnavailableError } from './error.ts';
 export type {
   ChildChange,
+  Credentials,
   DirectoryEntry,
   FileStatus,
   FilesystemStatus,

@@ -60,6 +60,15 @@ export interface ReceivedMessage {
   readonly bytes: number;
   /** The descriptors that came with them: open, and for the caller to close. */
   readonly descriptors: readonly number[];
+  /** Who has sent them, as the kernel has it; undefined where the socket does not ask for that. */
+  readonly sender?: Credentials | undefined;
+}
+
+/** SCM_CREDENTIALS: unix(7). `pid` is 0 for a process that this one's PID namespace does not have. */
+export interface Credentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /**
@@ -136,6 +145,8 @@ export interface Kernel {
   read(fd: number, buffer: Uint8Array): number;
   /** write(2) of all of `bytes`; returns the number of bytes taken. */
   write(fd: number, bytes: Uint8Array): number;
+  /** pread(2): from an offset, whatever has been read through the descriptor before. */
+  readAt(fd: number, buffer: Uint8Array, offset: number): number;
   /**
    * ioctl(2) FIONREAD: the bytes that wait to be read. Of a group: sizeof(struct fanotify_event_metadata) for each event, however
    * many records it has.
@@ -184,6 +195,11 @@ export interface Kernel {
    * messages.
    */
   socketPair(): readonly [number, number];
+  /**
+   * socket(2) of AF_UNIX and SOCK_STREAM, close-on-exec and not blocking, with SO_PASSCRED, and its connect(2) to a path of at most
+   * 107 bytes. ENAMETOOLONG for a longer one; EAGAIN when too many wait to be accepted; ECONNREFUSED when nobody listens.
+   */
+  connectUnix(path: KernelPath): number;
   /**
    * sendmsg(2) of one message with MSG_NOSIGNAL and MSG_DONTWAIT; `descriptors` go with it as SCM_RIGHTS, and stay open here. Returns
    * the number of bytes. EAGAIN when there is no room, one error for all; EINVAL for more than 253 descriptors, ETOOMANYREFS when

@@ -16,6 +16,7 @@ export interface Libc {
   fanotifyInit(flags: number, eventFlags: number): number;
   fanotifyMark(fd: number, flags: number, mask: bigint, dirfd: number, path: CPath): number;
   read(fd: number, buffer: Bytes, bytes: number): number;
+  pread(fd: number, buffer: Bytes, bytes: number, offset: number): number;
   write(fd: number, buffer: Bytes, bytes: number): number;
   ioctl(fd: number, request: number, argument: Bytes): number;
   poll(entries: Bytes, count: number, timeoutMs: number): number;
@@ -33,6 +34,9 @@ export interface Libc {
   pidfdSendSignal(pidfd: number, signal: number): number;
   eventfd(initial: number, flags: number): number;
   socketpair(domain: number, type: number, protocol: number, pair: Bytes): number;
+  socket(domain: number, type: number, protocol: number): number;
+  connect(fd: number, address: Bytes, bytes: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Bytes, bytes: number): number;
   send(fd: number, buffer: Bytes, bytes: number, flags: number): number;
   sendmsg(fd: number, message: Bytes, flags: number): number;
   recvmsg(fd: number, message: Bytes, flags: number): number;
@@ -138,6 +142,7 @@ function declare(koffi: Koffi): Libc {
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
     fanotifyMark: library.func('int fanotify_mark(int fd, uint32_t flags, uint64_t mask, int dirfd, const char *path)'),
     read: library.func('intptr_t read(int fd, void *buffer, size_t bytes)'),
+    pread: library.func('intptr_t pread64(int fd, void *buffer, size_t bytes, int64_t offset)'),
     write: library.func('intptr_t write(int fd, void *buffer, size_t bytes)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     poll: library.func('int poll(void *entries, size_t count, int timeout)'),
@@ -156,6 +161,9 @@ function declare(koffi: Koffi): Libc {
     clockGettime: library.func('int clock_gettime(int clock, void *time)'),
     pidfdSendSignal: (pidfd, signal) => signalCall(PIDFD_SEND_SIGNAL_NUMBER, pidfd, signal, null, 0),
     eventfd: library.func('int eventfd(uint32_t initial, int flags)'),
+    socket: library.func('int socket(int domain, int type, int protocol)'),
+    connect: library.func('int connect(int fd, const void *address, uint32_t bytes)'),
+    setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t bytes)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *pair)'),
     send: library.func('intptr_t send(int fd, const void *buffer, size_t bytes, int flags)'),
     sendmsg: library.func('intptr_t sendmsg(int fd, const void *message, int flags)'),

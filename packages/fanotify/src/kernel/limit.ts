@@ -164,6 +164,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     fanotifyMark,
     write,
     read: (fd, buffer) => kernel.read(fd, buffer),
+    readAt: (fd, buffer, offset) => kernel.readAt(fd, buffer, offset),
     waitingBytes: (fd) => kernel.waitingBytes(fd),
     poll: (entries, timeoutMs) => kernel.poll(entries, timeoutMs),
     close: (fd) => {
@@ -194,6 +195,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
     bootTimeMs: () => kernel.bootTimeMs(),
     eventFd: () => kernel.eventFd(),
     socketPair: () => kernel.socketPair(),
+    connectUnix: (path) => kernel.connectUnix(path),
     sendMessage: (fd, bytes, descriptors) => kernel.sendMessage(fd, bytes, descriptors),
     receiveMessage: (fd, buffer, closeOnExec) => kernel.receiveMessage(fd, buffer, closeOnExec),
     fcntl: (fd, command, argument) => kernel.fcntl(fd, command, argument),

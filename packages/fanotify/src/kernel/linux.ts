@@ -58,6 +58,11 @@ const PATH_MAX = 4096;
 const CLOCK_BOOTTIME = 7;
 // socket.h; SOCK_CLOEXEC is O_CLOEXEC.
 const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOL_SOCKET = 1;
+const SO_PASSCRED = 16;
+/** unix(7): sun_path without the zero at its end. */
+const MOST_SUN_PATH = 107;
 const SOCK_SEQPACKET = 5;
 // linux/sched.h
 const SCHED_OTHER = 0;
@@ -146,6 +151,14 @@ export class LinuxKernel implements Kernel {
       if (bytes !== -1) return bytes;
       if (this.#libc.errno() === ERRNO.EAGAIN) throw this.#nothingToRead;
       this.#failUnlessInterrupted('read');
+    }
+  }
+
+  readAt(fd: number, buffer: Uint8Array, offset: number): number {
+    for (;;) {
+      const bytes = this.#libc.pread(fd, buffer, buffer.byteLength, offset);
+      if (bytes !== -1) return bytes;
+      this.#failUnlessInterrupted('pread');
     }
   }
 
@@ -306,6 +319,26 @@ export class LinuxKernel implements Kernel {
     const pair = Buffer.alloc(8);
     if (this.#libc.socketpair(AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0, pair) === -1) this.#fail('socketpair');
     return [pair.readInt32LE(0), pair.readInt32LE(4)];
+  }
+
+  connectUnix(path: KernelPath): number {
+    const name = typeof path === 'string' ? Buffer.from(path) : path;
+    if (name.byteLength > MOST_SUN_PATH) throw new KernelError('connect', ERRNO.ENAMETOOLONG, path);
+    // struct sockaddr_un.
+    const address = Buffer.alloc(2 + MOST_SUN_PATH + 1);
+    new Uint16Array(address.buffer, address.byteOffset, 1)[0] = AF_UNIX;
+    address.set(name, 2);
+    const fd = this.#libc.socket(AF_UNIX, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
+    if (fd === -1) return this.#fail('socket');
+    try {
+      const one = Buffer.from(new Int32Array([1]).buffer);
+      if (this.#libc.setsockopt(fd, SOL_SOCKET, SO_PASSCRED, one, one.byteLength) === -1) this.#fail('setsockopt');
+      while (this.#libc.connect(fd, address, address.byteLength) === -1) this.#failUnlessInterrupted('connect', path);
+      return fd;
+    } catch (error) {
+      this.#libc.close(fd);
+      throw error;
+    }
   }
 
   sendMessage(fd: number, bytes: Uint8Array, descriptors?: readonly number[]): number {

@@ -65,12 +65,14 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
       asked.push(['write', fd, bytes.byteLength]);
       return bytes.byteLength;
     },
+    readAt: unused,
     waitingBytes: unused,
     poll: answer('poll', 0),
     close: answer('close', undefined),
     bootTimeMs: unused,
     eventFd: unused,
     socketPair: unused,
+    connectUnix: unused,
     sendMessage: unused,
     receiveMessage: unused,
     fcntl: unused,

@@ -637,6 +637,37 @@ describe.skipIf(process.platform !== 'linux')('messages with descriptors', () =>
     expect(kernel.receiveMessage(there, buffer, closeOnExec)).toEqual({ bytes: 4, descriptors: [] });
   });
 
+  test('of a listener by its path come with who has sent them, as the kernel says', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'fanotify-socket-'));
+    const path = join(directory, 'socket');
+    const program = `require('node:net').createServer((socket) => socket.on('data', (chunk) => socket.end(chunk)))
+      .listen(process.argv[1], () => console.log('listening'))`;
+    const child = spawn(process.execPath, ['-e', program, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(child.stdout, 'data');
+      const fd = keep(kernel.connectUnix(path));
+      expect(kernel.fcntl(fd, F_GETFD, 0)).toBe(FD_CLOEXEC);
+      expectFailure(() => kernel.receiveMessage(fd, buffer, true), 'recvmsg', 'EAGAIN');
+      kernel.sendMessage(fd, Buffer.from('who?'));
+      const polled = [{ fd, events: 1, revents: 0 }];
+      expect(kernel.poll(polled, 10_000)).toBe(1);
+      const sender = { pid: child.pid, uid: process.getuid?.(), gid: process.getgid?.() };
+      expect(kernel.receiveMessage(fd, buffer, true)).toEqual({ bytes: 4, descriptors: [], sender });
+    } finally {
+      child.kill();
+      await once(child, 'exit');
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  test('are sent to nobody where nobody listens', () => {
+    expectFailure(() => kernel.connectUnix('/no/such/socket'), 'connect', 'ENOENT', '/no/such/socket');
+    expectFailure(() => kernel.connectUnix(process.execPath), 'connect', 'ECONNREFUSED', process.execPath);
+    const long = `/${'x'.repeat(107)}`;
+    expectFailure(() => kernel.connectUnix(long), 'connect', 'ENAMETOOLONG', long);
+    expectFailure(() => kernel.connectUnix(long.slice(0, -1)), 'connect', 'ENOENT', long.slice(0, -1));
+  });
+
   test('253 descriptors go with one message, and no more', () => {
     const files = Array.from({ length: 253 }, (_, count) => keep(openSync(count % 2 ? '/' : '/proc', 'r')));
     kernel.sendMessage(here, Buffer.from('x'), files);

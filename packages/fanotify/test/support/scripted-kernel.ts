@@ -33,6 +33,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
       return bytes.length;
     },
     write: refuse('write'),
+    readAt: refuse('pread'),
     waitingBytes: () => left.reduce((bytes, next) => bytes + 24 * (typeof next === 'string' ? 0 : next.length), 0),
     poll: () => 0,
     close: (fd) => {
@@ -50,6 +51,7 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     bootTimeMs: () => 0,
     eventFd: refuse('eventfd'),
     socketPair: refuse('socketpair'),
+    connectUnix: refuse('connect'),
     sendMessage: refuse('sendmsg'),
     receiveMessage: refuse('recvmsg'),
     fcntl: refuse('fcntl'),
