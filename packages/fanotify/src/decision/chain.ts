@@ -4,7 +4,7 @@ import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from '../abi/index.ts';
 import { handleAt } from '../identity/handle-at.ts';
 import type { Kernel } from '../kernel/index.ts';
 import { type Identity, isSame } from './mount-paths.ts';
-import { isRootsToWrite } from './verdict-cache.ts';
+import { isRootsToWrite } from './roots-alone.ts';
 
 /** As many as a path has room for, and a name. */
 const DEEPEST = 1024;

@@ -215,7 +215,7 @@ export class Departures {
   }
 
   #look(fd: number, top: Identity): Origin {
-    const located = this.#places.locate(fd, 0, mountIdOf(this.#kernel, fd) ?? -1);
+    const located = this.#places.locator.locate(fd, 0, mountIdOf(this.#kernel, fd) ?? -1);
     if (!located || this.#places.isInside(located)) return INSIDE;
     const chain = chainOf(this.#kernel, fd, top);
     return chain ? { isInside: false, way: [...handlesOf(this.#kernel, fd, chain.levels)] } : INSIDE;

@@ -11,9 +11,10 @@ import type { Access } from './access.ts';
 import { type Chain, chainOf, handlesOf } from './chain.ts';
 import { nowMs } from './clock.ts';
 import type { Departures } from './departures.ts';
+import type { Located } from './file-locator.ts';
 import { type Identity, isAtOrBelow, isMarkedDeleted, isSame, openBelow, openMount } from './mount-paths.ts';
 import type { OutsideIgnores } from './outside-ignores.ts';
-import type { Located, SubtreePlaces } from './subtree-places.ts';
+import type { SubtreePlaces } from './subtree-places.ts';
 import { CACHEABLE } from './verdict-cache.ts';
 
 /** Things may move while they are looked at: so often is looked again. */
@@ -104,7 +105,7 @@ export class Subtree {
     const { handle, mountId } = handleAt(this.#kernel, fd, '', AT_EMPTY_PATH);
     // Whoever is asked about a moment after a root has moved away is none the worse for it.
     const now = nowMs();
-    const located = this.#places.locate(fd, pid, mountId);
+    const located = this.#places.locator.locate(fd, pid, mountId);
     if (!located) return 'inside';
     if (now - this.#refreshedMs < FRESH_MS && this.#places.isInside(located)) return 'inside';
     if (!this.#places.refresh()) return 'inside';
@@ -116,7 +117,7 @@ export class Subtree {
     this.#departures.beginAnew();
     const seen = this.#see(access, located, handle.toString('latin1'), mountId);
     if (!seen) {
-      this.#places.forgetForeign();
+      this.#places.locator.forgetForeign();
       return undefined;
     }
     let place: Place | undefined = 'inside';

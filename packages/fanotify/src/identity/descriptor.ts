@@ -18,6 +18,8 @@ export interface DescriptorPlace {
   readonly deleted: boolean;
   /** Whether it was opened through a mount that is not in our mount table: then the path is that of the same file here. */
   readonly foreign: boolean;
+  /** Of the mount that it was opened through, where that is known. */
+  readonly mountId?: number | undefined;
 }
 
 const NOWHERE: DescriptorPlace = { path: undefined, deleted: false, foreign: false };
@@ -40,7 +42,7 @@ export function descriptorPath(
   const marked = isMarkedDeleted(link);
   const deleted = marked && !isSameFile(kernel, fd, link);
   const raw = deleted ? link.subarray(0, -DELETED.length) : link;
-  return { path: new ResolvedPath(raw, 'reading'), deleted, foreign: false };
+  return { path: new ResolvedPath(raw, 'reading'), deleted, foreign: false, mountId };
 }
 
 function foreignPlace(

@@ -1,9 +1,10 @@
 // Where the marked subtrees of the core are, and what is in them.
 
 import type { Access } from '../../decision/access.ts';
+import { FileLocator, type Located } from '../../decision/file-locator.ts';
 import { Settling } from '../../decision/settling.ts';
 import { type Settled, SubtreeGate } from '../../decision/subtree-gate.ts';
-import { type Located, SubtreePlaces } from '../../decision/subtree-places.ts';
+import { SubtreePlaces } from '../../decision/subtree-places.ts';
 import { openRoots, type SubtreeRoot } from '../../decision/subtree-root.ts';
 import { InvalidOptionsError, NotDirectoryError } from '../../group/errors.ts';
 import { mountIdOf } from '../../identity/handle-at.ts';
@@ -31,7 +32,7 @@ export class Subtrees {
   readonly #opened: () => Iterable<KernelGroup>;
   readonly #places = new Map<CoreSubtree, Place>();
   /** Of no subtree: tells where things are. */
-  readonly #anywhere: SubtreePlaces;
+  readonly #anywhere: FileLocator;
   #settling: Settling | undefined;
   /** Gates of subtrees that are no more, while the thread has directories of theirs. */
   readonly #closed = new Set<SubtreeGate>();
@@ -40,7 +41,7 @@ export class Subtrees {
     this.#kernel = kernel;
     this.#opened = opened;
     this.#mounts = mounts;
-    this.#anywhere = new SubtreePlaces(kernel, mounts, [], false);
+    this.#anywhere = new FileLocator(kernel, mounts);
   }
 
   /** @throws CallError ENOTDIR, EINVAL. */
