@@ -18,20 +18,22 @@ interface Compiled {
   readonly matches: (path: string) => boolean;
 }
 
-/** As in `--exclude`: a leading dot is a letter like any. */
-const OPTIONS = { dot: true, nonegate: true };
+/** As in `--exclude`: a leading dot is a letter like any. So is a line end, with flag `s`: none may slip past by its name. */
+const OPTIONS = { dot: true, nonegate: true, flags: 's' };
 
 /** Decides by the last rule that matches. @throws UserError for an empty glob. */
 export function decideByGlobs(
   rules: readonly Rule[],
   paths: readonly string[],
-): (request: Pick<PermissionRequest, 'path'>) => Verdict {
+): (request: Pick<PermissionRequest, 'path'> & Partial<Pick<PermissionRequest, 'rawPath'>>) => Verdict {
   const roots = paths.map((path) => posix.resolve(path));
   const compiled = rules.map((rule) => compile(rule, roots)).reverse();
   const mayDeny = rules.some(({ verdict }) => verdict === 'deny');
-  return ({ path }) => {
-    if (path === null) return mayDeny ? 'deny' : 'allow';
-    return compiled.find(({ matches }) => matches(path))?.verdict ?? 'allow';
+  return ({ path, rawPath }) => {
+    // Bytes that are no UTF-8 become U+FFFD, which wildcards match as they do any letter.
+    const text = path ?? rawPath?.toString();
+    if (text === undefined) return mayDeny ? 'deny' : 'allow';
+    return compiled.find(({ matches }) => matches(text))?.verdict ?? 'allow';
   };
 }
 

@@ -131,6 +131,24 @@ describe('globs', () => {
     ]);
   });
 
+  test('a line end, or bytes that are no UTF-8, in a name do not hide it', () => {
+    const rules: Rule[] = [{ verdict: 'deny', glob: '*.exe' }];
+    const absolute: Rule[] = [{ verdict: 'deny', glob: '/srv/**' }];
+    const below: Rule[] = [{ verdict: 'deny', glob: 'a/*b' }];
+    expect(verdicts(rules, '/srv/in/evil\n.exe', '/srv/in/\n.exe', '/srv/in/evil\u2028.exe')).toEqual([
+      'deny',
+      'deny',
+      'deny',
+    ]);
+    expect(verdicts(absolute, '/srv/a\nb/c', '/srv/\n')).toEqual(['deny', 'deny']);
+    expect(verdicts(below, '/srv/in/a/\nb')).toEqual(['deny']);
+    const rawPath = Buffer.from('/srv/in/evil\xff.exe', 'latin1');
+    expect(decideByGlobs(rules, ['/srv/in'])({ path: null, rawPath })).toBe('deny');
+    expect(decideByGlobs(rules, ['/srv/in'])({ path: null, rawPath: Buffer.from('/srv/in/a\xff', 'latin1') })).toBe(
+      'allow',
+    );
+  });
+
   test('what has no path is denied where anything may be', () => {
     expect(verdicts([{ verdict: 'deny', glob: '*.exe' }], null)).toEqual(['deny']);
     expect(verdicts([{ verdict: 'allow', glob: '*' }], null)).toEqual(['allow']);

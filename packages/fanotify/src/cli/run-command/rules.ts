@@ -60,8 +60,9 @@ function escapeGlob(path: string): string {
 export function deciderOf(rules: readonly Rule[]): (path: string) => boolean {
   const compiled = rules
     .map(({ verdict, glob }) => {
-      // A directory that is meant with all that it has is itself meant, as in .gitignore.
-      const fits = picomatch(glob, { dot: true });
+      // A directory that is meant with all that it has is itself meant, as in .gitignore. With flag `s` a line end in a name is a
+      // letter like any.
+      const fits = picomatch(glob, { dot: true, flags: 's' });
       return { denies: verdict === 'deny', fits };
     })
     .reverse();
