@@ -19,6 +19,7 @@ export {
   GuardClosedError,
   RequestSettledError,
   ResponderDiedError,
+  ScannerError,
 } from './decision/errors.ts';
 export { type Guard, type GuardEvents, guard, type KernelDenied, type TimeoutNotice } from './decision/guard.ts';
 export type { LatencyQuantiles } from './decision/latencies.ts';
@@ -26,18 +27,36 @@ export type {
   Decide,
   DecideNow,
   Decision,
-  DenyErrno,
   DenyOptions,
   Exemption,
   GuardOptions,
   GuardTarget,
   PermissionEvent,
-  PermissionEventName,
   PermissionRequest,
-  Verdict,
   VerdictOptions,
 } from './decision/options.ts';
+export type { Accounts } from './decision/policy/accounts.ts';
+export type {
+  CompiledGlob,
+  CompiledGlobs,
+  CompiledNumbers,
+  CompiledPolicy,
+  CompiledRule,
+  ContainerTest,
+  ModeBits,
+  PolicyAction,
+  PolicyLog,
+} from './decision/policy/compiled.ts';
+export { PolicyEvaluator } from './decision/policy/evaluate.ts';
+export { loadPolicy, type ParsePolicyOptions, type Policy, parsePolicy } from './decision/policy/policy.ts';
+export { PolicyError, type PolicyProblem } from './decision/policy/problem.ts';
+export type { FileFacts, Place as PolicyPlace, Subject as PolicySubject } from './decision/policy/subject.ts';
+export type { DecidedBy, DecisionRecord, RecordedPlace } from './decision/record.ts';
+export type { ScanOptions } from './decision/scan/options.ts';
+export { type ScanGuardOptions, scan } from './decision/scan/scan.ts';
+export type { ScannerStatus } from './decision/scan/status.ts';
 export type { GuardStatus } from './decision/status.ts';
+export type { DenyErrno, PermissionEventName, Verdict } from './decision/verdict.ts';
 export {
   GroupClosedError,
   InvalidOptionsError,

@@ -2,14 +2,27 @@
 
 import { type EventCursor, recordRangeCount, recordRangeOffset } from '../abi/index.ts';
 import type { FileStatus } from '../kernel/index.ts';
-import type { PermissionEventName } from './options.ts';
 import { KINDS } from './permission.ts';
+import type { AccessSubject } from './policy/access-subject.ts';
+import type { CompiledPolicy } from './policy/compiled.ts';
+import type { PermissionEventName } from './verdict.ts';
 
 /** What a file was like when it was looked at for the cache, and that it had no writer then. */
 export interface Stamp {
   readonly status: FileStatus;
   /** Counts what the cache has noticed: of what it was told of since, the stamp knows nothing. */
   readonly moment: number;
+}
+
+/** What rules have said of an access. */
+export interface AccessPlan {
+  readonly subject: AccessSubject;
+  /** Which rule has matched; -1 when none has. */
+  readonly rule: number;
+  /** The policy that it is of, by its owner's number as well, and what of the access was read: READS. */
+  readonly policy: CompiledPolicy;
+  readonly policyNumber: number;
+  readonly reads: number;
 }
 
 export class Access {
@@ -23,6 +36,8 @@ export class Access {
   stamp: Stamp | undefined = undefined;
   /** Since when it may have been waiting: clock.ts. */
   sinceMs = 0;
+  /** What rules say of it, where there are any. */
+  plan: AccessPlan | undefined = undefined;
 
   /** When it was read from the kernel: clock.ts. */
   readonly readMs: number;

@@ -11,8 +11,12 @@ import { type Kernel, KernelError } from '../kernel/index.ts';
 import { fsidHex } from '../scope/exclusions.ts';
 import type { SystemLimits } from './admission.ts';
 import type { ExemptionRule } from './exemptions.ts';
-import type { GuardOptions, GuardTarget, PermissionEventName, Verdict } from './options.ts';
+import type { GuardOptions, GuardTarget } from './options.ts';
 import { KINDS } from './permission.ts';
+import type { Policy } from './policy/policy.ts';
+import { type ScanConfig, scanConfigOf } from './scan/config.ts';
+import type { PermissionEventName, Verdict } from './verdict.ts';
+import type { PolicySet } from './wire.ts';
 
 interface ConfigTarget {
   /** Absolute, as latin1 of its bytes. */
@@ -42,12 +46,19 @@ export interface ResponderConfig {
   readonly maxPending: number;
   readonly audit: boolean;
   readonly busyPollUs: number;
-  /** The URL of a decide module; null where the owner decides. */
+  /** The URL of a decide module; null where others decide. */
   readonly module: string | null;
+  readonly policy: PolicySet | null;
+  readonly scan: ScanConfig | null;
+  /** Which decisions are told where no policy says that. */
+  readonly records: 'all' | 'denied' | 'none';
 }
 
 const OPTIONS: readonly (keyof GuardOptions)[] = [
   'decide',
+  'policy',
+  'records',
+  'scan',
   'on',
   'deadlineMs',
   'onTimeout',
@@ -82,27 +93,24 @@ const DEFAULT_BUSY_POLL_US = 30;
 export function configOf(
   kernel: Kernel,
   target: GuardTarget,
-  options: GuardOptions,
+  given: GuardOptions,
   processors: number,
 ): ResponderConfig {
-  if (typeof options !== 'object' || options === null) {
+  if (typeof given !== 'object' || given === null) {
     throw new InvalidOptionsError(
       'guard() takes a path and an object of options with decide, as in { decide: () => "allow" }',
     );
   }
-  const unknown = Object.keys(options).find((name) => !(OPTIONS as readonly string[]).includes(name));
+  const unknown = Object.keys(given).find((name) => !(OPTIONS as readonly string[]).includes(name));
   if (unknown !== undefined) {
     const meant = nearest(unknown, OPTIONS);
     throw new InvalidOptionsError(
       `guard() has no option ${JSON.stringify(unknown)}: ${meant === undefined ? `it has ${OPTIONS.join(', ')}` : `did you mean ${JSON.stringify(meant)}?`}`,
     );
   }
-  const { decide } = options;
-  if (typeof decide !== 'function' && typeof decide !== 'string' && !(decide instanceof URL)) {
-    throw new InvalidOptionsError(
-      'guard() needs decide: a function, or the path or file URL of a module that exports one',
-    );
-  }
+  const options = withPolicy(given);
+  const { decide, policy } = options;
+  checkDecide(decide, policy, given.scan !== undefined);
   aBoolean('restart', options.restart ?? false);
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
     throw new InvalidOptionsError(`signal: ${String(options.signal)} is no AbortSignal`);
@@ -125,7 +133,7 @@ export function configOf(
   const scope = options.scope === undefined ? 'byTarget' : oneOf('scope', options.scope, SCOPES);
   const targets = targetsOf(kernel, target);
   checkScope(scope, targets, options);
-  return {
+  const config: ResponderConfig = {
     ownerPid: process.pid,
     targets,
     on: [...new Set(on)],
@@ -143,8 +151,89 @@ export function configOf(
     maxPending: options.maxPending === undefined ? 0 : wholeNumber('maxPending', options.maxPending, 1, 1_048_576),
     audit: aBoolean('audit', options.audit ?? false),
     busyPollUs: wholeNumber('busyPollUs', options.busyPollUs ?? (processors > 1 ? DEFAULT_BUSY_POLL_US : 0), 0, 1000),
-    module: typeof decide === 'function' ? null : moduleUrl(decide),
+    module: decide === undefined || typeof decide === 'function' ? null : moduleUrl(decide),
+    policy: policy ? { number: 1, policy: policy.compiled } : null,
+    scan: options.scan === undefined ? null : scanConfigOf(options.scan, options.deadlineMs ?? DEFAULT_DEADLINE_MS),
+    records: recordsOf(options.records ?? false),
   };
+  if (policy) checkPolicy(policy, config, decide !== undefined);
+  return config;
+}
+
+/**
+ * Whether a guard can decide by a policy.
+ *
+ * @throws InvalidOptionsError
+ */
+export function checkPolicy(
+  policy: Policy,
+  { on, audit, isPreContent, scan }: Pick<ResponderConfig, 'on' | 'audit' | 'isPreContent' | 'scan'>,
+  asks: boolean,
+): void {
+  const kind = policy.on.find((name) => !on.includes(name));
+  if (kind) {
+    throw new InvalidOptionsError(
+      `the policy has rules for ${kind}, which this guard does not hold: say on: [${[...on, kind].map((name) => `'${name}'`).join(', ')}] when it is opened`,
+    );
+  }
+  for (const { name, line, action, errno, ...rule } of policy.compiled.rules) {
+    const where = `rule ${JSON.stringify(name)} (line ${line})`;
+    if (action === 'ask' && !asks)
+      throw new InvalidOptionsError(`${where} asks, and there is nobody to ask: give guard() a function decide`);
+    if (action === 'scan' && !scan)
+      throw new InvalidOptionsError(
+        `${where} scans, and there is nothing to scan with: give guard() { scan: { clamd: '/run/clamav/clamd.ctl' } }`,
+      );
+    if (errno !== undefined && errno !== 'EPERM' && !isPreContent)
+      throw new InvalidOptionsError(`${where}: only guards of class 'preContent' deny with another error than EPERM`);
+    if (rule.audit && !audit) throw new InvalidOptionsError(`${where}: the guard must be opened with audit: true`);
+  }
+}
+
+/** What a policy's file says of its guard holds where the options say nothing. */
+function withPolicy(options: GuardOptions): GuardOptions {
+  const { policy } = options;
+  if (policy === undefined) return options;
+  if (typeof policy?.compiled !== 'object') {
+    throw new InvalidOptionsError('policy: takes what loadPolicy() or parsePolicy() gives');
+  }
+  const { on, scope, deadlineMs, onTimeout, onError, trust, scan, needsAudit, needsPreContent } = policy;
+  const isPreContent = needsPreContent || (options.on ?? on).includes('preAccess');
+  return {
+    ...options,
+    on: options.on ?? on,
+    scope: options.scope ?? scope,
+    deadlineMs: options.deadlineMs ?? deadlineMs,
+    onTimeout: options.onTimeout ?? onTimeout,
+    onError: options.onError ?? onError,
+    trust: options.trust ?? trust,
+    scan: options.scan ?? scan,
+    audit: options.audit ?? needsAudit,
+    class: options.class ?? (isPreContent ? 'preContent' : 'content'),
+  };
+}
+
+function recordsOf(records: unknown): ResponderConfig['records'] {
+  if (records === 'denied') return records;
+  if (typeof records === 'boolean') return records ? 'all' : 'none';
+  throw new InvalidOptionsError(`records: ${String(records)} is none of true, false, 'denied'`);
+}
+
+function checkDecide(decide: unknown, policy: Policy | undefined, scans: boolean): void {
+  if (scans && !policy) {
+    if (decide === undefined) return;
+    throw new InvalidOptionsError(
+      'decide and scan are two ways to decide: leave one out, or say by a policy which is when',
+    );
+  }
+  if (policy) {
+    if (decide === undefined || typeof decide === 'function') return;
+    throw new InvalidOptionsError('with a policy, decide is the function that its rules ask: not a module');
+  }
+  if (typeof decide === 'function' || typeof decide === 'string' || decide instanceof URL) return;
+  throw new InvalidOptionsError(
+    'guard() needs decide (a function, or the path or file URL of a module that exports one), a policy, or scan',
+  );
 }
 
 /**

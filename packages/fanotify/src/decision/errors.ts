@@ -196,6 +196,36 @@ export class GuardClosedError extends Error {
   }
 }
 
+/**
+ * clamd cannot be asked: it is not there, is somebody else, or answers what no clamd does. Thrown before anything is marked; as an event
+ * `error` it says that what is to be scanned gets `onError`, until `scannerBack` tells that clamd can be asked again, or that some files
+ * could not be scanned. `socket` is where it was looked for, `count` how many accesses have got `onError` since that was last told.
+ *
+ * @example
+ * import { scan } from 'fanotify';
+ * try {
+ *   await scan('/srv', { clamd: '/no/such/socket', scope: 'inode' });
+ * } catch (error) {
+ *   console.log(error.code); // SCANNER
+ * }
+ */
+export class ScannerError extends Error {
+  static {
+    ScannerError.prototype.name = 'ScannerError';
+  }
+  readonly code = 'SCANNER';
+  readonly socket: string;
+  readonly count: number;
+  constructor(
+    message: string,
+    details: { readonly socket: string; readonly count?: number | undefined; readonly cause?: unknown },
+  ) {
+    super(message, { cause: details.cause });
+    this.socket = details.socket;
+    this.count = details.count ?? 0;
+  }
+}
+
 const LONGEST_TEXT = 4096;
 
 /** What something that was thrown says, and where. Anything can be thrown, also what cannot be looked at without throwing again. */
@@ -223,15 +253,17 @@ export interface ErrorJson {
   readonly setting?: string | undefined;
   readonly current?: number | undefined;
   readonly module?: string | undefined;
+  readonly socket?: string | undefined;
   readonly kernel?: { readonly syscall: string; readonly errno: number; readonly path: string | undefined } | undefined;
 }
 
 export function errorToJson(error: unknown): ErrorJson {
   if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
-  const { name, message, stack, cause, path, since, setting, current, module } = error as Error & Partial<ErrorJson>;
+  const { name, message, stack, cause, path, since, setting, current, module, socket } = error as Error &
+    Partial<ErrorJson>;
   const kernelError = error instanceof KernelError ? error : cause instanceof KernelError ? cause : undefined;
   const kernel = kernelError && { syscall: kernelError.syscall, errno: kernelError.errno, path: kernelError.path };
-  return { name, message, stack, path, since, setting, current, module, kernel };
+  return { name, message, stack, path, since, setting, current, module, socket, kernel };
 }
 
 export function errorFromJson(json: ErrorJson): Error {
@@ -257,6 +289,8 @@ export function errorFromJson(json: ErrorJson): Error {
       return new LimitError(message, json.setting ?? '', json.current, details);
     case 'DecideModuleError':
       return new DecideModuleError(message, json.module ?? '', { cause: withStack(json) });
+    case 'ScannerError':
+      return new ScannerError(message, { socket: json.socket ?? '', cause });
     default:
       return withStack(json);
   }

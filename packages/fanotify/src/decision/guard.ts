@@ -2,21 +2,26 @@
 
 import { EventEmitter } from 'node:events';
 import { availableParallelism } from 'node:os';
+import { InvalidOptionsError } from '../group/errors.ts';
 import { MountTable } from '../identity/mount-table.ts';
 import { ProcFiles } from '../identity/proc-files.ts';
 import { ProcessReader } from '../identity/process-reader.ts';
 import type { Kernel } from '../kernel/index.ts';
 import { linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
-import { configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
+import { checkPolicy, configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
 import type { GuardCoverage, GuardedSubtree } from './coverage.ts';
-import { DecideError, GuardClosedError, ResponderDiedError, thrownText } from './errors.ts';
-import type { Decide, GuardOptions, GuardTarget } from './options.ts';
+import { DecideError, GuardClosedError, ResponderDiedError, ScannerError, thrownText } from './errors.ts';
+import type { Decide, GuardOptions, GuardTarget, PermissionRequest } from './options.ts';
 import { DENY, type Ruling, rulingOf } from './permission.ts';
+import type { CompiledPolicy } from './policy/compiled.ts';
+import type { Policy } from './policy/policy.ts';
+import type { DecisionRecord } from './record.ts';
 import { HeldRequest } from './request.ts';
 import { type ResponderListener, ResponderProcess } from './responder-process.ts';
+import type { ClamdIdentity } from './scan/identity.ts';
 import type { GuardStatus } from './status.ts';
-import type { Ask, Notice } from './wire.ts';
+import type { Ask, Notice, PolicySet } from './wire.ts';
 
 /** An access that got `onTimeout`, as this process saw it: `count` of them, of which the first is told. */
 export interface TimeoutNotice {
@@ -33,7 +38,7 @@ export interface KernelDenied {
 
 /** What a guard tells by {@link Guard.on}. */
 export interface GuardEvents {
-  /** `decide` failed, or the responder died. Without a listener it becomes a warning of the process. */
+  /** `decide` failed, the scanner cannot be asked, or the responder died. Without a listener it becomes a warning of the process. */
   error: [error: Error];
   timeout: [notice: TimeoutNotice];
   kernelDenied: [notice: KernelDenied];
@@ -41,12 +46,19 @@ export interface GuardEvents {
   coverage: [change: Pick<GuardCoverage, 'held' | 'notHeld'>];
   /** A subtree was removed or unmounted: nothing is in it any more. */
   gone: [subtree: GuardedSubtree];
+  /** What was decided, with `records: true`: told after the answer was given. */
+  decision: [record: DecisionRecord];
+  /** So many decisions are not told, since this process did not listen for long. */
+  decisionsLost: [count: number];
+  /** clamd can be asked again. */
+  scannerBack: [];
   /** Another responder is at work, after one died. */
   restart: [];
   /** Nothing is guarded any more. */
   close: [];
 }
 
+const MOST_POLICIES = 8;
 const MOST_STARTS = 5;
 const STARTS_WITHIN_MS = 60_000;
 
@@ -93,7 +105,11 @@ export class Guard {
   /** Ends a responder that is not ready yet. */
   readonly #ending = new AbortController();
 
+  /** Those that there were lately: what is asked may still be of one. */
+  readonly #policies = new Map<number, CompiledPolicy>();
+
   private constructor(kernel: Kernel, config: ResponderConfig, options: GuardOptions) {
+    if (config.policy) this.#keepPolicy(config.policy);
     this.#kernel = kernel;
     this.#config = config;
     this.#options = options;
@@ -213,6 +229,43 @@ export class Guard {
     await (await this.#running()).forget();
   }
 
+  /**
+   * Decides by another policy from now on. Verdicts that were kept are forgotten; what is held now stays with the rules that it came
+   * under.
+   *
+   * @throws GuardClosedError; InvalidOptionsError when the guard was opened without a policy, or cannot do what the new one says:
+   * then the old one stays.
+   *
+   * Privilege: root.
+   * @example
+   * import { execFileSync, spawn } from 'node:child_process';
+   * import { once } from 'node:events';
+   * import { mkdtempSync, writeFileSync } from 'node:fs';
+   * import { guard, parsePolicy } from 'fanotify';
+   * const mount = mkdtempSync('/tmp/set-policy-');
+   * execFileSync('mount', ['-t', 'tmpfs', 'set-policy', mount]);
+   * writeFileSync(`${mount}/file`, '');
+   * const cat = async () => (await once(spawn('cat', [`${mount}/file`], { stdio: 'ignore' }), 'exit'))[0];
+   * const gate = await guard(mount, { policy: parsePolicy('version: 1\ndefault: deny\nrules: []') });
+   * console.log(await cat()); // 1
+   * await gate.setPolicy(parsePolicy('version: 1\ndefault: allow\nrules: []'));
+   * console.log(await cat()); // 0
+   * await gate.close();
+   * execFileSync('umount', [mount]);
+   */
+  async setPolicy(policy: Policy): Promise<void> {
+    const { compiled } = policy;
+    const before = this.#config.policy;
+    if (!before) throw new InvalidOptionsError('setPolicy() is of guards that were opened with a policy');
+    checkPolicy(policy, this.#config, this.#decide !== undefined);
+    const set = { number: before.number + 1, policy: compiled };
+    const responder = await this.#running();
+    // Also of a responder that is started from now on.
+    this.#config = { ...this.#config, policy: set };
+    this.#keepPolicy(set);
+    await responder.setPolicy(set);
+  }
+
   /** Lets the process end while the guard is open. */
   unref(): void {
     this.#isReferenced = false;
@@ -243,6 +296,16 @@ export class Guard {
     return this.#responder;
   }
 
+  #keepPolicy({ number, policy }: PolicySet): void {
+    this.#policies.set(number, policy);
+    this.#policies.delete(number - MOST_POLICIES);
+  }
+
+  #ruleOf({ policy, rule }: Ask): PermissionRequest['rule'] {
+    const asks = this.#policies.get(policy)?.rules[rule];
+    return asks ? { name: asks.name, line: asks.line, message: asks.message ?? null } : null;
+  }
+
   async #start(): Promise<void> {
     const listener: ResponderListener = {
       ready: (responder) => {
@@ -252,6 +315,9 @@ export class Guard {
       ask: (ask) => this.#ask(ask),
       withdrawn: (id) => this.#withdraw(id),
       notice: (notice) => this.#hear(notice),
+      records: (records) => {
+        for (const record of records) this.#emit('decision', record);
+      },
       ended: (responder, error) => this.#ended(responder, error),
     };
     await ResponderProcess.start(this.#kernel, this.#config, listener, this.#ending.signal);
@@ -290,6 +356,7 @@ export class Guard {
         sight: { kernel: this.#kernel, mounts: this.#mounts, files: this.#files, reader: this.#reader },
         abilities: responder.abilities,
         responderPidfd: responder.pidfd,
+        ruleOf: (asked) => this.#ruleOf(asked),
         answer: (answered, ruling) => {
           this.#answer(answered, ruling, false);
           // Whatever the code that has called allow() or deny() does next: block, or end the process.
@@ -419,6 +486,19 @@ export class Guard {
       case 'coverage':
         this.#emit('coverage', { held: notice.held, notHeld: notice.notHeld });
         break;
+      case 'scannerUp':
+        this.#scannerIs(notice.clamd);
+        if (notice.wasDown) this.#emit('scannerBack');
+        break;
+      case 'scannerFailed':
+        this.#tell(new ScannerError(notice.message, { socket: this.#config.scan?.socket ?? '', count: notice.count }));
+        break;
+      case 'timedOut':
+        this.#emit('timeout', { count: notice.count, pid: notice.pid, path: notice.path });
+        break;
+      case 'recordsLost':
+        this.#emit('decisionsLost', notice.count);
+        break;
       case 'gone':
         this.#emit('gone', notice.subtree);
         break;
@@ -432,6 +512,12 @@ export class Guard {
           `the responder failed, and gave what it held onTimeout: ${notice.message}`,
         );
     }
+  }
+
+  /** Also for a responder that is started from now on. */
+  #scannerIs(clamd: ClamdIdentity): void {
+    const { scan } = this.#config;
+    if (scan) this.#config = { ...this.#config, scan: { ...scan, known: clamd } };
   }
 
   /** The responder has ended, and nobody asked it to. */

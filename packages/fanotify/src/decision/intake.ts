@@ -146,10 +146,14 @@ export class Intake {
     this.#emptyAtMs = Math.max(this.#emptyAtMs, startedMs);
   }
 
-  /** Answers an access, with the verdict alone where the kernel does not take the rest of the ruling, and closes its descriptor. */
-  answer(fd: number, ruling: Ruling): void {
+  /**
+   * Answers an access, with the verdict alone where the kernel does not take the rest of the ruling.
+   *
+   * @param closes Whether its descriptor is closed, too.
+   */
+  answer(fd: number, ruling: Ruling, closes = true): void {
     if (!this.#respond(fd, responseOf(ruling))) this.#respond(fd, responseOf(ruling.allowed ? ALLOW : DENY));
-    this.#kernel.close(fd);
+    if (closes) this.#kernel.close(fd);
   }
 
   /**

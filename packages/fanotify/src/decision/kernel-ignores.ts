@@ -3,7 +3,6 @@
 
 import {
   AT_FDCWD,
-  AT_SYMLINK_NOFOLLOW,
   FAN_ATTRIB,
   FAN_CLASS_NOTIF,
   FAN_CLOEXEC,
@@ -20,15 +19,12 @@ import {
   FAN_REPORT_FID,
   FAN_UNLIMITED_MARKS,
 } from '../abi/index.ts';
-import { descriptorPath } from '../identity/descriptor.ts';
-import { mountIdOf } from '../identity/handle-at.ts';
 import type { MountTable } from '../identity/mount-table.ts';
-import { parentOf } from '../identity/path.ts';
-import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
 import type { Access, Stamp } from './access.ts';
 import { nowMs } from './clock.ts';
 import { PERMISSION_BITS } from './permission.ts';
-import { isRootsToWrite } from './verdict-cache.ts';
+import { isRootsAlone } from './roots-alone.ts';
 
 export class KernelIgnores {
   readonly #kernel: Kernel;
@@ -59,6 +55,11 @@ export class KernelIgnores {
     return this.#watch;
   }
 
+  /** Whether {@link add} has anything to do. */
+  get mayAdd(): boolean {
+    return this.#watch >= 0;
+  }
+
   /** How many files the kernel was told to ignore since it was told to ignore none. It may have forgotten some. */
   get count(): number {
     return this.#count;
@@ -72,11 +73,6 @@ export class KernelIgnores {
   add(access: Access, { status }: Stamp, isUnchanged: () => boolean): void {
     const { ino } = status;
     if (this.#watch < 0 || this.#refused.has(ino)) return;
-    if (!this.#isRootsAlone(access.fd, status)) {
-      if (this.#refused.size >= this.#most) this.#refused.clear();
-      this.#refused.add(ino);
-      return;
-    }
     if (this.#count >= this.#most) this.forget();
     const mask = PERMISSION_BITS[access.kind];
     const flags = FAN_MARK_INODE | FAN_MARK_IGNORED_MASK;
@@ -88,9 +84,14 @@ export class KernelIgnores {
         access.fd,
         null,
       );
+      // From now on it is heard when the file is given away or moved; and what is root's alone only root can change.
+      if (!isRootsAlone(this.#kernel, this.#mounts, access.fd, status)) {
+        this.#refuse(access.fd, ino);
+        return;
+      }
       this.#kernel.fanotifyMark(this.#group, FAN_MARK_ADD | FAN_MARK_EVICTABLE | flags, mask, access.fd, null);
       this.#count++;
-      if (isUnchanged() && this.#isRootsAlone(access.fd, status)) return;
+      if (isUnchanged()) return;
       this.#kernel.fanotifyMark(this.#group, FAN_MARK_REMOVE | flags, mask, access.fd, null);
       this.#count--;
     } catch (error) {
@@ -98,6 +99,12 @@ export class KernelIgnores {
       // Without FAN_MARK_EVICTABLE (before Linux 5.19) marks would fill the memory.
       if (error.code === 'EINVAL') this.close();
     }
+  }
+
+  #refuse(fd: number, ino: bigint): void {
+    this.#kernel.fanotifyMark(this.#watch, FAN_MARK_REMOVE, FAN_ATTRIB | FAN_MOVE_SELF, fd, null);
+    if (this.#refused.size >= this.#most) this.#refused.clear();
+    this.#refused.add(ino);
   }
 
   /** Lets the kernel ask no more about the content of a file, also when it changes. */
@@ -154,23 +161,6 @@ export class KernelIgnores {
       );
     } catch (error) {
       if (error instanceof KernelError) return -1;
-      throw error;
-    }
-  }
-
-  /** Whether a file, and each directory on the way to its only name, is root's and nobody else may write to it. */
-  #isRootsAlone(fd: number, status: FileStatus): boolean {
-    if (!isRootsToWrite(status) || status.nlink !== 1) return false;
-    try {
-      const { path, deleted, foreign } = descriptorPath(this.#kernel, fd, this.#mounts, () => undefined);
-      const mount = this.#mounts.byId(mountIdOf(this.#kernel, fd) ?? -1);
-      if (!path || deleted || foreign || !mount || this.#mounts.mayHang(mount)) return false;
-      for (let directory = parentOf(path.raw); ; directory = parentOf(directory)) {
-        if (!isRootsToWrite(this.#kernel.statAt(AT_FDCWD, directory, AT_SYMLINK_NOFOLLOW))) return false;
-        if (directory.length === 1) return true;
-      }
-    } catch (error) {
-      if (error instanceof KernelError) return false;
       throw error;
     }
   }

@@ -3,19 +3,9 @@
 import type { MarkTarget } from '../group/source.ts';
 import type { ProcessInfo } from '../identity/process.ts';
 import type { SystemExclusions } from '../scope/exclusions.ts';
-
-/**
- * Permission events by their names here: FAN_OPEN_PERM, FAN_OPEN_EXEC_PERM (since Linux 5.0), FAN_ACCESS_PERM and FAN_PRE_ACCESS
- * (since Linux 6.14, on ext4, xfs, btrfs and others with content on disk; not on tmpfs) in fanotify_mark(2). Since Linux 6.14 the
- * latter two are not of descriptors that were open before the guard was.
- */
-export type PermissionEventName = 'open' | 'openExec' | 'access' | 'preAccess';
-
-/** What becomes of an access. */
-export type Verdict = 'allow' | 'deny';
-
-/** The errors that a pre-content group can make an access fail with, since Linux 6.14: FAN_DENY_ERRNO in <linux/fanotify.h>. */
-export type DenyErrno = 'EPERM' | 'EIO' | 'EBUSY' | 'ETXTBSY' | 'EAGAIN' | 'ENOSPC' | 'EDQUOT';
+import type { Policy } from './policy/policy.ts';
+import type { ScanOptions } from './scan/options.ts';
+import type { DenyErrno, PermissionEventName, Verdict } from './verdict.ts';
 
 /** What goes with a verdict. */
 export interface VerdictOptions {
@@ -104,6 +94,8 @@ export interface PermissionEvent {
  * execFileSync('umount', [mount]);
  */
 export interface PermissionRequest extends PermissionEvent {
+  /** The rule of the guard's policy that asks; null where there is no policy. */
+  readonly rule: { readonly name: string; readonly line: number; readonly message: string | null } | null;
   /** Milliseconds until `onTimeout` decides. 0 when there is a verdict. */
   readonly remainingMs: number;
   /** Whether there is a verdict: given here, or by `onTimeout`. */
@@ -191,15 +183,30 @@ export type Exemption =
  */
 export interface GuardOptions extends Omit<SystemExclusions, 'includeTypes'> {
   /**
-   * Who decides.
+   * Who decides, where no `policy` does.
    *
    * - A function is called in this process for each access, many at a time.
    * - A path or file URL names a module that exports {@link DecideNow} as `decide`: it runs in the responder process, costs no
    *   second round trip, and decides also while this process is stopped. It must not wait for anything, nor open what is guarded
    *   (read `fd` instead): a call that takes longer than the deadline ends the responder, with all that is held getting `onTimeout`.
    */
-  readonly decide: Decide | string | URL;
-  /** Which accesses to hold. Default `['open']`. */
+  readonly decide?: Decide | string | URL | undefined;
+  /**
+   * Rules that decide, in the responder: {@link loadPolicy}. `decide` is then the function that is asked by rules whose action is
+   * `ask`.
+   */
+  readonly policy?: Policy | undefined;
+  /**
+   * Scan what is accessed, by clamd: everything, or with a policy what its rules with the action `scan` match. {@link scan} is the
+   * shorter way to say it.
+   */
+  readonly scan?: ScanOptions | undefined;
+  /**
+   * Tell decisions as events `decision` of the guard: those that the policy's `log` names; where there is no policy all, or with
+   * `'denied'` those that deny. Default false.
+   */
+  readonly records?: boolean | 'denied' | undefined;
+  /** Which accesses to hold. Default `['open']`; with a policy, those that its rules name. */
   readonly on?: readonly PermissionEventName[] | undefined;
   /** How long an access waits at most, in milliseconds: a whole number from 1 to 3,600,000. Default 5,000. */
   readonly deadlineMs?: number | undefined;

@@ -14,10 +14,9 @@ export interface Asked {
 }
 
 export class OwnerDecider implements Decider<Access> {
-  readonly deadlineMs: number;
-  readonly onTimeout: Ruling;
+  deadlineMs: number;
+  onTimeout: Ruling;
   readonly onError: Ruling;
-  readonly timedOut: () => void;
   readonly #ask: (asked: Asked) => void;
   /** Asked, and not looked at yet whether it is a child of the owner. */
   readonly unlooked = new Fifo<Asked>();
@@ -26,14 +25,10 @@ export class OwnerDecider implements Decider<Access> {
   /** Something was asked since this was last set to false. */
   isAsked = false;
 
-  constructor(
-    policy: Pick<Decider<Access>, 'deadlineMs' | 'onTimeout' | 'onError'> & { timedOut(): void },
-    ask: (asked: Asked) => void,
-  ) {
+  constructor(policy: Pick<Decider<Access>, 'deadlineMs' | 'onTimeout' | 'onError'>, ask: (asked: Asked) => void) {
     this.deadlineMs = policy.deadlineMs;
     this.onTimeout = policy.onTimeout;
     this.onError = policy.onError;
-    this.timedOut = policy.timedOut;
     this.#ask = ask;
   }
 

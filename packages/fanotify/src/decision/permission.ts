@@ -11,7 +11,8 @@ import {
   FAN_PRE_ACCESS,
 } from '../abi/index.ts';
 import { ERRNO } from '../kernel/index.ts';
-import type { DenyErrno, PermissionEventName, Verdict } from './options.ts';
+import type { DecidedBy } from './record.ts';
+import type { DenyErrno, PermissionEventName, Verdict } from './verdict.ts';
 
 /** The bit of each permission event. */
 export const PERMISSION_BITS: Readonly<Record<PermissionEventName, bigint>> = {
@@ -45,6 +46,14 @@ export interface Ruling {
   readonly cache: boolean;
   /** Of a kind with nothing: never ask again. */
   readonly always: boolean;
+  /** Who decided, where that is not whoever was asked. */
+  readonly by?: DecidedBy;
+  /** Of a verdict that is kept: the rule that it is of, -1 for the policy's default. */
+  readonly rule?: number;
+  /** What a scan has found. */
+  readonly signature?: string;
+  /** Why who should decide could not. */
+  readonly failure?: string;
 }
 
 export const ALLOW: Ruling = { allowed: true, errno: 0, audit: false, cache: false, always: false };

@@ -4,8 +4,9 @@ import { InvalidOptionsError, LimitError } from '../group/errors.ts';
 import { KernelError } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
 import { AlreadyAnsweredError, RequestSettledError } from './errors.ts';
-import type { DenyOptions, PermissionEventName, PermissionRequest, VerdictOptions } from './options.ts';
+import type { DenyOptions, PermissionRequest, VerdictOptions } from './options.ts';
 import { type Abilities, type Ruling, rulingOf } from './permission.ts';
+import type { PermissionEventName } from './verdict.ts';
 import { AccessView, type Sight } from './view.ts';
 import type { Ask } from './wire.ts';
 
@@ -15,6 +16,8 @@ export interface RequestContext {
   readonly abilities: Abilities;
   /** Of the responder, whose descriptors are taken. */
   readonly responderPidfd: number;
+  /** The rule that asks. */
+  ruleOf(ask: Ask): PermissionRequest['rule'];
   answer(request: HeldRequest, ruling: Ruling): void;
 }
 
@@ -42,6 +45,10 @@ export class HeldRequest implements PermissionRequest {
 
   get range(): PermissionRequest['range'] {
     return this.#ask.range;
+  }
+
+  get rule(): PermissionRequest['rule'] {
+    return this.#context.ruleOf(this.#ask);
   }
 
   get path(): string | null {

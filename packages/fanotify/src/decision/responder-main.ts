@@ -8,12 +8,16 @@ import { type Kernel, linuxKernel } from '../kernel/index.ts';
 import type { ResponderConfig } from './config.ts';
 import { maxPendingOf } from './descriptor-limit.ts';
 import { errorToJson } from './errors.ts';
+import { FileLocator } from './file-locator.ts';
 import { GuardMarks } from './guard-marks.ts';
 import { readBytes } from './intake.ts';
 import { decideBy, loadDecide } from './module.ts';
 import { hasRanges, openPermissionGroup } from './opening.ts';
 import { RULINGS, responseOf } from './permission.ts';
-import { Responder } from './responder.ts';
+import { Digests } from './policy/digests.ts';
+import { PlaceFinder } from './policy/places.ts';
+import { failurePolicy, Responder } from './responder.ts';
+import { ScanDecider } from './scan/scan-decider.ts';
 import { Settling } from './settling.ts';
 import { SubtreeGate } from './subtree-gate.ts';
 import { SubtreePlaces } from './subtree-places.ts';
@@ -51,6 +55,14 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     const hasOutside = places?.haveOutside;
     const settling = hasOutside ? new Settling(kernel) : undefined;
     await settling?.start();
+    const scanner =
+      config.scan === null
+        ? undefined
+        : new ScanDecider({ kernel, files, config: config.scan, policy: failurePolicy(config) });
+    // False: its owner has no time for that.
+    if (scanner?.start(SOCKET) === false) return 0;
+    const digests = config.policy === null ? undefined : new Digests(kernel, failurePolicy(config));
+    await digests?.start();
     const watchdog = decide && new Watchdog(readBytes(hasRanges(config)));
     await watchdog?.start({
       socket: SOCKET,
@@ -69,8 +81,8 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
     const marks =
       places || config.scope === 'system' ? new GuardMarks(kernel, mounts, config, group, places) : undefined;
     watchdog?.guard(group.fd);
-    const sight = { kernel, mounts, files, reader: new ProcessReader(files, 'full') };
-    const decideHere = decide && decideBy(decide, sight, group.abilities);
+    const decideHere =
+      decide && decideBy(decide, { kernel, mounts, files, reader: new ProcessReader(files, 'full') }, group.abilities);
     kernel.fcntl(SOCKET, F_SETFL, O_RDWR | O_NONBLOCK);
     responder = new Responder({
       kernel,
@@ -85,6 +97,13 @@ async function respond(kernel: Kernel, config: ResponderConfig): Promise<number>
       maxPending,
       decideHere,
       watchdog,
+      sight: {
+        kernel,
+        files,
+        places: new PlaceFinder(kernel, mounts, places?.locator ?? new FileLocator(kernel, mounts)),
+      },
+      digests,
+      scanner,
     });
   } catch (error) {
     kernel.write(SOCKET, jsonFrame(FRAME.failed, errorToJson(error)));

@@ -11,8 +11,19 @@ import type { GuardCoverage } from './coverage.ts';
 import { type ErrorJson, errorFromJson, GuardClosedError, ResponderDiedError } from './errors.ts';
 import { abilitiesOf } from './opening.ts';
 import type { Abilities, Ruling } from './permission.ts';
+import type { DecisionRecord } from './record.ts';
 import type { GuardStatus } from './status.ts';
-import { type Ask, answerFrame, FRAME, FrameReader, jsonBody, jsonFrame, type Notice, readAsk } from './wire.ts';
+import {
+  type Ask,
+  answerFrame,
+  FRAME,
+  FrameReader,
+  jsonBody,
+  jsonFrame,
+  type Notice,
+  type PolicySet,
+  readAsk,
+} from './wire.ts';
 
 const PROGRAM = fileURLToPath(new URL('./responder-main.js', import.meta.url));
 /** How much longer than its deadline a responder may take to go. */
@@ -26,6 +37,8 @@ export interface ResponderListener {
   /** What was asked has its verdict already. */
   withdrawn(id: number): void;
   notice(notice: Notice): void;
+  /** What was decided. */
+  records(records: readonly DecisionRecord[]): void;
   /** It has ended, though nobody asked it to. */
   ended(responder: ResponderProcess, error: Error): void;
 }
@@ -167,6 +180,11 @@ export class ResponderProcess {
     await this.#inquire(FRAME.forget, FRAME.forgot);
   }
 
+  /** Resolves when accesses are decided by it. */
+  async setPolicy(set: PolicySet): Promise<void> {
+    await this.#inquire(FRAME.setPolicy, FRAME.policySet, set);
+  }
+
   /** Resolves when it has ended; one that does not is killed. */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosing = true;
@@ -178,9 +196,9 @@ export class ResponderProcess {
   }
 
   /** Whoever waits for an answer is not to end meanwhile. */
-  async #inquire(frame: number, answer: number): Promise<unknown> {
+  async #inquire(frame: number, answer: number, body: unknown = null): Promise<unknown> {
     this.#socket.ref();
-    this.#socket.write(jsonFrame(frame, null));
+    this.#socket.write(jsonFrame(frame, body));
     try {
       return await this.#next(answer);
     } finally {
@@ -210,6 +228,9 @@ export class ResponderProcess {
       }
       case FRAME.notice:
         this.#listener.notice(jsonBody(body) as Notice);
+        break;
+      case FRAME.records:
+        this.#listener.records(jsonBody(body) as readonly DecisionRecord[]);
         break;
       case FRAME.ready:
         this.#isReady = true;

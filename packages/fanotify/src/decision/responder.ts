@@ -1,7 +1,8 @@
 // The responder: one synchronous loop over the permission group and the owner's socket. It answers the kernel, and nothing that it
 // does can wait: it opens no file by path but those of /proc, writes no log, and starts no process.
 
-import { type EventCursor, FAN_CLOSE_WRITE } from '../abi/index.ts';
+import { AT_FDCWD, type EventCursor, FAN_CLOSE_WRITE, O_CLOEXEC } from '../abi/index.ts';
+import { descriptorPath } from '../identity/descriptor.ts';
 import type { MountTable } from '../identity/mount-table.ts';
 import type { ProcFiles } from '../identity/proc-files.ts';
 import { type Kernel, KernelError, type PollEntry } from '../kernel/index.ts';
@@ -13,6 +14,7 @@ import { thrownText } from './errors.ts';
 import { Exemptions } from './exemptions.ts';
 import type { GuardMarks } from './guard-marks.ts';
 import { Hurry } from './hurry.ts';
+import { IgnoreLater } from './ignore-later.ts';
 import { Intake } from './intake.ts';
 import { KernelIgnores } from './kernel-ignores.ts';
 import { Latencies } from './latencies.ts';
@@ -20,13 +22,20 @@ import { hasRanges, type OpenedGroup } from './opening.ts';
 import { Outlet } from './outlet.ts';
 import { type Asked, OwnerDecider } from './owner-decider.ts';
 import { ALLOW, kindNumber, RULINGS, type Ruling, responseOf } from './permission.ts';
+import type { SubjectSight } from './policy/access-subject.ts';
+import type { Digests } from './policy/digests.ts';
+import { PolicyRouter } from './policy/policy-router.ts';
+import type { DecidedBy, DecisionRecord } from './record.ts';
+import { Recorder } from './recorder.ts';
+import type { ScanDecider } from './scan/scan-decider.ts';
+import { ScannerNews } from './scan/scanner-news.ts';
 import type { GuardStatus } from './status.ts';
 import type { SubtreeGate } from './subtree-gate.ts';
-import { type Decider, PendingTable, policyOf } from './table.ts';
+import { type Decider, PendingTable } from './table.ts';
 import { isOwnersUnexecutedChild } from './unexecuted-child.ts';
 import { VerdictCache } from './verdict-cache.ts';
 import type { Watchdog } from './watchdog.ts';
-import { FRAME, FrameReader, jsonFrame, type Notice, readAnswer, writeAsk } from './wire.ts';
+import { FRAME, FrameReader, jsonBody, jsonFrame, type Notice, type PolicySet, readAnswer, writeAsk } from './wire.ts';
 
 const POLLIN = 1;
 const POLLPRI = 2;
@@ -35,6 +44,10 @@ const POLLOUT = 4;
 const LONGEST_WAIT_MS = 60_000;
 /** An ask that waits for so long may be of a child of the owner, which waits for it to execute. */
 const CHILD_LOOK_MS = 1;
+/** For so long it tells what it has decided, when it ends and its owner is slow to listen. */
+const LAST_WORDS_MS = 1_000;
+/** Between two looks at what comes in, the kernel is told to ignore so many files. */
+const IGNORED_AT_ONCE = 4;
 /** Notices of one kind are gathered for so long. */
 const NOTICE_MS = 100;
 
@@ -59,6 +72,11 @@ export interface ResponderParts {
   readonly decideHere: ((access: Access) => Ruling | string) | undefined;
   /** Looks after `decideHere`. */
   readonly watchdog: Watchdog | undefined;
+  readonly sight: SubjectSight;
+  /** Of a guard with a policy. */
+  readonly digests: Digests | undefined;
+  /** Of one that scans. */
+  readonly scanner: ScanDecider | undefined;
 }
 
 export class Responder {
@@ -68,10 +86,16 @@ export class Responder {
   readonly #hurry: Hurry;
   readonly #table: PendingTable<Access>;
   readonly #deciders: readonly Decider<Access>[];
+  /** Of what nobody was asked about. */
+  readonly #onTimeout: Ruling;
   readonly #owner: OwnerDecider | undefined;
+  readonly #router: PolicyRouter | undefined;
+  readonly #recorder: Recorder | undefined;
+  readonly #scannerNews: ScannerNews | undefined;
   readonly #exemptions: Exemptions;
   readonly #cache: VerdictCache;
   readonly #ignores: KernelIgnores;
+  readonly #ignoreLater: IgnoreLater;
   readonly #gate: SubtreeGate | undefined;
   readonly #marks: GuardMarks | undefined;
   readonly #outlet: Outlet;
@@ -79,7 +103,10 @@ export class Responder {
   readonly #latencies = new Latencies();
   readonly #inbox: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
   readonly #entries: Readonly<
-    Record<'group' | 'socket' | 'owner' | 'ignores' | 'outside' | 'renames' | 'mounts' | 'settled', Mutable>
+    Record<
+      'group' | 'socket' | 'owner' | 'ignores' | 'outside' | 'renames' | 'mounts' | 'settled' | 'digests' | 'table',
+      Mutable
+    >
   >;
   readonly #polled: PollEntry[];
   readonly #counts = {
@@ -111,7 +138,22 @@ export class Responder {
   };
 
   constructor(parts: ResponderParts) {
-    const { kernel, config, group, socket, ownerPidfd, mounts, files, marks, gate, decideHere, watchdog } = parts;
+    const {
+      kernel,
+      config,
+      group,
+      socket,
+      ownerPidfd,
+      mounts,
+      files,
+      marks,
+      gate,
+      decideHere,
+      watchdog,
+      sight,
+      digests,
+      scanner,
+    } = parts;
     this.#parts = parts;
     this.#kernel = kernel;
     this.#intake = new Intake({
@@ -126,6 +168,11 @@ export class Responder {
     this.#outlet = new Outlet(kernel, socket);
     this.#frames = new FrameReader((type, body) => this.#hear(type, body));
     this.#exemptions = new Exemptions(kernel, files, config.exempt);
+    this.#ignoreLater = new IgnoreLater(
+      parts.maxPending >> 1,
+      (access) => this.#ignore(access),
+      (fd) => kernel.close(fd),
+    );
     this.#marks = marks;
     this.#gate = gate;
     this.#cache = new VerdictCache(kernel, mounts, config.maxCached, group.hearsWriters);
@@ -137,14 +184,8 @@ export class Responder {
       group.hasInodeMarks,
       config.trustsRoot,
     );
-    const policy = {
-      deadlineMs: config.deadlineMs,
-      onTimeout: RULINGS[config.onTimeout],
-      onError: RULINGS[config.onError],
-      timedOut: () => {
-        this.#counts.timedOut++;
-      },
-    };
+    const policy = failurePolicy(config);
+    this.#onTimeout = policy.onTimeout;
     if (decideHere) {
       this.#owner = undefined;
       this.#deciders = [
@@ -161,8 +202,13 @@ export class Responder {
       ];
     } else {
       this.#owner = new OwnerDecider(policy, (asked) => this.#ask(asked));
-      this.#deciders = [this.#owner];
+      this.#deciders = [scanner ?? this.#owner];
     }
+    this.#scannerNews = scanner && this.#hearScanner(scanner);
+    // What a scan finds clean is to be kept from the first on.
+    if (scanner) this.#cache.begin();
+    this.#router = this.#openRouter(parts);
+    this.#recorder = config.records === 'none' ? undefined : new Recorder(sight, config.records);
     this.#entries = {
       group: { fd: group.fd, events: POLLIN, revents: 0 },
       socket: { fd: socket, events: POLLIN, revents: 0 },
@@ -172,9 +218,16 @@ export class Responder {
       renames: { fd: gate?.renamesFd(nowMs()) ?? -1, events: POLLIN, revents: 0 },
       mounts: { fd: marks?.fd ?? -1, events: POLLPRI, revents: 0 },
       settled: { fd: gate?.settledFd ?? -1, events: POLLIN, revents: 0 },
+      digests: { fd: digests?.fd ?? -1, events: POLLIN, revents: 0 },
+      table: {
+        fd: this.#router ? kernel.openAt(AT_FDCWD, '/proc/self/mountinfo', O_CLOEXEC) : -1,
+        events: POLLPRI,
+        revents: 0,
+      },
     };
     const { group: groupEntry, socket: socketEntry, owner: ownerEntry, ...others } = this.#entries;
     this.#polled = [groupEntry, socketEntry, ownerEntry, ...Object.values(others).filter(({ fd }) => fd >= 0)];
+    if (scanner) this.#polled.push(...scanner.entries);
   }
 
   /** Says that it is ready, and answers until it is told to go or its owner has ended. */
@@ -185,9 +238,11 @@ export class Responder {
 
   /** One turn of the loop; waits at most `longestMs` for something to do. */
   step(longestMs: number): void {
-    const { group, socket, owner, ignores, outside, renames, mounts, settled } = this.#entries;
+    const { group, socket, owner, ignores, outside, renames, mounts, settled, digests, table } = this.#entries;
     const startedMs = nowMs();
-    const isFull = this.#undecided >= this.#parts.maxPending;
+    while (this.#held >= this.#parts.maxPending && this.#ignoreLater.length > 0)
+      this.#ignoreLater.work(IGNORED_AT_ONCE);
+    const isFull = this.#held >= this.#parts.maxPending;
     group.fd = isFull ? -1 : this.#parts.group.fd;
     // It may have been given up: to look at what is closed would never wait.
     ignores.fd = this.#ignores.fd;
@@ -211,24 +266,31 @@ export class Responder {
       if (ignores.fd >= 0 && ignores.revents !== 0) this.#ignores.attend(this.#inbox);
       if (outside.fd >= 0 && outside.revents !== 0) this.#gate?.attendIgnores(this.#inbox);
       if (mounts.revents !== 0) this.#lookAtMounts();
+      // Files have other names, by which they may be decided otherwise.
+      if (table.revents !== 0 && this.#router?.keepsPaths) this.#forget();
+      if (digests.revents !== 0) this.#router?.attendDigests();
       if (renames.fd >= 0 && renames.revents !== 0) {
         this.#gate?.hear(now);
         this.#tellGone();
       }
     }
+    // First: what has come in since is not to wait for it, and it takes no other for the scanner that was.
+    this.#parts.scanner?.attend(now);
     if (this.#gate && (settled.revents !== 0 || this.#gate.nextDueMs <= now)) this.#settle(this.#gate, now);
     if (!isFull) {
       const isReadable = group.revents !== 0;
       this.#intake.polled(isReadable, startedMs, now);
-      if (isReadable) this.#intake.read(this.#parts.maxPending - this.#undecided, this.#takeIn);
+      if (isReadable) this.#intake.read(this.#parts.maxPending - this.#held, this.#takeIn);
     }
     if (this.#table.nextDueMs <= now) this.#table.expire(now);
     if (isFull && now - this.#intake.emptyAtMs >= this.#parts.config.deadlineMs) this.#drain();
     if (this.#owner) this.#allowChildren(now);
+    if (ready === 0 && this.#undecided === 0) this.#ignoreLater.work(IGNORED_AT_ONCE);
     // What a decide module has answered was never in the table.
     this.#hurry.mind(Math.max(this.#undecided, this.#intake.lastCount));
     if (this.#hasToSay) this.#sendRest();
     if (now >= this.#noticesDueMs) this.#tellNotices();
+    if (this.#scannerNews && this.#outlet.hasRoom) this.#scannerNews.tell(now);
   }
 
   /** Tells the owner of something that no access is about. */
@@ -244,7 +306,8 @@ export class Responder {
       [...this.#table.pending()].some(({ access }) => access.fd === fd) || waiting.some((access) => access.fd === fd);
     const isAllowed = (pid: number, fd: number) =>
       pid === ownerPid || this.#gate?.places.seemsOutside(fd, pid) === true;
-    this.#intake.giveUp(isHeld, isAllowed, responseOf(policyOf(this.#deciders)));
+    const isDry = this.#router?.policy.mode === 'dryRun';
+    this.#intake.giveUp(isHeld, isAllowed, responseOf(isDry ? ALLOW : this.#onTimeout));
     this.#table.abandon(nowMs());
     for (const access of waiting) this.#letIn(access);
     this.#drain();
@@ -265,15 +328,20 @@ export class Responder {
       ignored: this.#ignores.count,
       ignoredOutside: this.#gate?.ignored ?? 0,
       verdictUs: this.#latencies.quantiles(),
+      ruleHits: this.#router?.hits ?? [],
+      scanner: this.#parts.scanner?.status ?? null,
       memoryBytes: process.memoryUsage.rss(),
     };
   }
 
   /** For how long poll may wait. */
   #waitMs(now: number, longestMs: number, isFull: boolean): number {
+    if (this.#ignoreLater.length > 0 && this.#undecided === 0) return 0;
     let due = Math.min(this.#table.nextDueMs, this.#noticesDueMs, this.#gate?.nextDueMs ?? Number.POSITIVE_INFINITY);
     if (isFull) due = Math.min(due, this.#intake.emptyAtMs + this.#parts.config.deadlineMs);
-    due = Math.min(due, this.#nextLookMs());
+    due = Math.min(due, this.#nextLookMs(), this.#parts.scanner?.nextDueMs ?? Number.POSITIVE_INFINITY);
+    // What there is no room for waits until there is.
+    if (this.#scannerNews && this.#outlet.hasRoom) due = Math.min(due, this.#scannerNews.nextDueMs);
     return Math.max(0, Math.min(longestMs, Math.ceil(due - now)));
   }
 
@@ -305,6 +373,11 @@ export class Responder {
     return this.#table.size + (this.#gate?.waiting ?? 0);
   }
 
+  /** How many descriptors of accesses are open. */
+  get #held(): number {
+    return this.#undecided + this.#ignoreLater.length;
+  }
+
   /** Goes on with those of which it is clear now where they are. */
   #settle(gate: SubtreeGate, now: number): void {
     gate.notice();
@@ -312,14 +385,14 @@ export class Responder {
       const { access, cached, isInside } = next;
       if (!isInside) this.#letIn(access);
       else if (cached) this.#giveCached(access, cached);
-      else this.#table.hold(access, this.#deciders, access.sinceMs);
+      else this.#hold(access, access.sinceMs);
     }
   }
 
   /** What is outside is nobody's concern. */
   #letIn(access: Access): void {
     this.#counts.outside++;
-    this.#respondAndClose(access, ALLOW);
+    this.#respond(access, ALLOW, true);
   }
 
   #lookAtMounts(): void {
@@ -359,7 +432,7 @@ export class Responder {
     if (pid === this.#parts.config.ownerPid) {
       this.#counts.own++;
       this.#answer(access, ALLOW);
-    } else if (this.#exemptions.has(pid)) {
+    } else if (this.#exemptions.has(pid) || this.#parts.scanner?.exempts(pid)) {
       this.#counts.byExemption++;
       this.#answer(access, ALLOW);
     } else if (cached?.allowed) {
@@ -369,18 +442,23 @@ export class Responder {
     } else if (cached) {
       this.#giveCached(access, cached);
     } else if (giveUp || this.#isOverdue(sinceMs)) {
-      this.#counts.timedOut++;
-      this.#answer(access, policyOf(this.#deciders));
+      this.#answer(access, this.#onTimeout);
     } else {
-      this.#table.hold(access, this.#deciders, sinceMs);
+      this.#hold(access, sinceMs);
     }
+  }
+
+  /** Who decides on it is asked. */
+  #hold(access: Access, sinceMs: number): void {
+    this.#table.hold(access, this.#router?.route(access) ?? this.#deciders, sinceMs);
   }
 
   #giveCached(access: Access, cached: Ruling): void {
     this.#counts.byCache++;
+    this.#router?.hitAgain(cached);
     // The kernel was not told to ignore the file, or has forgotten it.
-    if (cached.allowed) this.#ignore(access);
-    this.#respondAndClose(access, cached);
+    if (cached.allowed && !this.#ignoreLater.has(access)) this.#ignore(access);
+    this.#finish(access, cached, 'cache');
   }
 
   /** Whether an access is outside, and answered, or may be: then that is settled in a moment. */
@@ -409,17 +487,44 @@ export class Responder {
 
   /** Whether the calls of a decide module for what came before have taken so long that what may have waited since is due. */
   #isOverdue(sinceMs: number): boolean {
-    return !this.#owner && nowMs() - sinceMs >= this.#parts.config.deadlineMs;
+    return (!this.#owner || this.#router !== undefined) && nowMs() - sinceMs >= this.#parts.config.deadlineMs;
   }
 
-  /** Where each access ends. */
+  /** Where each access ends that was decided on. */
   #answer(access: Access, ruling: Ruling): void {
+    if (ruling.by === 'timeout') this.#counts.timedOut++;
+    let ignoresLater = false;
     try {
       if (ruling.always) this.#ignores.addAlways(access);
-      else if (ruling.cache && this.#cache.keep(access, ruling) && ruling.allowed) this.#ignore(access);
+      else if (ruling.cache && this.#keep(access, ruling) && ruling.allowed) {
+        // That takes longer than the answer, and nobody needs to wait for it; but of what rules say of a path, which may change meanwhile.
+        ignoresLater = this.#router === undefined && this.#ignores.mayAdd;
+        if (!ignoresLater) this.#ignore(access);
+      }
     } finally {
-      this.#respondAndClose(access, ruling);
+      this.#finish(access, ruling, ruling.by ?? 'ask', ignoresLater);
+      if (ignoresLater) this.#ignoreLater.add(access);
     }
+  }
+
+  /** Whether the verdict is given again to those who do the same. */
+  #keep(access: Access, ruling: Ruling): boolean {
+    const router = this.#router;
+    if (!router) return this.#cache.keep(access, ruling);
+    const kept = router.finish(access, ruling).allowed === ruling.allowed && router.kept(access, ruling);
+    return kept ? this.#cache.keep(access, kept) : false;
+  }
+
+  /** Answers, and tells of it. */
+  #finish(access: Access, ruling: Ruling, by: DecidedBy, staysOpen = false): void {
+    const given = this.#router?.finish(access, ruling) ?? ruling;
+    let record: DecisionRecord | undefined;
+    try {
+      record = this.#recorder?.note(access, ruling, given, by, this.#router?.policy);
+    } finally {
+      this.#respond(access, given, !staysOpen);
+    }
+    if (record) this.#recorder?.tell(record, nowMs() - access.readMs);
   }
 
   /** Lets the kernel ignore a file whose verdict is in the cache, if that can be. */
@@ -427,8 +532,8 @@ export class Responder {
     if (access.stamp) this.#ignores.add(access, access.stamp, () => this.#cache.isUnchanged(access));
   }
 
-  #respondAndClose(access: Access, ruling: Ruling): void {
-    this.#intake.answer(access.fd, ruling);
+  #respond(access: Access, ruling: Ruling, closes: boolean): void {
+    this.#intake.answer(access.fd, ruling, closes);
     if (ruling.allowed) this.#counts.allowed++;
     else this.#counts.denied++;
     this.#latencies.add(nowMs() - access.readMs);
@@ -452,11 +557,16 @@ export class Responder {
   }
 
   get #hasToSay(): boolean {
-    return this.#outlet.isWaiting || (this.#owner !== undefined && this.#owner.unsent.length > 0);
+    return (
+      this.#outlet.isWaiting ||
+      this.#recorder?.isWaiting === true ||
+      (this.#owner !== undefined && this.#owner.unsent.length > 0)
+    );
   }
 
   #sendRest(): void {
     this.#outlet.send();
+    this.#sendRecords();
     const owner = this.#owner;
     if (!owner) return;
     while (owner.unsent.length > 0 && this.#outlet.hasRoom) {
@@ -464,6 +574,14 @@ export class Responder {
       if (next && this.#table.isWaitingFor(next.id, owner))
         this.#outlet.sayFixed((view, at) => writeAsk(view, at, next));
     }
+  }
+
+  /** What was decided is told after it was. */
+  #sendRecords(): void {
+    if (!this.#recorder?.isWaiting || !this.#outlet.hasRoom) return;
+    const { records, lost } = this.#recorder.take();
+    this.#outlet.say(jsonFrame(FRAME.records, records));
+    if (lost > 0) this.notice({ notice: 'recordsLost', count: lost });
   }
 
   /** Hears the owner. */
@@ -491,11 +609,15 @@ export class Responder {
       if (!isTaken) this.#counts.late++;
       else if (!failed) this.#counts.byDecision++;
     } else if (type === FRAME.forget) {
-      this.#cache.forget();
-      this.#ignores.forget();
-      this.#gate?.forget();
+      this.#forget();
       this.#outlet.say(jsonFrame(FRAME.forgot, null));
+    } else if (type === FRAME.setPolicy) {
+      this.#router?.change(jsonBody(body) as PolicySet);
+      // What was decided by other rules.
+      this.#forget();
+      this.#outlet.say(jsonFrame(FRAME.policySet, null));
     } else if (type === FRAME.askStatus) {
+      this.#ignoreLater.work(this.#ignoreLater.length);
       this.#outlet.say(jsonFrame(FRAME.status, this.status));
     } else if (type === FRAME.askCoverage) {
       this.#outlet.say(jsonFrame(FRAME.coverage, this.#marks?.coverage() ?? NOTHING_COVERED));
@@ -503,6 +625,53 @@ export class Responder {
     } else if (type === FRAME.close) {
       this.#end(nowMs());
     }
+  }
+
+  #forget(): void {
+    this.#cache.forget();
+    this.#ignoreLater.forget();
+    this.#ignores.forget();
+    this.#gate?.forget();
+  }
+
+  #openRouter({ kernel, mounts, config, group, sight, digests, scanner }: ResponderParts): PolicyRouter | undefined {
+    const owner = this.#owner;
+    if (!config.policy || !digests || !owner) return undefined;
+    return new PolicyRouter(
+      {
+        kernel,
+        mounts,
+        sight,
+        cache: this.#cache,
+        abilities: group.abilities,
+        trustsRoot: config.trustsRoot,
+        digests,
+        owner,
+        scanner,
+        passOn: (id, deciders, sinceMs) => this.#table.passOn(id, digests, deciders, sinceMs),
+      },
+      config.policy,
+    );
+  }
+
+  #hearScanner(scanner: ScanDecider): ScannerNews {
+    const news = new ScannerNews((notice) => this.notice(notice));
+    scanner.listener = {
+      settle: (id, ruling) => this.#table.settle(id, scanner, ruling, nowMs()),
+      forget: () => this.#forget(),
+      up: (clamd, wasDown) => news.up(clamd, wasDown),
+      down: (message) => news.down(message),
+      failed: (message) => {
+        this.#counts.failed++;
+        news.failed(message);
+      },
+      timedOut: ({ fd, pid }) => news.timedOut(pid, () => this.#pathOf(fd)),
+    };
+    return news;
+  }
+
+  #pathOf(fd: number): string | null {
+    return descriptorPath(this.#kernel, fd, this.#parts.mounts, () => undefined).path?.text ?? null;
   }
 
   /** Answers what is held by policy; what comes after that the kernel allows, when the group is closed. */
@@ -514,6 +683,22 @@ export class Responder {
     this.#kernel.close(this.#parts.group.fd);
     this.#ignores.close();
     this.#gate?.close();
+    this.#tellLast();
+  }
+
+  /** Nobody is held any more, and so there is time to tell what was decided. */
+  #tellLast(): void {
+    const until = nowMs() + LAST_WORDS_MS;
+    const socket = [{ fd: this.#parts.socket, events: POLLOUT, revents: 0 }];
+    for (let left = LAST_WORDS_MS; this.#hasToTell && left > 0; left = until - nowMs()) {
+      if (this.#kernel.poll(socket, left) === 0 || (socket[0]?.revents ?? 0) !== POLLOUT) return;
+      this.#outlet.send();
+      this.#sendRecords();
+    }
+  }
+
+  get #hasToTell(): boolean {
+    return this.#recorder !== undefined && (this.#outlet.isWaiting || this.#recorder.isWaiting);
   }
 
   /** The owner waits for its child, and so must not be waited for. */
@@ -573,6 +758,22 @@ export class Responder {
     if (this.#failures) this.notice({ notice: 'decideFailed', ...this.#failures });
     this.#failures = undefined;
   }
+}
+
+/** What accesses get that are not decided on. */
+export function failurePolicy({
+  deadlineMs,
+  onTimeout,
+  onError,
+}: Pick<ResponderConfig, 'deadlineMs' | 'onTimeout' | 'onError'>): Pick<
+  Decider<Access>,
+  'deadlineMs' | 'onTimeout' | 'onError'
+> {
+  return {
+    deadlineMs,
+    onTimeout: { ...RULINGS[onTimeout], by: 'timeout' },
+    onError: { ...RULINGS[onError], by: 'error' },
+  };
 }
 
 const NOTHING_COVERED: GuardCoverage = { held: [], notHeld: [], pseudoTypes: [], subtrees: [] };

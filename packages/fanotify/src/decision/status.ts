@@ -1,6 +1,7 @@
 // What a guard can say of itself.
 
 import type { LatencyQuantiles } from './latencies.ts';
+import type { ScannerStatus } from './scan/status.ts';
 
 /** How a guard is doing, counted since its responder was started. */
 export interface GuardStatus {
@@ -35,6 +36,10 @@ export interface GuardStatus {
   readonly ignoredOutside: number;
   /** How long accesses were held, from being read to being answered, in microseconds; null before the first. */
   readonly verdictUs: LatencyQuantiles | null;
+  /** How often each rule of the policy has decided, in their order, and last what none matches; empty without one. */
+  readonly ruleHits: readonly number[];
+  /** The scanner; null where nothing is scanned. */
+  readonly scanner: ScannerStatus | null;
   /** Memory of the responder (resident), in bytes. */
   readonly memoryBytes: number;
 }

@@ -25,7 +25,7 @@ export interface Decider<Access> {
 interface Entry<Access> {
   readonly id: number;
   readonly access: Access;
-  readonly deciders: readonly Decider<Access>[];
+  deciders: readonly Decider<Access>[];
   /** Whose turn it is. */
   turn: number;
   dueMs: number;
@@ -96,6 +96,22 @@ export class PendingTable<Access> {
     if (entry?.deciders[entry.turn] !== decider) return false;
     this.#unlink(entry);
     this.#ruled(entry, ruling, nowMs);
+    return true;
+  }
+
+  /**
+   * A decider has found out who is to decide.
+   *
+   * @param sinceMs Since when the access may have been waiting.
+   * @returns As {@link settle}.
+   */
+  passOn(id: number, decider: Decider<Access>, deciders: readonly Decider<Access>[], sinceMs: number): boolean {
+    const entry = this.#entries.get(id);
+    if (entry?.deciders[entry.turn] !== decider) return false;
+    this.#unlink(entry);
+    entry.deciders = deciders;
+    entry.turn = 0;
+    this.#ask(entry, sinceMs);
     return true;
   }
 

@@ -8,13 +8,13 @@ import type { MountTable } from '../identity/mount-table.ts';
 import { type FileStatus, type Kernel, KernelError } from '../kernel/index.ts';
 import type { Access, Stamp } from './access.ts';
 import type { Ruling } from './permission.ts';
+import { isRootsToWrite } from './roots-alone.ts';
 
 // linux/fcntl.h, asm-generic/fcntl.h: the same on every architecture here.
 const F_SETLEASE = 1024;
 const F_RDLCK = 0;
 const F_UNLCK = 2;
 
-const OTHERS_MAY_WRITE = 0o022;
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 
@@ -38,6 +38,8 @@ interface Entry {
   readonly ctimeNs: bigint;
   /** By kind. */
   readonly rulings: (Ruling | undefined)[];
+  /** The sha256 of its content, in hexadecimal. */
+  digest: string | undefined;
 }
 
 /** Bounded: who comes when it is full drives out who came first. */
@@ -102,22 +104,48 @@ export class VerdictCache {
   keep(access: Access, ruling: Ruling): boolean {
     // The first that is meant to be kept was not looked at in time: a writer that is gone by now may have left no sign.
     this.#isUsed = true;
+    const entry = this.#entryFor(access);
+    if (!entry) return false;
+    entry.rulings[access.kindNumber] = ruling;
+    return true;
+  }
+
+  /** Looks at files from now on: what is kept is only what was looked at before it was decided on. */
+  begin(): void {
+    this.#isUsed = true;
+  }
+
+  /** As {@link keep}, a digest of the content: whatever is decided by it, by whoever asks. */
+  keepDigest(access: Access, digest: string): void {
+    const entry = this.#entryFor(access);
+    if (entry) entry.digest = digest;
+  }
+
+  /** The digest of the content that an access's file has, if it is known. */
+  digestOf({ stamp }: Access): string | undefined {
+    if (!stamp) return undefined;
+    const { dev, ino, ctimeNs } = stamp.status;
+    const entry = this.#entries.get(ino);
+    return entry?.dev === dev && entry.ctimeNs === ctimeNs ? entry.digest : undefined;
+  }
+
+  /** Where something of the file is kept; undefined when nothing can be. */
+  #entryFor(access: Access): Entry | undefined {
     const { stamp } = access;
-    if (!stamp || !this.isUnchanged(access) || !this.#tellsOwners(access.fd)) return false;
+    if (!stamp || !this.isUnchanged(access) || !this.#tellsOwners(access.fd)) return undefined;
     const { dev, ino, ctimeNs } = stamp.status;
     const known = this.#entries.get(ino);
-    const isSame = known !== undefined && known.dev === dev && known.ctimeNs === ctimeNs;
-    const rulings = isSame ? known.rulings : [];
-    rulings[access.kindNumber] = ruling;
-    if (isSame) return true;
+    if (known?.dev === dev && known.ctimeNs === ctimeNs) return known;
+    if (this.#most === 0) return undefined;
     if (this.#entries.size >= this.#most) {
       for (const oldest of this.#entries.keys()) {
         this.#entries.delete(oldest);
         break;
       }
     }
-    this.#entries.set(ino, { dev, ctimeNs, rulings });
-    return true;
+    const entry: Entry = { dev, ctimeNs, rulings: [], digest: undefined };
+    this.#entries.set(ino, entry);
+    return entry;
   }
 
   /** Whether the file is what it was when it was looked at, and has no writer. */
@@ -206,11 +234,6 @@ export class VerdictCache {
   #unlease(fd: number): void {
     this.#kernel.fcntl(fd, F_SETLEASE, F_UNLCK);
   }
-}
-
-/** Whether nobody but root may write to a file. The group's bits show what an access control list gives at most: acl(5). */
-export function isRootsToWrite({ uid, mode }: FileStatus): boolean {
-  return uid === 0 && (mode & OTHERS_MAY_WRITE) === 0;
 }
 
 /** Whether every change after `nowNs` gives another ctime: not while it is of this tick, in the future, or counted in seconds. */

@@ -6,7 +6,8 @@ import type { ProcFiles } from '../identity/proc-files.ts';
 import type { ProcessInfo } from '../identity/process.ts';
 import type { ProcessReader } from '../identity/process-reader.ts';
 import type { Kernel } from '../kernel/index.ts';
-import type { PermissionEvent, PermissionEventName } from './options.ts';
+import type { PermissionEvent } from './options.ts';
+import type { PermissionEventName } from './verdict.ts';
 
 /** Where a view looks things up. */
 export interface Sight {

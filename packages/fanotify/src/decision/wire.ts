@@ -3,9 +3,11 @@
 
 import { HOST_IS_LITTLE_ENDIAN as LE } from '../abi/index.ts';
 import type { FilesystemCoverage, GuardedSubtree } from './coverage.ts';
-import type { PermissionEventName } from './options.ts';
 import type { Asked } from './owner-decider.ts';
 import { KINDS, type Ruling } from './permission.ts';
+import type { CompiledPolicy } from './policy/compiled.ts';
+import type { ClamdIdentity } from './scan/identity.ts';
+import type { PermissionEventName } from './verdict.ts';
 
 /** Types of frames. Owner → responder: config, answer, close, forget, status. Responder → owner: the others. */
 export const FRAME = {
@@ -20,6 +22,8 @@ export const FRAME = {
   askStatus: 5,
   /** Answered by `coverage`. */
   askCoverage: 6,
+  /** Decide by another policy ({@link PolicySet}) from now on. Answered by `policySet`. */
+  setPolicy: 7,
   /** Marks are placed: from now on accesses are held. */
   ready: 10,
   /** It could not begin: {@link Failure}. */
@@ -32,14 +36,19 @@ export const FRAME = {
   /** What was asked has its verdict already: the number of the ask. */
   withdrawn: 16,
   coverage: 17,
+  /** Decisions that were made: a list of {@link DecisionRecord}. */
+  records: 18,
+  policySet: 19,
 } as const;
 
 const HEADER_BYTES = 8;
-const ASK_BYTES = 40;
+const ASK_BYTES = 48;
 const ANSWER_BYTES = 8;
 const HAS_RANGE = 0x100;
 /** Longer than any frame of this protocol. */
-const MOST_BYTES = 16 * 1024 * 1024;
+export const MOST_BYTES: number = 64 * 1024 * 1024;
+/** A longer frame is gathered in one piece. */
+const LONG_BYTES = 256 * 1024;
 
 /** What the owner is asked. */
 export interface Ask {
@@ -51,6 +60,15 @@ export interface Ask {
   /** When `onTimeout` decides: clock.ts. */
   readonly dueMs: number;
   readonly range: { readonly offset: number; readonly bytes: number } | null;
+  /** The policy whose rule says to ask, and which; 0 where there is no policy. */
+  readonly policy: number;
+  readonly rule: number;
+}
+
+/** A policy, by the number that its owner gives it: they are counted from 1. */
+export interface PolicySet {
+  readonly number: number;
+  readonly policy: CompiledPolicy;
 }
 
 /** What the responder has to tell that no access is about. */
@@ -72,6 +90,14 @@ export type Notice =
     }
   /** A subtree is no more. */
   | { readonly notice: 'gone'; readonly subtree: GuardedSubtree }
+  /** Decisions that are told no more, since the owner did not listen. */
+  | { readonly notice: 'recordsLost'; readonly count: number }
+  /** The scanner is at work, after it was not if `wasDown`. */
+  | { readonly notice: 'scannerUp'; readonly clamd: ClamdIdentity; readonly wasDown: boolean }
+  /** It is not, or could not scan something; so many accesses have got `onError` since that was last told. */
+  | { readonly notice: 'scannerFailed'; readonly message: string; readonly count: number }
+  /** Accesses that got `onTimeout`, and that the owner was not asked about. */
+  | { readonly notice: 'timedOut'; readonly count: number; readonly pid: number; readonly path: string | null }
   /** Something went wrong in the responder that nobody else is told of. */
   | { readonly notice: 'trouble'; readonly message: string }
   /** A call of the decide module took too long: the responder gave everything its policy and ends. */
@@ -81,6 +107,8 @@ export type Notice =
 export class FrameReader {
   readonly #onFrame: (type: number, body: DataView) => void;
   #rest: Uint8Array | undefined;
+  /** A frame that is longer than what has come of it, as far as it has. */
+  #long: { readonly frame: Uint8Array; filled: number } | undefined;
 
   constructor(onFrame: (type: number, body: DataView) => void) {
     this.#onFrame = onFrame;
@@ -88,14 +116,34 @@ export class FrameReader {
 
   /** `chunk` may be written to again afterwards. */
   push(chunk: Uint8Array): void {
-    const bytes = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
+    if (this.#long) {
+      const { frame, filled } = this.#long;
+      const part = chunk.subarray(0, frame.byteLength - filled);
+      frame.set(part, filled);
+      this.#long.filled += part.byteLength;
+      if (this.#long.filled < frame.byteLength) return;
+      this.#long = undefined;
+      this.#take(frame);
+      if (part.byteLength < chunk.byteLength) this.push(chunk.subarray(part.byteLength));
+      return;
+    }
+    this.#take(this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk);
+  }
+
+  #take(bytes: Uint8Array): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;
     while (bytes.byteLength - at >= HEADER_BYTES) {
       const length = view.getUint32(at + 4, LE);
       if (length > MOST_BYTES) throw new RangeError(`a frame of ${length} bytes`);
       const end = at + HEADER_BYTES + length;
-      if (end > bytes.byteLength) break;
+      if (end > bytes.byteLength) {
+        if (length < LONG_BYTES) break;
+        this.#rest = undefined;
+        this.#long = { frame: new Uint8Array(HEADER_BYTES + length), filled: bytes.byteLength - at };
+        this.#long.frame.set(bytes.subarray(at));
+        return;
+      }
       const type = view.getUint32(at, LE);
       this.#onFrame(type, new DataView(bytes.buffer, bytes.byteOffset + at + HEADER_BYTES, length));
       at = end;
@@ -132,6 +180,8 @@ export function writeAsk(view: DataView, at: number, { id, access, dueMs }: Aske
   view.setFloat64(body + 16, dueMs, LE);
   view.setFloat64(body + 24, range?.offset ?? 0, LE);
   view.setFloat64(body + 32, range?.bytes ?? 0, LE);
+  view.setUint32(body + 40, access.plan?.policyNumber ?? 0, LE);
+  view.setInt32(body + 44, access.plan?.rule ?? 0, LE);
 }
 
 export function readAsk(body: DataView): Ask {
@@ -144,6 +194,8 @@ export function readAsk(body: DataView): Ask {
     kind: KINDS[kind & 0xff] ?? 'open',
     dueMs: body.getFloat64(16, LE),
     range: hasRange ? { offset: body.getFloat64(24, LE), bytes: body.getFloat64(32, LE) } : null,
+    policy: body.getUint32(40, LE),
+    rule: body.getInt32(44, LE),
   };
 }
 

@@ -88,6 +88,17 @@ export class ProcFiles {
     return { ...(uid !== undefined && { uid: Number(uid) }), ...(gid !== undefined && { gid: Number(gid) }) };
   }
 
+  /** Whom the kernel takes a process for: its effective user, and all its groups, the effective one first. */
+  credentials(pid: number): { readonly uid: number; readonly gids: readonly number[] } | undefined {
+    if (!this.isOwn || pid <= 0) return undefined;
+    const status = this.#read(`/proc/${pid}/status`)?.toString('latin1') ?? '';
+    const [, uid, gid, groups = ''] =
+      // A list that is cut off has no line end.
+      /^Uid:\t\d+\t(\d+)[\s\S]*?^Gid:\t\d+\t(\d+)[\s\S]*?^Groups:\t([\d ]*)\n/m.exec(status) ?? [];
+    if (uid === undefined || gid === undefined) return undefined;
+    return { uid: Number(uid), gids: [Number(gid), ...groups.split(' ').filter(Boolean).map(Number)] };
+  }
+
   /** And cgroup, container and unit. */
   origin(pid: number): ProcessFacts {
     const bytes = this.#read(`/proc/${pid}/cgroup`);

@@ -10,7 +10,9 @@ import {
   FAN_PRE_ACCESS,
 } from '../../src/abi/index.ts';
 import type { ResponderConfig } from '../../src/decision/config.ts';
+import { FileLocator } from '../../src/decision/file-locator.ts';
 import { ALLOW } from '../../src/decision/permission.ts';
+import { PlaceFinder } from '../../src/decision/policy/places.ts';
 import { drainByPolicy } from '../../src/decision/policy-answers.ts';
 import { Responder, type ResponderParts } from '../../src/decision/responder.ts';
 import { MountTable } from '../../src/identity/mount-table.ts';
@@ -39,6 +41,9 @@ const config: ResponderConfig = {
   audit: false,
   busyPollUs: 0,
   module: null,
+  policy: null,
+  scan: null,
+  records: 'none',
 };
 
 type Answers = [fd: number, response: number][];
@@ -91,6 +96,9 @@ function responderOf(
     maxPending: 100,
     decideHere: undefined,
     watchdog: undefined,
+    sight: { kernel, files, places: new PlaceFinder(kernel, mounts, new FileLocator(kernel, mounts)) },
+    digests: undefined,
+    scanner: undefined,
     ...others,
   });
 }

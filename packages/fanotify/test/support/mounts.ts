@@ -73,8 +73,8 @@ export function mountOverlay(lower: string, upper: string, work: string): Scratc
 }
 
 /** Mounts `source` a second time elsewhere. Only where {@link canMount}. */
-export function mountBind(source: string): ScratchMount {
-  return mount((path) => ['--bind', source, path]);
+export function mountBind(source: string, under?: string): ScratchMount {
+  return mount((path) => ['--bind', source, path], under);
 }
 
 function mount(arguments_: (path: string) => string[], under: string = tmpdir()): ScratchMount {
