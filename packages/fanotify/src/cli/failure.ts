@@ -8,6 +8,7 @@ import {
   NoSuchPathError,
   NotDirectoryError,
   NotPermittedError,
+  PolicyError,
   SnapshotError,
   UnknownEventError,
   UnsupportedError,
@@ -45,6 +46,8 @@ export function sentenceOf(error: unknown): string {
   if (error instanceof NotPermittedError && !/root/.test(error.message)) {
     return escaped(`${error.message}: without root only what can be read can be watched (sudo fanotify …)`);
   }
+  // A line for each problem.
+  if (error instanceof PolicyError) return error.message.split('\n').map(escaped).join('\n');
   if (EXPECTED.some((expected) => error instanceof expected)) return escaped((error as Error).message);
   return `unexpected: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

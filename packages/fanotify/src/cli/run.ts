@@ -13,6 +13,7 @@ Examples:
   sudo fanotify trace                         the whole system, with the processes that did it
   sudo fanotify trace -c -f W -o log          what is written on this file system, into a file
   sudo fanotify guard --deny '*.exe' ~/in     who may open files there, and who may not
+  sudo fanotify scan ~/in                     have what is opened there scanned by clamd
   sudo fanotify run -- make                   what a command does to files
   sudo fanotify doctor                        what can be seen here, and what cannot
 
@@ -23,6 +24,7 @@ const COMMANDS = {
   watch: async () => (await import('./watch.ts')).watchCommand,
   trace: async () => (await import('./trace.ts')).traceCommand,
   guard: async () => (await import('./guard.ts')).guardCommand,
+  scan: async () => (await import('./scan.ts')).scanCommand,
   run: async () => (await import('./run-command.ts')).runCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 } as const;
