@@ -22,7 +22,10 @@ import { endurance } from './scenarios/endurance.ts';
 import { eventCost } from './scenarios/event-cost.ts';
 import { flood, lines } from './scenarios/lines.ts';
 import { memory } from './scenarios/memory.ts';
+import { policyMake, policyNpmCi } from './scenarios/policy-build.ts';
+import { policyDecision } from './scenarios/policy-decision.ts';
 import { runMake, runNpmCi, runOthers } from './scenarios/run.ts';
+import { scan } from './scenarios/scan.ts';
 import { start } from './scenarios/start.ts';
 import { storm } from './scenarios/storm.ts';
 import { system } from './scenarios/system.ts';
@@ -48,10 +51,14 @@ const SCENARIOS: readonly Scenario[] = [
   runMake,
   runNpmCi,
   runOthers,
+  policyMake,
+  policyNpmCi,
+  scan,
   coreEvents,
   coreHeld,
   coreDispatch,
   coreStart,
+  policyDecision,
   watchStart,
   watchBurst,
   watchState,

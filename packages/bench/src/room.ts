@@ -13,8 +13,8 @@ const SOURCES = join(import.meta.dirname, '../c');
  * ignore files that nobody but root can move away.
  */
 const ROOTS_PLACE = '/run';
-/** Of each of the two file systems. What the loads leave and what is printed needs less than the half. */
-const SIZE_MIB = 1536;
+/** Of each of the two file systems, at most: a compiler, Node.js and what is built with them need the most of it. */
+const SIZE_MIB = 3072;
 
 export interface Room {
   /** The root of the file system that is watched, and nothing else is on. */

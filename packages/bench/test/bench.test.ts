@@ -80,8 +80,8 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
   it('measures the core beside groups of the kernel and a guard', { timeout: 240_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     const json = join(built, 'core.json');
-    const only = ['core-events', 'core-held', 'core-dispatch', 'core-start'];
-    const who = ['C, a', 'Group, names', 'core, 10', 'core, three', 'directed', 'guard'].flatMap((name) => [
+    const only = ['core-events', 'core-held', 'core-dispatch', 'core-start', 'policy-decision'];
+    const who = ['C, a', 'Group, names', 'core, 10', 'core, three', 'directed', 'guard', '10 rules'].flatMap((name) => [
       '--who',
       name,
     ]);
@@ -102,6 +102,8 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
     expect(figuresOf('core-events', 'core, 10 listeners')).toMatchObject({ untold: 0, overflows: 0 });
     expect(figuresOf('core-held', 'core, three listeners in turn')).toMatchObject({ opens: 500 });
     expect(figuresOf('core-dispatch', '100 directed groups, ten marks each')).toMatchObject({ visits: 0.5 });
+    expect(figuresOf('policy-decision', 'fanotify, 10 rules')).toMatchObject({ hits: 0.5 });
+    expect(figuresOf('policy-decision', 'picomatch, 10 rules')).toMatchObject({ hits: 0.5 });
     // Two of each group, and what the core has for itself.
     expect(figuresOf('core-start', 'core, 100 groups')?.descriptors).toBeGreaterThan(200);
   });

@@ -182,7 +182,7 @@ function sources(scale: number): number {
   return Math.max(2, Math.round(SOURCES * scale));
 }
 
-function makeProject(directory: string, count: number): void {
+export function makeProject(directory: string, count: number): void {
   mkdirSync(join(directory, 'src'), { recursive: true });
   const numbers = Array.from({ length: count }, (_, index) => index);
   for (const n of numbers) {
@@ -205,8 +205,8 @@ function makeProject(directory: string, count: number): void {
   writeFileSync(join(directory, 'Makefile'), `${rules.join('\n')}\n`);
 }
 
-/** The manifests of this workspace, and their packages in npm's cache. */
-function copyWorkspace(directory: string): void {
+/** The manifests of this workspace, and their packages in npm's cache: `cache`, or the user's own. */
+export function copyWorkspace(directory: string, cache?: string): void {
   const library = dirname(realpathSync(createRequire(import.meta.url).resolve('fanotify/package.json')));
   const workspace = join(library, '../..');
   const files = ['package.json', 'package-lock.json', '.npmrc'];
@@ -215,6 +215,11 @@ function copyWorkspace(directory: string): void {
     mkdirSync(dirname(join(directory, file)), { recursive: true });
     cpSync(join(workspace, file), join(directory, file), { recursive: true });
   }
+  if (cache !== undefined) {
+    const own = execFileSync('npm', ['config', 'get', 'cache'], { encoding: 'utf8' }).trim();
+    cpSync(join(own, '_cacache'), join(cache, '_cacache'), { recursive: true });
+  }
   const args = ['ci', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund'];
+  if (cache !== undefined) args.push('--cache', cache);
   execFileSync('npm', args, { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] });
 }
