@@ -130,7 +130,7 @@ export class PolicyRouter {
   /** A verdict as the kernel is told it: in a dry run everything is allowed, and nothing is kept that would be denied. */
   finish({ plan }: Access, ruling: Ruling): Ruling {
     const { mode, rules } = plan?.policy ?? this.#working.policy;
-    const isAudited = plan !== undefined && rules[plan.rule]?.audit === true;
+    const isAudited = rules[plan?.rule ?? ruling.rule ?? DEFAULT]?.audit === true;
     if (mode === 'dryRun' && !ruling.allowed) return { ...ruling, allowed: true, errno: 0, audit: false, cache: false };
     return isAudited ? { ...ruling, audit: this.#parts.abilities.audit } : ruling;
   }
@@ -139,6 +139,8 @@ export class PolicyRouter {
   kept(access: Access, ruling: Ruling): Ruling | undefined {
     const { plan } = access;
     if (!plan || plan.policy !== this.#working.policy || (plan.reads & READS.process) !== 0) return undefined;
+    // Each access is to be in the audit log.
+    if (plan.policy.rules[plan.rule]?.audit) return undefined;
     const readsPath = (plan.reads & READS.path) !== 0;
     if (readsPath && !this.#parts.trustsRoot) return undefined;
     // The first that could be kept was not looked at in time.

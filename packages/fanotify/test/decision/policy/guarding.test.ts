@@ -203,6 +203,13 @@ describe.skipIf(!isRootsPlace)('verdicts of rules are kept', () => {
     expect(await kept()).toEqual({ ignored: 0, byCache: 0, allowed: 4 });
   });
 
+  test('not at all, where each is to be in the audit log', async () => {
+    const path = file('file');
+    await guarding(`rules: [{ path: MOUNT/file, action: allow, audit: true }]`);
+    for (let time = 0; time < 4; time++) expect(await reads(path, NOBODY)).toBe(true);
+    expect(await kept()).toEqual({ ignored: 0, byCache: 0, allowed: 4 });
+  });
+
   test('though a later rule looks at who asks, or one does for other paths', async () => {
     const path = file('file');
     await guarding(`
