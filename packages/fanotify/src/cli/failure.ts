@@ -9,6 +9,7 @@ import {
   NotDirectoryError,
   NotPermittedError,
   PolicyError,
+  ScannerError,
   SnapshotError,
   UnknownEventError,
   UnsupportedError,
@@ -26,6 +27,7 @@ export class UserError extends Error {
 
 const EXPECTED = [
   UserError,
+  ScannerError,
   InvalidOptionsError,
   LimitError,
   NoSuchPathError,

@@ -68,6 +68,7 @@ test('says in a sentence what is wrong', { timeout: 60_000 }, async () => {
   const said = async (...args: string[]) => {
     const { code, stderr } = await fanotify(['scan', ...args]).ended;
     expect(code).toBe(1);
+    expect(stderr).not.toContain('unexpected');
     return stderr;
   };
   expect(await said()).toMatch(/say what to guard: a PATH/);
