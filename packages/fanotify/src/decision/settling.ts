@@ -1,8 +1,8 @@
 // A thread that waits for renames which are under way: the kernel moves a file, and only then tells of it. Until it has told, it keeps
 // the directories locked, so whoever has looked for a name in them since has come after the telling. That may wait; the loop may not.
 
-import { Worker } from 'node:worker_threads';
 import { type Kernel, KernelError } from '../kernel/index.ts';
+import { startThread } from './thread.ts';
 
 /** Slots of the shared numbers: how many looks were asked for, and how many are done. */
 export const COUNT = { asked: 0, done: 1 } as const;
@@ -32,15 +32,7 @@ export class Settling {
   /** Starts the thread, which loads modules: before anything is marked. */
   async start(): Promise<void> {
     const workerData: SettlingData = { numbers: this.#numbers, wake: this.fd };
-    const worker = new Worker(new URL('./settling-main.js', import.meta.url), {
-      workerData,
-      stdout: true,
-      stderr: true,
-    });
-    await new Promise<void>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
+    const worker = await startThread(new URL('./settling-main.js', import.meta.url), workerData);
     worker.unref();
   }
 

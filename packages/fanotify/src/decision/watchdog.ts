@@ -1,9 +1,9 @@
 // A thread that looks after a decide module: user code in the responder's loop may never come back. When a call has taken a whole
 // deadline, the thread gives everything its policy in the loop's place, and ends the process.
 
-import { Worker } from 'node:worker_threads';
 import { nowMs } from './clock.ts';
 import type { RootPlace } from './subtree-root.ts';
+import { startThread } from './thread.ts';
 
 /** Whose turn it is to answer: the loop's, a call's of the module, or the watchdog's, for good. */
 export const TURN = { loop: 0, call: 1, watchdog: 2 } as const;
@@ -56,15 +56,7 @@ export class Watchdog {
   /** Starts to look; resolves when the thread does. Before anything is marked: the thread loads modules, which may be guarded. */
   async start(data: Omit<WatchdogData, 'shared'>): Promise<void> {
     const workerData: WatchdogData = { ...data, shared: this.#shared };
-    const worker = new Worker(new URL('./watchdog-main.js', import.meta.url), {
-      workerData,
-      stdout: true,
-      stderr: true,
-    });
-    await new Promise<void>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
+    await startThread(new URL('./watchdog-main.js', import.meta.url), workerData);
   }
 
   /** The group to answer. */

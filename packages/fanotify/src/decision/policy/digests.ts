@@ -1,11 +1,11 @@
 // The sha256 of files, computed by a thread: to read a file takes time, and the loop that answers the kernel has none.
 
-import { Worker } from 'node:worker_threads';
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import type { Access } from '../access.ts';
 import { Fifo } from '../fifo.ts';
 import type { Ruling } from '../permission.ts';
 import type { Decider } from '../table.ts';
+import { startThread } from '../thread.ts';
 
 export const DIGEST_BYTES = 32;
 /** Slots of the shared numbers: how many files were handed over, and how many are done. */
@@ -63,15 +63,7 @@ export class Digests implements Decider<Access> {
   /** Starts the thread, which loads modules: before anything is marked. */
   async start(): Promise<void> {
     const workerData: DigestsData = { numbers: this.#numbers, digests: this.#digests, wake: this.fd };
-    const worker = new Worker(new URL('./digests-main.js', import.meta.url), {
-      workerData,
-      stdout: true,
-      stderr: true,
-    });
-    await new Promise<void>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
+    const worker = await startThread(new URL('./digests-main.js', import.meta.url), workerData);
     worker.unref();
   }
 
