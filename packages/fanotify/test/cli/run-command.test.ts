@@ -1,6 +1,7 @@
 // `fanotify run` as people run it: a command, what it and its descendants touched, and how it ended.
 
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -80,14 +81,20 @@ describe.skipIf(!canMount)('fanotify run', () => {
   });
 
   it('hears nobody else', async () => {
-    const others = spawn('sh', ['-c', 'while :; do echo > by-others; mkdir d; rmdir d; done'], { cwd: work });
+    const others = spawn('sh', ['-c', 'while :; do echo > by-others; mkdir d; rmdir d; done'], {
+      cwd: work,
+      detached: true,
+    });
+    const gone = once(others, 'close');
     try {
       const told = await reportOf('sleep 0.3; echo > by-command');
       expect(existsSync(join(work, 'by-others'))).toBe(true);
       const own = told.files.filter(({ path }) => path?.startsWith(`${work}/`)).map(({ path }) => path);
       expect(own).toEqual([join(work, 'by-command')]);
     } finally {
-      others.kill('SIGKILL');
+      // All of them: its last mkdir may outlive the shell.
+      if (others.pid) process.kill(-others.pid, 'SIGKILL');
+      await gone;
     }
   });
 
