@@ -71,6 +71,20 @@ export interface Credentials {
   readonly gid: number;
 }
 
+/** Who is at the other end of a Unix connection, as of when it was made. `pid` is 0 for one that this PID namespace does not have. */
+export interface Peer extends Credentials {
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+}
+
+/** As whom a thread reaches files: {@link Kernel.actAs}. */
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+}
+
 /**
  * An entry of a directory. `name` is the bytes the file system holds; "." and ".." are left out. `type` is 'unknown'
  * where the file system does not tell it.
@@ -184,6 +198,11 @@ export interface Kernel {
   readlink(path: KernelPath): Buffer;
   /** statx(2) of basic fields; AT_EMPTY_PATH with an empty path means `dirfd` itself. */
   statAt(dirfd: number, path: KernelPath, flags: number): FileStatus;
+  /**
+   * faccessat2(2): whether what a path leads to may be read (R_OK = 4), written (2), searched or executed (1), or is there (0). With
+   * AT_EACCESS as whom {@link actAs} has said. EACCES when not. Since Linux 5.8.
+   */
+  accessAt(dirfd: number, path: KernelPath, mode: number, flags: number): void;
   /** statfs(2) of a path, fstatfs(2) of a descriptor. */
   statfs(target: KernelPath | number): FilesystemStatus;
   /** clock_gettime(2) of CLOCK_BOOTTIME, in milliseconds: what the start times in /proc/pid/stat are counted in. */
@@ -196,10 +215,20 @@ export interface Kernel {
    */
   socketPair(): readonly [number, number];
   /**
-   * socket(2) of AF_UNIX and SOCK_STREAM, close-on-exec and not blocking, with SO_PASSCRED, and its connect(2) to a path of at most
-   * 107 bytes. ENAMETOOLONG for a longer one; EAGAIN when too many wait to be accepted; ECONNREFUSED when nobody listens.
+   * socket(2) of AF_UNIX and SOCK_STREAM, or SOCK_SEQPACKET, close-on-exec and not blocking, with SO_PASSCRED, and its connect(2) to a
+   * path of at most 107 bytes. ENAMETOOLONG for a longer one; EAGAIN when too many wait to be accepted; ECONNREFUSED when nobody
+   * listens; EPROTOTYPE when whoever listens has the other type.
    */
-  connectUnix(path: KernelPath): number;
+  connectUnix(path: KernelPath, type?: 'stream' | 'seqpacket'): number;
+  /**
+   * socket(2) of AF_UNIX and SOCK_SEQPACKET, close-on-exec and not blocking, its bind(2) to a path, chmod(2) of that to `mode`, and
+   * listen(2). EADDRINUSE when there is something at the path.
+   */
+  listenUnix(path: KernelPath, mode: number): number;
+  /** accept4(2): the next connection, close-on-exec and not blocking. EAGAIN when there is none. */
+  acceptUnix(fd: number): number;
+  /** SO_PEERCRED and SO_PEERGROUPS (Linux 4.13) of a Unix connection: socket(7). */
+  peerOf(fd: number): Peer;
   /**
    * sendmsg(2) of one message with MSG_NOSIGNAL and MSG_DONTWAIT; `descriptors` go with it as SCM_RIGHTS, and stay open here. Returns
    * the number of bytes. EAGAIN when there is no room, one error for all; EINVAL for more than 253 descriptors, ETOOMANYREFS when
@@ -215,6 +244,14 @@ export interface Kernel {
    * when this process may open no more (RLIMIT_NOFILE). The buffer of the last message is kept from being collected.
    */
   receiveMessage(fd: number, buffer: Uint8Array, closeOnExec: boolean): ReceivedMessage;
+  /**
+   * recv(2) of one message's bytes with MSG_DONTWAIT, and with `peek` MSG_PEEK: it stays. The descriptors that come with it are let go
+   * of by the kernel, and never this process's: whoever sends them cannot make it wait in close(2). Returns how many bytes there are,
+   * which may be more than were written into the buffer; 0 at the end of the connection. Errors as {@link receiveMessage}.
+   */
+  receiveBytes(fd: number, buffer: Uint8Array, peek: boolean): number;
+  /** ioctl(2) SIOCOUTQ of a socket: the memory that messages take which the other end has not received; 0 when it has all. */
+  unsentBytes(fd: number): number;
   /** fcntl(2) with a whole number as its argument: F_SETFL, F_SETLEASE and the like. Returns what it answers. */
   fcntl(fd: number, command: number, argument: number): number;
   /** pidfd_open(2): a descriptor of a process, readable once it has ended. Since Linux 5.3. */
@@ -232,6 +269,12 @@ export interface Kernel {
    * RLIMIT_RTPRIO.
    */
   scheduleInRealTime(priority: number): void;
+  /**
+   * setgroups(2), setfsgid(2) and setfsuid(2), for the calling thread alone: as whom it reaches files from now on. Of a user other than
+   * root the kernel takes the capabilities away that open any file, and gives them back to root. Only raw system calls are to be made on
+   * that thread meanwhile: a thread that Node.js starts would have these ids, too. Privilege: CAP_SETUID, CAP_SETGID.
+   */
+  actAs(identity: Identity): void;
   /**
    * unshare(2), for the calling thread: CLONE_NEWNS, and CLONE_NEWPID for the processes that it starts from then on; until it is back
    * by {@link setNamespace} no thread can be started. Privilege: CAP_SYS_ADMIN.

@@ -36,6 +36,17 @@ export interface Libc {
   socketpair(domain: number, type: number, protocol: number, pair: Bytes): number;
   socket(domain: number, type: number, protocol: number): number;
   connect(fd: number, address: Bytes, bytes: number): number;
+  bind(fd: number, address: Bytes, bytes: number): number;
+  chmod(path: CPath, mode: number): number;
+  listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: null, bytes: null, flags: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Bytes, bytes: Bytes): number;
+  recv(fd: number, buffer: Bytes, bytes: number, flags: number): number;
+  setgroups(count: number, groups: Bytes): number;
+  /** They answer what was before, and tell of no failure. */
+  setfsuid(uid: number): number;
+  setfsgid(gid: number): number;
+  faccessat2(dirfd: number, path: CPath, mode: number, flags: number): number;
   setsockopt(fd: number, level: number, name: number, value: Bytes, bytes: number): number;
   send(fd: number, buffer: Bytes, bytes: number, flags: number): number;
   sendmsg(fd: number, message: Bytes, flags: number): number;
@@ -80,6 +91,12 @@ const GETDENTS64_NUMBER = process.arch === 'x64' ? 217 : 61;
 
 // By number, since musl's sched_setscheduler() answers ENOSYS.
 const SCHED_SETSCHEDULER_NUMBER = process.arch === 'x64' ? 144 : 119;
+
+// By number: the C library's own sets the ids of all threads (setgroups), or is not in all (faccessat2).
+const SETGROUPS_NUMBER = process.arch === 'x64' ? 116 : 159;
+const SETFSUID_NUMBER = process.arch === 'x64' ? 122 : 151;
+const SETFSGID_NUMBER = process.arch === 'x64' ? 123 : 152;
+const FACCESSAT2_NUMBER = 439;
 
 let loaded: Libc | undefined;
 
@@ -132,6 +149,11 @@ function declare(koffi: Koffi): Libc {
   const openCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, void *how, uintptr_t bytes)',
   );
+  const groupsCall = library.func('intptr_t syscall(intptr_t number, intptr_t count, const void *groups)');
+  const idCall = library.func('intptr_t syscall(intptr_t number, intptr_t id)');
+  const accessCall = library.func(
+    'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, intptr_t mode, intptr_t flags)',
+  );
   const mount = library.func(
     'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
   );
@@ -163,6 +185,16 @@ function declare(koffi: Koffi): Libc {
     eventfd: library.func('int eventfd(uint32_t initial, int flags)'),
     socket: library.func('int socket(int domain, int type, int protocol)'),
     connect: library.func('int connect(int fd, const void *address, uint32_t bytes)'),
+    bind: library.func('int bind(int fd, const void *address, uint32_t bytes)'),
+    chmod: library.func('int chmod(const char *path, uint32_t mode)'),
+    listen: library.func('int listen(int fd, int backlog)'),
+    accept4: library.func('int accept4(int fd, void *address, void *bytes, int flags)'),
+    getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *bytes)'),
+    recv: library.func('intptr_t recv(int fd, void *buffer, size_t bytes, int flags)'),
+    setgroups: (count, groups) => groupsCall(SETGROUPS_NUMBER, count, groups),
+    setfsuid: (uid) => idCall(SETFSUID_NUMBER, uid),
+    setfsgid: (gid) => idCall(SETFSGID_NUMBER, gid),
+    faccessat2: (dirfd, path, mode, flags) => accessCall(FACCESSAT2_NUMBER, dirfd, path, mode, flags),
     setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t bytes)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *pair)'),
     send: library.func('intptr_t send(int fd, const void *buffer, size_t bytes, int flags)'),

@@ -16,9 +16,11 @@ import type {
   DirectoryEntry,
   FileStatus,
   FilesystemStatus,
+  Identity,
   Kernel,
   KernelPath,
   NamedHandle,
+  Peer,
   PollEntry,
   Readiness,
   ReceivedMessage,
@@ -61,6 +63,12 @@ const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOL_SOCKET = 1;
 const SO_PASSCRED = 16;
+const SO_PEERCRED = 17;
+const SO_PEERGROUPS = 59;
+const MSG_PEEK = 0x02;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+const BACKLOG = 1024;
 /** unix(7): sun_path without the zero at its end. */
 const MOST_SUN_PATH = 107;
 const SOCK_SEQPACKET = 5;
@@ -89,6 +97,7 @@ const ENTRIES_BYTES = 32_768;
 const DOT = 0x2e;
 // asm-generic/ioctls.h: the same on every architecture that libc.ts admits.
 const FIONREAD = 0x541b;
+const SIOCOUTQ = 0x5411;
 const TIOCGPGRP = 0x540f;
 const TIOCSPGRP = 0x5410;
 // wait.h, and siginfo_t of asm-generic/siginfo.h for 64-bit machines.
@@ -289,6 +298,11 @@ export class LinuxKernel implements Kernel {
     };
   }
 
+  accessAt(dirfd: number, path: KernelPath, mode: number, flags: number): void {
+    if (this.#libc.faccessat2(dirfd, terminated('faccessat2', path), mode, flags) === -1)
+      this.#fail('faccessat2', path);
+  }
+
   statfs(target: KernelPath | number): FilesystemStatus {
     const buffer = this.#statBuffer.subarray(0, STATFS_BYTES);
     if (typeof target === 'number') {
@@ -321,23 +335,66 @@ export class LinuxKernel implements Kernel {
     return [pair.readInt32LE(0), pair.readInt32LE(4)];
   }
 
-  connectUnix(path: KernelPath): number {
-    const name = typeof path === 'string' ? Buffer.from(path) : path;
-    if (name.byteLength > MOST_SUN_PATH) throw new KernelError('connect', ERRNO.ENAMETOOLONG, path);
-    // struct sockaddr_un.
-    const address = Buffer.alloc(2 + MOST_SUN_PATH + 1);
-    new Uint16Array(address.buffer, address.byteOffset, 1)[0] = AF_UNIX;
-    address.set(name, 2);
-    const fd = this.#libc.socket(AF_UNIX, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
-    if (fd === -1) return this.#fail('socket');
-    try {
+  connectUnix(path: KernelPath, type: 'stream' | 'seqpacket' = 'stream'): number {
+    const address = unixAddress('connect', path);
+    return this.#unixSocket(type === 'stream' ? SOCK_STREAM : SOCK_SEQPACKET, (fd) => {
       const one = Buffer.from(new Int32Array([1]).buffer);
       if (this.#libc.setsockopt(fd, SOL_SOCKET, SO_PASSCRED, one, one.byteLength) === -1) this.#fail('setsockopt');
       while (this.#libc.connect(fd, address, address.byteLength) === -1) this.#failUnlessInterrupted('connect', path);
+    });
+  }
+
+  listenUnix(path: KernelPath, mode: number): number {
+    const address = unixAddress('bind', path);
+    return this.#unixSocket(SOCK_SEQPACKET, (fd) => {
+      if (this.#libc.bind(fd, address, address.byteLength) === -1) this.#fail('bind', path);
+      if (this.#libc.chmod(terminated('chmod', path), mode) === -1) this.#fail('chmod', path);
+      if (this.#libc.listen(fd, BACKLOG) === -1) this.#fail('listen', path);
+    });
+  }
+
+  #unixSocket(type: number, use: (fd: number) => void): number {
+    const fd = this.#libc.socket(AF_UNIX, type | O_NONBLOCK | O_CLOEXEC, 0);
+    if (fd === -1) return this.#fail('socket');
+    try {
+      use(fd);
       return fd;
     } catch (error) {
       this.#libc.close(fd);
       throw error;
+    }
+  }
+
+  acceptUnix(fd: number): number {
+    for (;;) {
+      const accepted = this.#libc.accept4(fd, null, null, O_NONBLOCK | O_CLOEXEC);
+      if (accepted !== -1) return accepted;
+      this.#failUnlessInterrupted('accept4');
+    }
+  }
+
+  peerOf(fd: number): Peer {
+    const [pid = 0, uid = 0, gid = 0] = this.#socketOption(fd, SO_PEERCRED, 3);
+    return {
+      pid,
+      uid: uid >>> 0,
+      gid: gid >>> 0,
+      groups: this.#socketOption(fd, SO_PEERGROUPS, 32).map((id) => id >>> 0),
+    };
+  }
+
+  /** An option whose value is 32-bit numbers; `count` is how many are expected. */
+  #socketOption(fd: number, name: number, count: number): number[] {
+    const bytes = Buffer.alloc(4);
+    for (let room = count; ; room = bytes.readInt32LE(0) / 4) {
+      const value = new Int32Array(room);
+      bytes.writeInt32LE(value.byteLength, 0);
+      const buffer = new Uint8Array(value.buffer);
+      if (this.#libc.getsockopt(fd, SOL_SOCKET, name, buffer, bytes) !== -1) {
+        return [...value.subarray(0, bytes.readInt32LE(0) / 4)];
+      }
+      // There are more, and now it has said how many.
+      if (this.#libc.errno() !== ERRNO.ERANGE || bytes.readInt32LE(0) / 4 <= room) this.#fail('getsockopt');
     }
   }
 
@@ -349,6 +406,20 @@ export class LinuxKernel implements Kernel {
   receiveMessage(fd: number, buffer: Uint8Array, closeOnExec: boolean): ReceivedMessage {
     this.#messages ??= new Messages(this.#libc);
     return this.#messages.receive(fd, buffer, closeOnExec);
+  }
+
+  receiveBytes(fd: number, buffer: Uint8Array, peek: boolean): number {
+    const flags = MSG_DONTWAIT | MSG_TRUNC | (peek ? MSG_PEEK : 0);
+    for (;;) {
+      const bytes = this.#libc.recv(fd, buffer, buffer.byteLength, flags);
+      if (bytes !== -1) return bytes;
+      this.#failUnlessInterrupted('recv');
+    }
+  }
+
+  unsentBytes(fd: number): number {
+    if (this.#libc.ioctl(fd, SIOCOUTQ, this.#countBuffer) === -1) this.#fail('ioctl');
+    return this.#countBuffer.readInt32LE(0);
   }
 
   fcntl(fd: number, command: number, argument: number): number {
@@ -377,6 +448,18 @@ export class LinuxKernel implements Kernel {
     const self = 0;
     const policy = (priority === 0 ? SCHED_OTHER : SCHED_RR) | SCHED_RESET_ON_FORK;
     if (this.#libc.schedSetscheduler(self, policy, parameters) === -1) this.#fail('sched_setscheduler');
+  }
+
+  actAs({ uid, gid, groups }: Identity): void {
+    const list = Uint32Array.from(groups);
+    // As root first: only then may the others be set.
+    this.#libc.setfsuid(0);
+    if (this.#libc.setgroups(list.length, new Uint8Array(list.buffer)) === -1) this.#fail('setgroups');
+    this.#libc.setfsgid(gid);
+    this.#libc.setfsuid(uid);
+    // They answer what is the case, whatever they are told: -1 changes nothing.
+    const isSo = this.#libc.setfsgid(-1) >>> 0 === gid && this.#libc.setfsuid(-1) >>> 0 === uid;
+    if (!isSo) throw new KernelError('setfsuid', ERRNO.EPERM);
   }
 
   unshare(flags: number): void {
@@ -509,6 +592,16 @@ export class LinuxKernel implements Kernel {
 function nanoseconds(buffer: Buffer, offset: number): bigint {
   const seconds = buffer.readInt32LE(offset + 4) * 0x1_0000_0000 + buffer.readUInt32LE(offset);
   return BigInt(seconds) * 1_000_000_000n + BigInt(buffer.readUInt32LE(offset + 8));
+}
+
+/** struct sockaddr_un. */
+function unixAddress(syscall: string, path: KernelPath): Buffer {
+  const name = typeof path === 'string' ? Buffer.from(path) : path;
+  if (name.byteLength > MOST_SUN_PATH) throw new KernelError(syscall, ERRNO.ENAMETOOLONG, path);
+  const address = Buffer.alloc(2 + MOST_SUN_PATH + 1);
+  new Uint16Array(address.buffer, address.byteOffset, 1)[0] = AF_UNIX;
+  address.set(name, 2);
+  return address;
 }
 
 /** Good until the next path. */
