@@ -86,18 +86,24 @@ class Settlement {
     // What tells of a directory that has come meanwhile is still to come.
     const found: Occupant = !status || typeOf(status) === 'directory' ? 'absent' : 'other';
     if (status && found === 'other') this.#seen.set(slot, status);
+    // It has gone, which was told or will be.
+    if (slot.isOnlyChanged && found === 'absent') {
+      if (this.#isTold(slot)) slot.isChanged = false;
+      else this.#begun.add(slot);
+      return;
+    }
     // Then it is not certain which of the events told it, and which are still to come.
     if (slot.turns > 1 || this.#with.isLater) memory.set(slot.directory.key, slot.name, found, source.round);
     if (found === slot.after) return;
-    // It has gone, which was told or will be.
-    if (slot.isOnlyChanged) {
-      slot.after = slot.before === 'unknown' ? 'absent' : slot.before;
-      slot.isChanged = false;
-      return;
-    }
     slot.after = found;
     if (found === 'absent') slot.origin = undefined;
     memory.set(slot.directory.key, slot.name, found, source.round);
+  }
+
+  /** Whether an entry that has gone is still told to be there: a change of what was deleted while it was open is heard late. */
+  #isTold(slot: Slot): boolean {
+    if (this.#with.isTrusted) return occupantOf(this.#with.report.knowledge.get(realPath(slot))) === 'other';
+    return slot.changed !== undefined && this.#with.source.isAlive(slot.changed);
   }
 
   /** Tells what became of a slot, and before that of what is in the way. */

@@ -35,6 +35,8 @@ export interface Slot {
   goesTo: Slot | undefined;
   /** Something changed that is not its coming or going. */
   isChanged: boolean;
+  /** What has changed there. */
+  changed: HandleKey | undefined;
   /** Nothing was heard but that it changed. */
   isOnlyChanged: boolean;
   /** Whether only a look tells what is here. */
@@ -93,6 +95,7 @@ export class Slots {
     note(slot, heard);
     if (!came && !went) {
       slot.isChanged = true;
+      slot.changed = key;
       if (slot.isOnlyChanged && !isDirectory) slot.needsLook = true;
       return;
     }
@@ -157,6 +160,7 @@ function newSlot(directory: SlotDirectory, name: string, before: Before): Slot {
     origin: undefined,
     goesTo: undefined,
     isChanged: false,
+    changed: undefined,
     isOnlyChanged: true,
     needsLook: false,
     isFound: false,

@@ -34,7 +34,7 @@ export class Teller {
   readonly #gone = new Map<HandleKey, SlotDirectory>();
   /** The places that directories have left since the queue was empty, and where each was told to be last. */
   readonly #left = new Map<HandleKey, { readonly left: Set<string>; readonly last: string }>();
-  /** The directories that were told to have come to places, since the queue was empty. */
+  /** The directories that were heard to have come to places, since the queue was empty. */
   readonly #occupants = new Map<string, HandleKey>();
   #round = 0;
   /** Up to this round events may be of what happened before the tree was listed: what they tell is new all the same. */
@@ -145,6 +145,7 @@ export class Teller {
       this.#doubts.add(joinPath(at.path.raw, at.name), key, 'wrong');
     }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
+    if (isDirectory && key !== undefined && (came || went)) this.#occupy(at, key, !went);
     this.#slots.entry(heard);
   }
 
@@ -188,8 +189,8 @@ export class Teller {
       this.#report.entry('delete', left, about);
     }
     if (key === undefined) return;
-    if (from && this.#occupants.get(placeId(from)) === key) this.#occupants.delete(placeId(from));
-    if (to) this.#occupants.set(placeId(to), key);
+    if (from) this.#occupy(from, key, false);
+    if (to) this.#occupy(to, key, true);
     if (to && right && this.#hasLeft(key, from, to)) this.#doubts.add(realPath(right), key, 'moved');
     // It was listed where it has gone since: told twice, or with what is below in another place.
     const isAhead = [key, from?.directory, to?.directory].some((each) => each && this.#memory.isListed(each));
@@ -220,6 +221,13 @@ export class Teller {
     if (!this.#isTrusted) return !this.#isElsewhere(key, from) && !this.#doubts.covers(from.path.raw);
     const known = this.#report.knowledge.get(realPath(left));
     return known !== undefined && isDirectory(known, status);
+  }
+
+  /** A directory was heard to have come to a place, or to have left it. */
+  #occupy(place: Place, key: HandleKey, isThere: boolean): void {
+    const id = placeId(place);
+    if (isThere) this.#occupants.set(id, key);
+    else if (this.#occupants.get(id) === key) this.#occupants.delete(id);
   }
 
   /** Another directory that was told to have come to a place, since the queue was empty. */

@@ -5,6 +5,7 @@ import {
   appendFileSync,
   chmodSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -41,11 +42,17 @@ function directory(root = tree) {
 
 const anyDirectory = () => `${directory()}/${pick(DIRECTORIES)}`;
 const anyFile = () => `${directory()}/${pick(FILES)}`;
+/** One that has no other name: what is changed by one name is not told of the others. */
+function onlyName(path) {
+  if ((lstatSync(path, { throwIfNoEntry: false })?.nlink ?? 1) > 1)
+    throw Object.assign(new Error(path), { code: 'EMLINK' });
+  return path;
+}
 const text = () => 'x'.repeat(below(100));
 
 const STEPS = [
-  [10, () => writeFileSync(anyFile(), text())],
-  [4, () => appendFileSync(anyFile(), text())],
+  [10, () => writeFileSync(onlyName(anyFile()), text())],
+  [4, () => appendFileSync(onlyName(anyFile()), text())],
   [8, () => unlinkSync(anyFile())],
   [8, () => mkdirSync(anyDirectory())],
   [
