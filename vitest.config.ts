@@ -6,6 +6,17 @@ import { ClosingLine } from './scripts/closing-line.ts';
 // The tests of groups run again as on these, emulated: test/support/older-kernel.ts.
 const olderKernels = ['5.15', '6.1', '6.8', '6.12'];
 
+/**
+ * What needs nothing of the machine for itself: two of these run at once. The others hear the whole system, which keeps file systems of
+ * others busy, or use limits up.
+ */
+const beside = [
+  'packages/fanotify/test/{abi,identity,kernel}/**/*.test.ts',
+  'packages/fanotify/test/decision/**/!(older-kernels|system-scope|bad-input).test.ts',
+  'packages/fanotify/test/group/!(errors|events).test.ts',
+  'packages/bench/test/!(bench).test.ts',
+];
+
 export default defineConfig({
   // Nothing is written into the checkout: it may belong to another user.
   cacheDir: join(tmpdir(), `fanotify-vitest-${process.getuid?.() ?? 'user'}`),
@@ -18,7 +29,21 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'linux', include: ['packages/*/test/**/*.test.ts', 'scripts/test/**/*.test.ts'] },
+        test: {
+          name: 'linux, beside others',
+          include: beside,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'linux',
+          include: ['packages/*/test/**/*.test.ts', 'scripts/test/**/*.test.ts'],
+          exclude: beside,
+          sequence: { groupOrder: 2 },
+        },
       },
       ...olderKernels.map((version) => ({
         extends: true as const,
@@ -27,6 +52,7 @@ export default defineConfig({
           include: ['packages/fanotify/test/group/{marks,events,descriptors,path-as-of-event,who}.test.ts'],
           setupFiles: ['packages/fanotify/test/support/older-kernel.ts'],
           env: { FANOTIFY_AS_LINUX: version, FANOTIFY_PATH_RUNS: '60' },
+          sequence: { groupOrder: 2 },
         },
       })),
     ],
