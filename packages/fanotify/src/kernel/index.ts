@@ -7,6 +7,7 @@
  */
 
 export { ERRNO, type ErrnoName, errnoName, KernelError, KernelUnavailableError } from './error.ts';
+export { forwarding } from './forward.ts';
 export type {
   ChildChange,
   Credentials,
@@ -17,11 +18,13 @@ export type {
   Kernel,
   KernelPath,
   NamedHandle,
+  PeekedMessage,
   Peer,
   PollEntry,
   Readiness,
   ReceivedMessage,
 } from './kernel.ts';
+export { MARK_SUBTREE } from './kernel.ts';
 export { KERNEL_BEHAVIOURS, limitKernel } from './limit.ts';
 export { LinuxKernel, linuxKernel } from './linux.ts';
 export { type Answer, type Capabilities, type EventBit, probe, type RecordType } from './probe.ts';

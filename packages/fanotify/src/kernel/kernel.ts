@@ -64,6 +64,14 @@ export interface ReceivedMessage {
   readonly sender?: Credentials | undefined;
 }
 
+/** What {@link Kernel.peekMessage} answers. */
+export interface PeekedMessage {
+  /** How many bytes the message has, which may be more than the buffer; 0 at the end of the connection. */
+  readonly bytes: number;
+  /** Whether descriptors come with them. */
+  readonly hasDescriptors: boolean;
+}
+
 /** SCM_CREDENTIALS: unix(7). `pid` is 0 for a process that this one's PID namespace does not have. */
 export interface Credentials {
   readonly pid: number;
@@ -118,6 +126,12 @@ export interface ChildChange {
 }
 
 /**
+ * A flag for {@link Kernel.fanotifyMark} beyond Linux's, beside FAN_MARK_FILESYSTEM: only the directory and all that is below it on
+ * this mount, wherever that is moved to. For kernels that say {@link Kernel.marksSubtrees}; Linux refuses it with EINVAL.
+ */
+export const MARK_SUBTREE = 0x4000_0000;
+
+/**
  * The operations of the operating system that fanotify needs, one for one: arguments pass through unvalidated and
  * buffers hold the kernel's own bytes, so that what is seen is the kernel's own answer. Every operation is synchronous
  * but {@link onReadable}; every failure throws a {@link KernelError}. Privilege and age are those of each call's man
@@ -144,6 +158,8 @@ export interface Kernel {
   readonly release: string;
   /** The process id that this kernel reports for the caller's own events. */
   readonly pid: number;
+  /** Whether it takes MARK_SUBTREE, by which whoever may not mark whole file systems hears whole trees. No Linux does. */
+  readonly marksSubtrees?: true;
 
   /**
    * fanotify_init(2). Returns the group's descriptor. Privilege: none with FAN_REPORT_FID or FAN_REPORT_DIR_FID since
@@ -166,8 +182,22 @@ export interface Kernel {
    * many records it has.
    */
   waitingBytes(fd: number): number;
+  /**
+   * Of a kernel whose groups are elsewhere: whether what the last {@link read} of a group gave, or its EAGAIN, may leave out what had
+   * happened by then. {@link waitingBytes} brings all of it. Of Linux there is no such thing.
+   */
+  isBehind?(fd: number): boolean;
   /** poll(2). `timeoutMs` -1 waits without end. Returns how many entries have `revents`. */
   poll(entries: PollEntry[], timeoutMs: number): number;
+  /** epoll_create1(2), close-on-exec: a descriptor that is readable while one of those is ready that it was told of. */
+  epollCreate(): number;
+  /**
+   * epoll_ctl(2), level-triggered: what is waited for of a descriptor from now on, as in {@link PollEntry.events}; undefined: nothing, not
+   * even POLLHUP. EEXIST for one that is waited for already unless `isKnown`; then ENOENT for one that is not.
+   */
+  epollControl(epoll: number, fd: number, events: number | undefined, isKnown: boolean): void;
+  /** epoll_wait(2) that does not wait: calls `visit` for those that are ready, with what is the case, `most` at most. */
+  epollReady(epoll: number, most: number, visit: (fd: number, revents: number) => void): void;
   /** close(2). */
   close(fd: number): void;
 
@@ -227,6 +257,12 @@ export interface Kernel {
   listenUnix(path: KernelPath, mode: number): number;
   /** accept4(2): the next connection, close-on-exec and not blocking. EAGAIN when there is none. */
   acceptUnix(fd: number): number;
+  /**
+   * socket(2) of AF_UNIX and SOCK_DGRAM, and sendto(2) of one message with MSG_NOSIGNAL and MSG_DONTWAIT to the socket at a path of at most
+   * 107 bytes; one that begins with NUL is a name in the abstract namespace. EAGAIN when the receiver has no room, ECONNREFUSED and ENOENT when
+   * there is none.
+   */
+  sendDatagram(path: KernelPath, bytes: Uint8Array): void;
   /** SO_PEERCRED and SO_PEERGROUPS (Linux 4.13) of a Unix connection: socket(7). */
   peerOf(fd: number): Peer;
   /**
@@ -245,11 +281,17 @@ export interface Kernel {
    */
   receiveMessage(fd: number, buffer: Uint8Array, closeOnExec: boolean): ReceivedMessage;
   /**
-   * recv(2) of one message's bytes with MSG_DONTWAIT, and with `peek` MSG_PEEK: it stays. The descriptors that come with it are let go
-   * of by the kernel, and never this process's: whoever sends them cannot make it wait in close(2). Returns how many bytes there are,
-   * which may be more than were written into the buffer; 0 at the end of the connection. Errors as {@link receiveMessage}.
+   * recv(2) of one message's bytes with MSG_DONTWAIT, and with `peek` MSG_PEEK: it stays. Descriptors that come with it never become
+   * this process's, but unless it stays the kernel closes them on this thread, which may wait: for a socket with SO_LINGER, say. So ask
+   * {@link peekMessage} whether there are any. Returns how many bytes there are, which may be more than were written into the buffer; 0
+   * at the end of the connection. Errors as {@link receiveMessage}.
    */
   receiveBytes(fd: number, buffer: Uint8Array, peek: boolean): number;
+  /**
+   * recvmsg(2) of one message with MSG_PEEK and MSG_DONTWAIT: it stays, and its descriptors, which no process gets by this. The socket
+   * is one without SO_PASSCRED. Errors as {@link receiveMessage}.
+   */
+  peekMessage(fd: number, buffer: Uint8Array): PeekedMessage;
   /** ioctl(2) SIOCOUTQ of a socket: the memory that messages take which the other end has not received; 0 when it has all. */
   unsentBytes(fd: number): number;
   /** fcntl(2) with a whole number as its argument: F_SETFL, F_SETLEASE and the like. Returns what it answers. */
@@ -270,11 +312,12 @@ export interface Kernel {
    */
   scheduleInRealTime(priority: number): void;
   /**
-   * setgroups(2), setfsgid(2) and setfsuid(2), for the calling thread alone: as whom it reaches files from now on. Of a user other than
-   * root the kernel takes the capabilities away that open any file, and gives them back to root. Only raw system calls are to be made on
-   * that thread meanwhile: a thread that Node.js starts would have these ids, too. Privilege: CAP_SETUID, CAP_SETGID.
+   * setgroups(2), setfsgid(2), setfsuid(2) and capset(2), for the calling thread alone: as whom it reaches files from now on. Meanwhile it
+   * has no capabilities in effect, whoever that is: uid 0 says nothing of them, and those that are not about files open some as well, as
+   * CAP_SYSLOG does /proc/kallsyms. Null: as the process itself again, with what it had. Only raw system calls are to be made on that
+   * thread meanwhile: a thread that Node.js starts would have these ids, too. Privilege: CAP_SETUID, CAP_SETGID.
    */
-  actAs(identity: Identity): void;
+  actAs(identity: Identity | null): void;
   /**
    * unshare(2), for the calling thread: CLONE_NEWNS, and CLONE_NEWPID for the processes that it starts from then on; until it is back
    * by {@link setNamespace} no thread can be started. Privilege: CAP_SYS_ADMIN.

@@ -46,9 +46,13 @@ export interface Libc {
   /** They answer what was before, and tell of no failure. */
   setfsuid(uid: number): number;
   setfsgid(gid: number): number;
+  /** Of the calling thread. */
+  capget(header: Bytes, data: Bytes): number;
+  capset(header: Bytes, data: Bytes): number;
   faccessat2(dirfd: number, path: CPath, mode: number, flags: number): number;
   setsockopt(fd: number, level: number, name: number, value: Bytes, bytes: number): number;
   send(fd: number, buffer: Bytes, bytes: number, flags: number): number;
+  sendto(fd: number, buffer: Bytes, bytes: number, flags: number, address: Bytes, addressBytes: number): number;
   sendmsg(fd: number, message: Bytes, flags: number): number;
   recvmsg(fd: number, message: Bytes, flags: number): number;
   /** Where a buffer's bytes are: below 2^53, as no address of a process has more than 47 bits unless it asks for that. */
@@ -65,6 +69,7 @@ export interface Libc {
   signal(signal: number, disposition: bigint): bigint;
   epollCreate(flags: number): number;
   epollCtl(epollFd: number, operation: number, fd: number, event: Bytes): number;
+  epollWait(epollFd: number, events: Bytes, most: number, timeoutMs: number): number;
   localtime(seconds: Bytes, tm: Bytes): unknown;
   strftime(buffer: Bytes, bytes: number, format: string, tm: Bytes): number;
   /** libuv's poll handle, which koffi exposes. */
@@ -97,6 +102,8 @@ const SETGROUPS_NUMBER = process.arch === 'x64' ? 116 : 159;
 const SETFSUID_NUMBER = process.arch === 'x64' ? 122 : 151;
 const SETFSGID_NUMBER = process.arch === 'x64' ? 123 : 152;
 const FACCESSAT2_NUMBER = 439;
+const CAPGET_NUMBER = process.arch === 'x64' ? 125 : 90;
+const CAPSET_NUMBER = process.arch === 'x64' ? 126 : 91;
 
 let loaded: Libc | undefined;
 
@@ -151,6 +158,7 @@ function declare(koffi: Koffi): Libc {
   );
   const groupsCall = library.func('intptr_t syscall(intptr_t number, intptr_t count, const void *groups)');
   const idCall = library.func('intptr_t syscall(intptr_t number, intptr_t id)');
+  const capabilityCall = library.func('intptr_t syscall(intptr_t number, void *header, void *data)');
   const accessCall = library.func(
     'intptr_t syscall(intptr_t number, intptr_t dirfd, const char *path, intptr_t mode, intptr_t flags)',
   );
@@ -194,10 +202,15 @@ function declare(koffi: Koffi): Libc {
     setgroups: (count, groups) => groupsCall(SETGROUPS_NUMBER, count, groups),
     setfsuid: (uid) => idCall(SETFSUID_NUMBER, uid),
     setfsgid: (gid) => idCall(SETFSGID_NUMBER, gid),
+    capget: (header, data) => capabilityCall(CAPGET_NUMBER, header, data),
+    capset: (header, data) => capabilityCall(CAPSET_NUMBER, header, data),
     faccessat2: (dirfd, path, mode, flags) => accessCall(FACCESSAT2_NUMBER, dirfd, path, mode, flags),
     setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t bytes)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *pair)'),
     send: library.func('intptr_t send(int fd, const void *buffer, size_t bytes, int flags)'),
+    sendto: library.func(
+      'intptr_t sendto(int fd, const void *buffer, size_t bytes, int flags, const void *address, uint32_t address_bytes)',
+    ),
     sendmsg: library.func('intptr_t sendmsg(int fd, const void *message, int flags)'),
     recvmsg: library.func('intptr_t recvmsg(int fd, void *message, int flags)'),
     addressOf: (bytes) => memmove(bytes, bytes, 0),
@@ -214,6 +227,7 @@ function declare(koffi: Koffi): Libc {
     signal: signalDisposition(library),
     epollCreate: library.func('int epoll_create1(int flags)'),
     epollCtl: library.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
+    epollWait: library.func('int epoll_wait(int epfd, void *events, int most, int timeout)'),
     localtime: library.func('void *localtime_r(void *seconds, void *tm)'),
     strftime: library.func('size_t strftime(void *buffer, size_t bytes, const char *format, void *tm)'),
     node: koffi.node,

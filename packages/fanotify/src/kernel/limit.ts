@@ -27,7 +27,8 @@ import {
   type Since,
 } from '../abi/index.ts';
 import { ERRNO, KernelError } from './error.ts';
-import type { Kernel, KernelPath } from './kernel.ts';
+import { forwarding } from './forward.ts';
+import { type Kernel, type KernelPath, MARK_SUBTREE } from './kernel.ts';
 import { compareVersions, hasSince, parseVersion, type Version } from './version.ts';
 
 /**
@@ -94,7 +95,7 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
   }
   const since = (release: string): boolean => hasSince(limit, release);
   const initFlags = bitsOf(INIT_FLAGS, limit);
-  const markFlags = bitsOf(MARK_FLAGS, limit);
+  const markFlags = bitsOf(MARK_FLAGS, limit) | (kernel.marksSubtrees ? MARK_SUBTREE : 0);
   const events = EVENT_BITS.filter((entry) => has(limit, entry)).reduce((bits, { value }) => bits | value, 0n);
   const hasMountNamespaceMarks = MARK_FLAGS.some((flag) => flag.value === FAN_MARK_MNTNS && has(limit, flag));
   const responseBits =
@@ -157,24 +158,16 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
   }
 
   return {
+    ...forwarding(kernel),
     name: `${kernel.name} (emulated ${version})`,
     release: version,
-    pid: kernel.pid,
     fanotifyInit,
     fanotifyMark,
     write,
-    read: (fd, buffer) => kernel.read(fd, buffer),
-    readAt: (fd, buffer, offset) => kernel.readAt(fd, buffer, offset),
-    waitingBytes: (fd) => kernel.waitingBytes(fd),
-    poll: (entries, timeoutMs) => kernel.poll(entries, timeoutMs),
     close: (fd) => {
       groups.delete(fd);
       kernel.close(fd);
     },
-    onReadable: (fd, listener) => kernel.onReadable(fd, listener),
-    onPriority: (fd, listener) => kernel.onPriority(fd, listener),
-    openAt: (dirfd, path, flags, mode) => kernel.openAt(dirfd, path, flags, mode),
-    openAt2: (dirfd, path, flags, resolve) => kernel.openAt2(dirfd, path, flags, resolve),
     openByHandleAt: (mountFd, handle, flags) => {
       if (!since(KERNEL_BEHAVIOURS.handlesInUserNamespaces) && !isInitialUserNamespace(kernel)) {
         throw new KernelError('open_by_handle_at', ERRNO.EPERM);
@@ -189,37 +182,6 @@ export function limitKernel(kernel: Kernel, version: string): Kernel {
       }
       return kernel.nameToHandleAt(dirfd, path, flags);
     },
-    readlink: (path) => kernel.readlink(path),
-    statAt: (dirfd, path, flags) => kernel.statAt(dirfd, path, flags),
-    accessAt: (dirfd, path, mode, flags) => kernel.accessAt(dirfd, path, mode, flags),
-    statfs: (target) => kernel.statfs(target),
-    bootTimeMs: () => kernel.bootTimeMs(),
-    eventFd: () => kernel.eventFd(),
-    socketPair: () => kernel.socketPair(),
-    connectUnix: (path, type) => kernel.connectUnix(path, type),
-    listenUnix: (path, mode) => kernel.listenUnix(path, mode),
-    acceptUnix: (fd) => kernel.acceptUnix(fd),
-    peerOf: (fd) => kernel.peerOf(fd),
-    sendMessage: (fd, bytes, descriptors) => kernel.sendMessage(fd, bytes, descriptors),
-    receiveMessage: (fd, buffer, closeOnExec) => kernel.receiveMessage(fd, buffer, closeOnExec),
-    receiveBytes: (fd, buffer, peek) => kernel.receiveBytes(fd, buffer, peek),
-    unsentBytes: (fd) => kernel.unsentBytes(fd),
-    fcntl: (fd, command, argument) => kernel.fcntl(fd, command, argument),
-    pidfdOpen: (pid) => kernel.pidfdOpen(pid),
-    pidfdGetfd: (pidfd, targetFd) => kernel.pidfdGetfd(pidfd, targetFd),
-    pidfdSendSignal: (pidfd, signal) => kernel.pidfdSendSignal(pidfd, signal),
-    scheduleInRealTime: (priority) => kernel.scheduleInRealTime(priority),
-    actAs: (identity) => kernel.actAs(identity),
-    unshare: (flags) => kernel.unshare(flags),
-    setNamespace: (fd, type) => kernel.setNamespace(fd, type),
-    mount: (source, target, type, flags) => kernel.mount(source, target, type, flags),
-    waitChild: (pid, options) => kernel.waitChild(pid, options),
-    terminalGroup: (fd) => kernel.terminalGroup(fd),
-    setTerminalGroup: (fd, group) => kernel.setTerminalGroup(fd, group),
-    exitAtOnce: (status) => kernel.exitAtOnce(status),
-    readFile: (path) => kernel.readFile(path),
-    readDirectory: (path) => kernel.readDirectory(path),
-    readEntries: (fd, only) => kernel.readEntries(fd, only),
   };
 }
 

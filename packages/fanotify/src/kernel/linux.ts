@@ -20,6 +20,7 @@ import type {
   Kernel,
   KernelPath,
   NamedHandle,
+  PeekedMessage,
   Peer,
   PollEntry,
   Readiness,
@@ -54,6 +55,12 @@ const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const POLLFD_BYTES = 8;
 const POLLFD_REVENTS = 6;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+/** struct epoll_event is packed on x86-64 alone: linux/eventpoll.h. */
+const EPOLL_DATA = process.arch === 'x64' ? 4 : 8;
+const EPOLL_EVENT_BYTES = EPOLL_DATA + 8;
 const MAX_HANDLE_SZ = 128;
 const HANDLE_HEADER_BYTES = 8;
 const PATH_MAX = 4096;
@@ -61,6 +68,7 @@ const CLOCK_BOOTTIME = 7;
 // socket.h; SOCK_CLOEXEC is O_CLOEXEC.
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_PASSCRED = 16;
 const SO_PEERCRED = 17;
@@ -68,6 +76,7 @@ const SO_PEERGROUPS = 59;
 const MSG_PEEK = 0x02;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
 const BACKLOG = 1024;
 /** unix(7): sun_path without the zero at its end. */
 const MOST_SUN_PATH = 107;
@@ -107,6 +116,12 @@ const SIGINFO_BYTES = 128;
 const SIGINFO = { code: 8, pid: 16, status: 24 } as const;
 const SIGTTOU = 22;
 const SIG_IGN = 1n;
+// linux/capability.h: two struct __user_cap_data_struct (effective, permitted, inheritable), the lower 32 capabilities first.
+const CAPABILITY_VERSION_3 = 0x2008_0522;
+const CAPABILITY_BYTES = 12;
+const CAPABILITY_PERMITTED = 4;
+type Capabilities = readonly [number, number];
+const NO_CAPABILITIES: Capabilities = [0, 0];
 
 /**
  * {@link Kernel} over the system calls of the running Linux. Prefer {@link linuxKernel}, which shares one.
@@ -137,12 +152,15 @@ export class LinuxKernel implements Kernel {
   readonly #countBuffer: Buffer = Buffer.alloc(4);
   readonly #howBuffer: Buffer = Buffer.alloc(OPEN_HOW_BYTES);
   #messages: Messages | undefined;
+  #own: (Identity & { readonly effective: Capabilities }) | undefined;
   #major = 0;
   #minor = 0;
   #device = 0n;
   // Every emptied queue ends in this error, which says nothing but itself: one for all, since making a stack trace costs
   // ten times the system call.
   readonly #nothingToRead: KernelError = new KernelError('read', ERRNO.EAGAIN);
+  readonly #epollEvent: Buffer = Buffer.alloc(EPOLL_EVENT_BYTES);
+  readonly #nothingToReceive: KernelError = new KernelError('recv', ERRNO.EAGAIN);
 
   fanotifyInit(flags: number, eventFlags: number): number {
     const fd = this.#libc.fanotifyInit(flags, eventFlags);
@@ -211,6 +229,30 @@ export class LinuxKernel implements Kernel {
       }
       this.#failUnlessInterrupted('poll');
       if (timeoutMs > 0) remainingMs = Math.max(0, timeoutMs - Math.floor(performance.now() - started));
+    }
+  }
+
+  epollCreate(): number {
+    const fd = this.#libc.epollCreate(O_CLOEXEC);
+    return fd === -1 ? this.#fail('epoll_create1') : fd;
+  }
+
+  epollControl(epoll: number, fd: number, events: number | undefined, isKnown: boolean): void {
+    const operation = events === undefined ? EPOLL_CTL_DEL : isKnown ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    this.#epollEvent.writeUInt32LE(events ?? 0, 0);
+    this.#epollEvent.writeInt32LE(fd, EPOLL_DATA);
+    if (this.#libc.epollCtl(epoll, operation, fd, this.#epollEvent) === -1) this.#fail('epoll_ctl');
+  }
+
+  epollReady(epoll: number, most: number, visit: (fd: number, revents: number) => void): void {
+    const events = Buffer.alloc(most * EPOLL_EVENT_BYTES);
+    const count = this.#libc.epollWait(epoll, events, most, 0);
+    if (count === -1) {
+      this.#failUnlessInterrupted('epoll_wait');
+      return;
+    }
+    for (let at = 0; at < count * EPOLL_EVENT_BYTES; at += EPOLL_EVENT_BYTES) {
+      visit(events.readInt32LE(at + EPOLL_DATA), events.readUInt32LE(at));
     }
   }
 
@@ -365,6 +407,18 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  sendDatagram(path: KernelPath, bytes: Uint8Array): void {
+    const address = unixAddress('sendto', path);
+    // The whole of an abstract name counts, with what follows it.
+    const length = address[2] === 0 ? 2 + Buffer.byteLength(path) : address.byteLength;
+    const flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    const fd = this.#unixSocket(SOCK_DGRAM, (socket) => {
+      while (this.#libc.sendto(socket, bytes, bytes.byteLength, flags, address, length) === -1)
+        this.#failUnlessInterrupted('sendto', path);
+    });
+    this.#libc.close(fd);
+  }
+
   acceptUnix(fd: number): number {
     for (;;) {
       const accepted = this.#libc.accept4(fd, null, null, O_NONBLOCK | O_CLOEXEC);
@@ -413,8 +467,14 @@ export class LinuxKernel implements Kernel {
     for (;;) {
       const bytes = this.#libc.recv(fd, buffer, buffer.byteLength, flags);
       if (bytes !== -1) return bytes;
+      if (this.#libc.errno() === ERRNO.EAGAIN) throw this.#nothingToReceive;
       this.#failUnlessInterrupted('recv');
     }
+  }
+
+  peekMessage(fd: number, buffer: Uint8Array): PeekedMessage {
+    this.#messages ??= new Messages(this.#libc);
+    return this.#messages.peek(fd, buffer);
   }
 
   unsentBytes(fd: number): number {
@@ -450,16 +510,47 @@ export class LinuxKernel implements Kernel {
     if (this.#libc.schedSetscheduler(self, policy, parameters) === -1) this.#fail('sched_setscheduler');
   }
 
-  actAs({ uid, gid, groups }: Identity): void {
+  actAs(identity: Identity | null): void {
+    const own = this.#ownIdentity();
+    const { uid, gid, groups } = identity ?? own;
     const list = Uint32Array.from(groups);
-    // As root first: only then may the others be set.
-    this.#libc.setfsuid(0);
+    // As itself first: only then may the others be set.
+    this.#setEffective(null);
+    this.#libc.setfsuid(own.uid);
     if (this.#libc.setgroups(list.length, new Uint8Array(list.buffer)) === -1) this.#fail('setgroups');
     this.#libc.setfsgid(gid);
     this.#libc.setfsuid(uid);
     // They answer what is the case, whatever they are told: -1 changes nothing.
     const isSo = this.#libc.setfsgid(-1) >>> 0 === gid && this.#libc.setfsuid(-1) >>> 0 === uid;
     if (!isSo) throw new KernelError('setfsuid', ERRNO.EPERM);
+    // Last: as the uid changes the kernel changes these, too.
+    this.#setEffective(identity ? NO_CAPABILITIES : own.effective);
+  }
+
+  /** As what this thread was before it first acted as somebody. */
+  #ownIdentity(): Identity & { readonly effective: Capabilities } {
+    this.#own ??= {
+      uid: process.geteuid?.() ?? 0,
+      gid: process.getegid?.() ?? 0,
+      groups: process.getgroups?.() ?? [],
+      effective: [0, CAPABILITY_BYTES].map((at) => this.#capabilities().readUInt32LE(at)) as [number, number],
+    };
+    return this.#own;
+  }
+
+  /** Null: all that are permitted. Those stay, so that they can be had again. */
+  #setEffective(effective: Capabilities | null): void {
+    const data = this.#capabilities();
+    for (const [half, at] of [0, CAPABILITY_BYTES].entries()) {
+      data.writeUInt32LE(effective?.[half] ?? data.readUInt32LE(at + CAPABILITY_PERMITTED), at);
+    }
+    if (this.#libc.capset(capabilityHeader(), data) === -1) this.#fail('capset');
+  }
+
+  #capabilities(): Buffer {
+    const data = Buffer.alloc(2 * CAPABILITY_BYTES);
+    if (this.#libc.capget(capabilityHeader(), data) === -1) this.#fail('capget');
+    return data;
   }
 
   unshare(flags: number): void {
@@ -592,6 +683,13 @@ export class LinuxKernel implements Kernel {
 function nanoseconds(buffer: Buffer, offset: number): bigint {
   const seconds = buffer.readInt32LE(offset + 4) * 0x1_0000_0000 + buffer.readUInt32LE(offset);
   return BigInt(seconds) * 1_000_000_000n + BigInt(buffer.readUInt32LE(offset + 8));
+}
+
+/** struct __user_cap_header_struct: pid 0 is the calling thread. */
+function capabilityHeader(): Buffer {
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
+  return header;
 }
 
 /** struct sockaddr_un. */

@@ -68,8 +68,11 @@ describe('mountinfo', () => {
   });
 
   test('a process that has ended, and that nobody has waited for, has none: it is gone', async () => {
-    // The second command of the list takes the shell's place, and knows of no child that it should wait for.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // What takes the shell's place knows of no child that it should wait for; the child ends after that.
+    const child = 'while read -r name < /proc/$$/comm && [ "$name" = sh ]; do :; done';
+    const parent = spawn('sh', ['-c', `{ ${child}; } & echo $!; exec sleep 60`], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     try {
       const [line] = await once(parent.stdout, 'data');
       const pid = Number(String(line));
