@@ -15,8 +15,8 @@ import type { Carried } from './carried.ts';
 import type { Channel, ChannelClass } from './channel.ts';
 import { Dispatcher, type Happening } from './dispatch.ts';
 import { CallError } from './errors.ts';
-import { CoreGroup, type HeldAccess } from './group.ts';
-import { Filesystem, type Mark, type Marked, MarkedObject, Subtree } from './marks.ts';
+import { CoreGroup, type GroupBounds, type HeldAccess } from './group.ts';
+import { type Attached, Filesystem, type Mark, type Marked, MarkedObject, Subtree } from './marks.ts';
 import type { GroupSettings, MarkChange } from './types.ts';
 
 /** The marked things of the core. */
@@ -103,12 +103,14 @@ export class Core {
   readonly #parts: CoreParts;
   readonly #feed: Feed;
   readonly #cookieBase: bigint;
+  readonly #bounds: GroupBounds;
 
   constructor(parts: CoreParts) {
     this.#parts = parts;
     this.#feed = parts.feed;
     this.#cookieBase = BigInt(parts.cookieBase) << 32n;
-    this.table = new PendingTable((access, ruling) => parts.leave(access, ruling));
+    this.#bounds = { maxQueued: parts.maxQueued, maxPending: Number.POSITIVE_INFINITY };
+    this.table = new PendingTable((access, ruling) => this.#leave(access, ruling));
   }
 
   get groups(): readonly CoreGroup[] {
@@ -119,8 +121,9 @@ export class Core {
    * Opens a group.
    *
    * @param ownerPid Whose accesses it is not asked about.
+   * @param bounds By default those of the core.
    */
-  open({ mask, priority, flags, eventFlags }: GroupSettings, ownerPid: number): CoreGroup {
+  open({ mask, priority, flags, eventFlags }: GroupSettings, ownerPid: number, bounds = this.#bounds): CoreGroup {
     const unknown = flags & ~KNOWN_FLAGS;
     const isPreContent = (flags & FAN_CLASS_PRE_CONTENT) !== 0;
     if (unknown !== 0 || (isPreContent && (flags & FAN_CLASS_CONTENT) !== 0)) {
@@ -142,7 +145,7 @@ export class Core {
       notification: this.#feed.channel('notification', eventFlags),
       permission: this.#feed.channel(isPreContent ? 'preContent' : 'content', 0),
       ownerPid,
-      maxQueued: this.#parts.maxQueued,
+      bounds,
       wake: (woken) => this.#parts.wake(woken),
       asked: (asked, access, id) => this.#parts.asked(asked, access, id),
       nowMs: () => this.#parts.nowMs(),
@@ -170,7 +173,13 @@ export class Core {
     this.#takeAllMarks(group);
   }
 
-  addMark(group: CoreGroup, target: number, change: MarkChange): void {
+  /** The mark that a group has of what a descriptor is open on. */
+  markOf(group: CoreGroup, target: number, scope: MarkChange['scope']): Mark<CoreGroup> | undefined {
+    return this.#markedOf(this.#feed.look(target), scope)?.of(group);
+  }
+
+  /** @param attached Put with the mark if it is new: held. */
+  addMark(group: CoreGroup, target: number, change: MarkChange, attached?: Attached): void {
     const mask = bitsOf(change.mask, 'mask');
     const ignored = bitsOf(change.ignored, 'ignored_mask');
     assertCanHear(group, mask | ignored);
@@ -184,7 +193,7 @@ export class Core {
     }
     const marked = this.#markedOf(seen, change.scope) ?? this.#newMarked(seen, change.scope, target);
     const before = marked.of(group);
-    const mark = before ?? { group, of: marked, mask: 0, ignored: 0, survives: false };
+    const mark = before ?? { group, of: marked, mask: 0, ignored: 0, survives: false, attached: attached?.hold() };
     const { mask: maskBefore, ignored: ignoredBefore, survives } = mark;
     mark.mask |= mask;
     mark.ignored |= ignored;
@@ -218,6 +227,25 @@ export class Core {
 
   clearMarks(group: CoreGroup): void {
     this.#takeAllMarks(group);
+  }
+
+  /**
+   * Takes marks back.
+   *
+   * @param needsFilesystems Whether the marks of file systems are to be brought in line in any case.
+   */
+  takeMarks(marks: Iterable<Mark<CoreGroup>>, needsFilesystems = false): void {
+    let needsThem = needsFilesystems;
+    const touched = new Set<Marked<CoreGroup>>();
+    for (const mark of marks) {
+      touched.add(mark.of);
+      this.#drop(mark);
+    }
+    for (const marked of touched) {
+      if (!(marked instanceof MarkedObject)) needsThem = true;
+      this.#settle(marked, true);
+    }
+    if (needsThem) this.#feed.syncFilesystems();
   }
 
   ignoreType(group: CoreGroup, type: number): void {
@@ -259,6 +287,18 @@ export class Core {
     this.table.settle(id, group, isAllowed ? ALLOW : DENY, this.#parts.nowMs());
   }
 
+  /** A group is not to be asked this after all: it is for the others to decide. */
+  passOver(group: CoreGroup, id: number): void {
+    group.passedOver(id);
+    this.table.settle(id, group, ALLOW, this.#parts.nowMs());
+  }
+
+  /** A group cannot be asked this: its policy decides. */
+  giveUp(group: CoreGroup, id: number): void {
+    group.gaveUp(id);
+    this.table.settle(id, group, group.onTimeout, this.#parts.nowMs());
+  }
+
   cookieOf(ask: number): bigint {
     return this.#cookieBase + BigInt(ask);
   }
@@ -267,7 +307,9 @@ export class Core {
   happenedSomewhere(channel: Channel, bits: number, pid: number): void {
     if ((bits & MODIFY) !== 0) this.modifiedSomewhere();
     for (const group of this.groups) {
-      if (group.notification === channel && mayHear(group, bits)) group.tell(bits, pid, undefined, SOMEWHERE, 0n);
+      if (group.notification !== channel || !mayHear(group, bits)) continue;
+      group.by = undefined;
+      group.tell(bits, pid, undefined, SOMEWHERE, 0n);
     }
   }
 
@@ -301,9 +343,14 @@ export class Core {
   hold(happening: CoreHappening, access: HeldAccess, giveUp: boolean): void {
     const deciders: CoreGroup[] = [];
     this.dispatcher.dispatch(happening, (group) => {
-      if (group.ownerPid !== access.pid) deciders.push(group);
+      if (group.ownerPid === access.pid) return;
+      deciders.push(group);
+      if (group.by) {
+        access.by ??= new Map();
+        access.by.set(group, group.by.hold());
+      }
     });
-    if (giveUp && deciders.length > 0) this.#parts.leave(access, policyOf(deciders));
+    if (giveUp && deciders.length > 0) this.#leave(access, policyOf(deciders));
     else this.table.hold(access, deciders, access.sinceMs);
   }
 
@@ -331,6 +378,12 @@ export class Core {
       this.#dropIfEmpty(mark);
     }
     this.#settle(object);
+  }
+
+  #leave(access: HeldAccess, ruling: Ruling): void {
+    this.#parts.leave(access, ruling);
+    for (const attached of access.by?.values() ?? []) attached.release();
+    access.by = undefined;
   }
 
   #narrowed(): void {
@@ -379,20 +432,15 @@ export class Core {
   }
 
   #takeAllMarks(group: CoreGroup): void {
-    const touched = new Set([...group.marks].map((mark) => mark.of));
-    for (const mark of group.marks) this.#drop(mark);
-    let needsFilesystems = group.isClosed && group.initBits !== 0;
-    for (const marked of touched) {
-      if (!(marked instanceof MarkedObject)) needsFilesystems = true;
-      this.#settle(marked, true);
-    }
-    if (needsFilesystems) this.#feed.syncFilesystems();
+    this.takeMarks([...group.marks], group.isClosed && group.initBits !== 0);
   }
 
   #drop(mark: Mark<CoreGroup>): void {
     const at = mark.of.marks.indexOf(mark);
-    if (at >= 0) mark.of.marks.splice(at, 1);
+    if (at < 0) return;
+    mark.of.marks.splice(at, 1);
     mark.group.marks.delete(mark);
+    mark.attached?.release();
   }
 
   #dropIfEmpty(mark: Mark<CoreGroup>): void {

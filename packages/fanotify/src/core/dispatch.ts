@@ -2,7 +2,16 @@
 
 import { ON_CHILD, ONDIR } from './bits.ts';
 import type { Channel } from './channel.ts';
-import { covers, type Filesystem, hears, type Mark, type MarkedObject, type MarkOwner, type Subtree } from './marks.ts';
+import {
+  type Attached,
+  covers,
+  type Filesystem,
+  hears,
+  type Mark,
+  type MarkedObject,
+  type MarkOwner,
+  type Subtree,
+} from './marks.ts';
 
 /** Something that happened, or is about to. */
 export interface Happening<Owner extends MarkOwner = MarkOwner> {
@@ -30,14 +39,14 @@ export interface Happening<Owner extends MarkOwner = MarkOwner> {
  * import { Channel, Dispatcher, Filesystem, MarkedObject } from 'fanotify/core';
  * const [told, asked] = [new Channel('told', 'notification', 0), new Channel('asked', 'content', 0)];
  * const bits = Number(FAN_CLOSE_WRITE);
- * const nothing = { excludedTypes: new Set(), excludedFsids: new Set(), turn: 0, gathered: 0, ignored: 0 };
+ * const nothing = { excludedTypes: new Set(), excludedFsids: new Set(), turn: 0, gathered: 0, ignored: 0, by: undefined };
  * const group = { rank: 0, initBits: 0, notification: told, permission: asked, ...nothing };
  * const dispatcher = new Dispatcher();
  * dispatcher.add(group, () => false);
  * const filesystem = new Filesystem(0, 1n);
  * const file = new MarkedObject(filesystem, 12n, 0n, false);
  * filesystem.objects.set(file.ino, file);
- * file.marks.push({ group, of: file, mask: bits, ignored: 0, survives: false });
+ * file.marks.push({ group, of: file, mask: bits, ignored: 0, survives: false, attached: undefined });
  * const happening = { channel: told, bits, isDirectory: false, filesystem, ino: 12n, bornNs: 0n };
  * const where = { parent: () => undefined, subtrees: () => [] };
  * console.log(dispatcher.dispatch({ ...happening, ...where }, () => undefined)); // 1
@@ -110,10 +119,10 @@ export class Dispatcher<Owner extends MarkOwner> {
     for (const group of this.listenersOf(filesystem)) {
       if (hears(group, channel) && (group.initBits & needed) === needed) this.#touch(group).gathered |= group.initBits;
     }
-    this.#gatherAll(filesystem.marks, channel, needed);
+    this.#gatherAll(filesystem.marks, happening, needed);
     if (filesystem.objects.size > 0) this.#gatherObjects(happening, needed);
     if (this.#subtrees.size > 0) {
-      for (const { marks } of happening.subtrees()) this.#gatherAll(marks, channel, needed);
+      for (const { marks } of happening.subtrees()) this.#gatherAll(marks, happening, needed);
     }
     if (touched.length > 1 && !isInTurn(touched)) touched.sort((one, other) => one.rank - other.rank);
     let visited = 0;
@@ -127,29 +136,39 @@ export class Dispatcher<Owner extends MarkOwner> {
   }
 
   #gatherObjects(happening: Happening<Owner>, needed: number): void {
-    const { channel, filesystem } = happening;
+    const { filesystem } = happening;
     const object = filesystem.objects.get(happening.ino);
-    if (object && object.bornNs === happening.bornNs) this.#gatherAll(object.marks, channel, needed);
+    if (object && object.bornNs === happening.bornNs) this.#gatherAll(object.marks, happening, needed);
     if (filesystem.parents.size === 0) return;
     const parent = happening.parent();
     if (parent === undefined) return;
-    if (parent !== 'unknown') this.#gatherChild(parent, channel, needed, true);
-    else for (const directory of filesystem.parents) this.#gatherChild(directory, channel, needed, false);
+    if (parent !== 'unknown') this.#gatherChild(parent, happening, needed, true);
+    else for (const directory of filesystem.parents) this.#gatherChild(directory, happening, needed, false);
   }
 
-  #gatherAll(marks: readonly Mark<Owner>[], channel: Channel, needed: number): void {
-    for (const { group, mask, ignored } of marks) {
+  #gatherAll(marks: readonly Mark<Owner>[], { channel, bits }: Happening<Owner>, needed: number): void {
+    for (const { group, mask, ignored, attached } of marks) {
       if (!hears(group, channel)) continue;
       this.#touch(group).ignored |= ignored;
-      if ((mask & needed) === needed) group.gathered |= mask;
+      if ((mask & needed) !== needed) continue;
+      group.gathered |= mask;
+      if (attached && (mask & bits) !== 0) heardBy(group, attached);
     }
   }
 
   /** A directory's marks count for its children where they say so. */
-  #gatherChild({ marks }: MarkedObject<Owner>, channel: Channel, needed: number, isCertain: boolean): void {
-    for (const { group, mask, ignored } of marks) {
+  #gatherChild(
+    { marks }: MarkedObject<Owner>,
+    { channel, bits }: Happening<Owner>,
+    needed: number,
+    isCertain: boolean,
+  ): void {
+    for (const { group, mask, ignored, attached } of marks) {
       if (!hears(group, channel)) continue;
-      if ((mask & ON_CHILD) !== 0 && (mask & needed) === needed) this.#touch(group).gathered |= mask;
+      if ((mask & ON_CHILD) !== 0 && (mask & needed) === needed) {
+        this.#touch(group).gathered |= mask;
+        if (attached && (mask & bits) !== 0) heardBy(group, attached);
+      }
       if (isCertain && (ignored & ON_CHILD) !== 0) this.#touch(group).ignored |= ignored;
     }
   }
@@ -159,9 +178,14 @@ export class Dispatcher<Owner extends MarkOwner> {
     group.turn = this.#turn;
     group.gathered = 0;
     group.ignored = 0;
+    group.by = undefined;
     this.#touched.push(group);
     return group;
   }
+}
+
+function heardBy(group: MarkOwner, attached: Attached): void {
+  if (!group.by || attached.weight > group.by.weight) group.by = attached;
 }
 
 function isInTurn(groups: readonly MarkOwner[]): boolean {

@@ -5,8 +5,8 @@ import { ALLOW, DENY, type Ruling } from '../decision/permission.ts';
 import type { Decider } from '../decision/table.ts';
 import type { Carried } from './carried.ts';
 import type { Channel } from './channel.ts';
-import type { Mark, MarkOwner } from './marks.ts';
-import { EventQueue } from './queue.ts';
+import type { Attached, Mark, MarkOwner } from './marks.ts';
+import { EventQueue, type QueueBounds } from './queue.ts';
 import type { GroupStatistics } from './types.ts';
 
 /** An access that is held: its descriptor is handed on to whoever is asked. */
@@ -14,6 +14,14 @@ export interface HeldAccess extends Access {
   readonly carried: Carried;
   /** The permission event's bit. */
   readonly bits: number;
+  /** Put with the marks by which groups are asked about it, and held. */
+  by: Map<CoreGroup, Attached> | undefined;
+}
+
+/** How much of a group there may be, as of now. */
+export interface GroupBounds extends QueueBounds {
+  /** Accesses that wait for its response. More get its policy at once. */
+  readonly maxPending: number;
 }
 
 /** What a group is made of. */
@@ -24,7 +32,7 @@ export interface GroupParts {
   readonly permission: Channel;
   /** The process whose accesses it is not asked about. */
   readonly ownerPid: number;
-  readonly maxQueued: number;
+  readonly bounds: GroupBounds;
   /** Something waits to be told to it. */
   wake(group: CoreGroup): void;
   /** It is asked about an access. */
@@ -52,6 +60,7 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
   turn = 0;
   gathered = 0;
   ignored = 0;
+  by: Attached | undefined;
   delivered = 0;
   readonly #parts: GroupParts;
   /** What it is asked now, and since when. */
@@ -67,27 +76,42 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
     this.notification = parts.notification;
     this.permission = parts.permission;
     this.ownerPid = parts.ownerPid;
-    this.queue = new EventQueue(parts.maxQueued);
+    this.queue = new EventQueue(parts.bounds);
   }
 
   /** Tells it of something that happened. */
   tell(bits: number, pid: number, carried: Carried | undefined, filesystem: object, ino: bigint): void {
-    this.queue.push(bits, pid, carried, filesystem, ino);
+    this.queue.push(bits, pid, carried, filesystem, ino, this.by);
     this.#parts.wake(this);
   }
 
   /** Asks it. What it answers comes back by {@link CoreGroup.answered}, or not in time. */
   decide(access: HeldAccess, id: number): Ruling | undefined {
     if (this.isClosed) return ALLOW;
+    if (this.#asked.size >= this.#parts.bounds.maxPending) {
+      this.#timedOut++;
+      return this.onTimeout;
+    }
     this.#asked.set(id, this.#parts.nowMs());
-    this.queue.ask(access.bits, access.pid, access.carried, id, access.range);
+    this.queue.ask(access, id, access.by?.get(this));
     this.#parts.asked(this, access, id);
     this.#parts.wake(this);
     return undefined;
   }
 
   timedOut(_access: HeldAccess, id: number): void {
+    this.gaveUp(id);
+  }
+
+  /** What it is asked its policy decides. */
+  gaveUp(id: number): void {
     this.#timedOut++;
+    this.#asked.delete(id);
+    this.queue.withdraw(id);
+  }
+
+  /** It is not asked this after all. */
+  passedOver(id: number): void {
     this.#asked.delete(id);
     this.queue.withdraw(id);
   }

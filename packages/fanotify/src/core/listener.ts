@@ -26,9 +26,15 @@ import {
   listenerMask,
 } from './listener-options.ts';
 import { type GroupConnection, openGroup } from './process/connection.ts';
-import type { GroupStatistics } from './types.ts';
+import type { GroupSettings, GroupStatistics } from './types.ts';
 
 const DEFAULT_DEADLINE_MS = 5_000;
+
+/** Opens a listener over a group that need not be of a core of this process. Not a public face. */
+export let openListener: (
+  options: ListenerOptions,
+  openGroup: (kernel: Kernel, settings: GroupSettings) => GroupConnection,
+) => Listener;
 
 /**
  * A listener of the core: in order of priority with all others of this process, over one kernel group for each class in use. It hears what
@@ -62,6 +68,13 @@ const DEFAULT_DEADLINE_MS = 5_000;
  * execFileSync('umount', [mount]);
  */
 export class Listener implements AsyncIterable<ListenerEvent> {
+  static {
+    openListener = (options, open) => {
+      checkListenerOptions(options);
+      options.signal?.throwIfAborted();
+      return new Listener(linuxKernel(), options, open);
+    };
+  }
   readonly #kernel: Kernel;
   readonly #group: GroupConnection;
   readonly #mounts: MountTable;
@@ -94,17 +107,19 @@ export class Listener implements AsyncIterable<ListenerEvent> {
    * await auditor.close();
    */
   static async open(options: ListenerOptions = {}): Promise<Listener> {
-    checkListenerOptions(options);
-    options.signal?.throwIfAborted();
-    return new Listener(linuxKernel(), options);
+    return openListener(options, (_, settings) => openGroup(settings));
   }
 
-  private constructor(kernel: Kernel, options: ListenerOptions) {
+  private constructor(
+    kernel: Kernel,
+    options: ListenerOptions,
+    open: (kernel: Kernel, settings: GroupSettings) => GroupConnection,
+  ) {
     this.#kernel = kernel;
     const { deadlineMs = DEFAULT_DEADLINE_MS, onTimeout = 'allow', priority = 0 } = options;
     this.#deadlineMs = deadlineMs;
     this.#class = options.class;
-    this.#group = openGroup({
+    this.#group = open(kernel, {
       mask: listenerMask(options.events, options),
       priority,
       flags: FAN_CLOEXEC | FAN_NONBLOCK | (options.class === 'preContent' ? FAN_CLASS_PRE_CONTENT : 0),
@@ -119,7 +134,9 @@ export class Listener implements AsyncIterable<ListenerEvent> {
       throw error;
     }
     this.#mounts = new MountTable(kernel);
-    this.#waiter = new Waiter(kernel, this.#group.fd);
+    const waiter = new Waiter(kernel, this.#group.fd);
+    this.#waiter = waiter;
+    this.#group.onAhead = () => waiter.wake();
     this.#signal = options.signal;
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
   }

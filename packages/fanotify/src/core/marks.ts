@@ -18,6 +18,16 @@ export interface MarkOwner {
   turn: number;
   gathered: number;
   ignored: number;
+  /** Put with the mark that it hears this by. */
+  by: Attached | undefined;
+}
+
+/** What whoever marks has put with a mark. It is held by the mark, and by events that it was heard by. */
+export interface Attached {
+  /** Of several marks that an event is heard by, the one with the highest counts. */
+  readonly weight: number;
+  hold(): this;
+  release(): void;
 }
 
 /** What one group has marked of one object, file system or subtree. */
@@ -27,6 +37,7 @@ export interface Mark<Owner extends MarkOwner = MarkOwner> {
   mask: number;
   ignored: number;
   survives: boolean;
+  readonly attached: Attached | undefined;
 }
 
 /** Something that groups have marks of. */

@@ -3,29 +3,59 @@
 
 import { OVERFLOW } from './bits.ts';
 import type { Carried } from './carried.ts';
+import type { Attached } from './marks.ts';
 
 /** An event that waits. */
 export interface Waiting {
   bits: number;
   readonly pid: number;
   /** Undefined where there is no descriptor. */
-  readonly carried: Carried | undefined;
+  carried: Carried | undefined;
   /** Of an access that waits for a response: what names it. */
   readonly ask: number | undefined;
   readonly range: { readonly offset: number; readonly bytes: number } | null;
+  /** The number of a request that is answered when everything before it was told: no event. */
+  readonly request: number | undefined;
   /** The object, for merging. */
   readonly filesystem: object | undefined;
   readonly ino: bigint;
-  /** Nobody waits for a response any more. */
+  /** Put with the mark that it was heard by. */
+  attached: Attached | undefined;
+  /** It is being looked at whether it is to be told: nothing is merged into it any more. */
+  isClosed: boolean;
+  /** It is not to be told any more: nobody waits for a response, or it was dropped. */
   isWithdrawn: boolean;
 }
 
 /** Closed up when there are so many, and more than what waits. */
 const MOST_HOLES = 64;
-const OVERFLOW_EVENT = { pid: 0, carried: undefined, ask: undefined, range: null, filesystem: undefined, ino: 0n };
+const OVERFLOW_EVENT = {
+  bits: OVERFLOW,
+  pid: 0,
+  carried: undefined,
+  ask: undefined,
+  range: null,
+  request: undefined,
+  filesystem: undefined,
+  ino: 0n,
+  attached: undefined,
+  isClosed: false,
+  isWithdrawn: false,
+} as const;
+
+/** How much waits, as of now. */
+export interface QueueBounds {
+  /** Notifications. More are lost. */
+  readonly maxQueued: number;
+}
+
+/** What somebody is asked. */
+export interface Asked extends Pick<Waiting, 'bits' | 'pid' | 'range'> {
+  readonly carried: Carried;
+}
 
 export class EventQueue {
-  readonly #most: number;
+  readonly #bounds: QueueBounds;
   #items: (Waiting | undefined)[] = [];
   #head = 0;
   /** How many of those from the head on wait no more: withdrawn, or dropped. */
@@ -41,9 +71,8 @@ export class EventQueue {
   lost = 0;
   overflows = 0;
 
-  /** @param most How many notifications wait at most. */
-  constructor(most: number) {
-    this.#most = most;
+  constructor(bounds: QueueBounds) {
+    this.#bounds = bounds;
   }
 
   /** How many events wait. */
@@ -62,14 +91,21 @@ export class EventQueue {
   }
 
   /** Takes what happened, if there is room. Holds the descriptor if it does. */
-  push(bits: number, pid: number, carried: Carried | undefined, filesystem: object, ino: bigint): void {
+  push(
+    bits: number,
+    pid: number,
+    carried: Carried | undefined,
+    filesystem: object,
+    ino: bigint,
+    attached?: Attached,
+  ): void {
     const last = this.#last.get(ino);
-    if (last && last.pid === pid && last.filesystem === filesystem) {
+    if (last && last.pid === pid && last.filesystem === filesystem && !last.isClosed) {
       last.bits |= bits;
       this.merged++;
       return;
     }
-    if (this.#notifications >= this.#most) {
+    if (this.#notifications >= this.#bounds.maxQueued) {
       this.#overflow(1);
       return;
     }
@@ -80,8 +116,11 @@ export class EventQueue {
       carried: carried?.hold(),
       ask: undefined,
       range: null,
+      request: undefined,
       filesystem,
       ino,
+      attached: attached?.hold(),
+      isClosed: false,
       isWithdrawn: false,
     };
     this.#notifications++;
@@ -90,19 +129,29 @@ export class EventQueue {
   }
 
   /** Takes an access that waits for a response. Holds the descriptor. */
-  ask(bits: number, pid: number, carried: Carried, ask: number, range: Waiting['range']): void {
+  ask({ bits, pid, carried, range }: Asked, ask: number, attached?: Attached): void {
     const item = {
       bits,
       pid,
       carried: carried.hold(),
       ask,
       range,
+      request: undefined,
       filesystem: undefined,
       ino: 0n,
+      attached: attached?.hold(),
+      isClosed: false,
       isWithdrawn: false,
     };
     this.#asks.set(ask, item);
     this.#items.push(item);
+  }
+
+  /** Takes a request that is answered behind what waits now. */
+  answerBehind(request: number): void {
+    this.#last.clear();
+    this.#overflowing = undefined;
+    this.#items.push({ ...OVERFLOW_EVENT, bits: 0, request });
   }
 
   /** Nobody waits for a response any more: it is not told, if it was not yet. */
@@ -111,9 +160,27 @@ export class EventQueue {
     if (!item) return;
     this.#asks.delete(ask);
     item.isWithdrawn = true;
-    item.carried?.release();
+    letGo(item);
     this.#holes++;
     this.#close();
+  }
+
+  /** Drops a notification that waits: it is told nobody. */
+  drop(item: Waiting): void {
+    this.#forget(item);
+    item.isWithdrawn = true;
+    letGo(item);
+    this.#holes++;
+    this.#close();
+  }
+
+  /** Makes a notification that waits an overflow, in its place. */
+  lose(item: Waiting): void {
+    this.#forget(item);
+    letGo(item);
+    Object.assign(item, { ...OVERFLOW_EVENT, isClosed: true });
+    this.lost++;
+    this.overflows++;
   }
 
   /** The first `most` that wait, which stay: see {@link taken}. */
@@ -139,7 +206,7 @@ export class EventQueue {
       }
       left--;
       this.#forget(item);
-      item.carried?.release();
+      letGo(item);
     }
     this.#skip();
   }
@@ -154,10 +221,11 @@ export class EventQueue {
     let dropped = 0;
     for (let at = this.#items.length - 1; at >= this.#head && this.#notifications > most; at--) {
       const item = this.#items[at];
-      if (!item || item.ask !== undefined || item.bits === OVERFLOW) continue;
+      if (!item || item.isWithdrawn || !isNotification(item)) continue;
       this.#items[at] = undefined;
       this.#forget(item);
-      item.carried?.release();
+      item.isWithdrawn = true;
+      letGo(item);
       dropped++;
     }
     if (dropped === 0) return;
@@ -170,7 +238,9 @@ export class EventQueue {
   clear(): void {
     for (let at = this.#head; at < this.#items.length; at++) {
       const item = this.#items[at];
-      if (item && !item.isWithdrawn) item.carried?.release();
+      if (!item || item.isWithdrawn) continue;
+      item.isWithdrawn = true;
+      letGo(item);
     }
     this.#items = [];
     this.#head = 0;
@@ -186,14 +256,14 @@ export class EventQueue {
     this.overflows++;
     // What was before the loss and what comes after it are not merged.
     this.#last.clear();
-    this.#overflowing = { ...OVERFLOW_EVENT, bits: OVERFLOW, isWithdrawn: false };
+    this.#overflowing = { ...OVERFLOW_EVENT };
     this.#items.push(this.#overflowing);
   }
 
   #forget(item: Waiting): void {
     if (item.ask !== undefined) {
       this.#asks.delete(item.ask);
-    } else if (item.bits === OVERFLOW) {
+    } else if (!isNotification(item)) {
       if (this.#overflowing === item) this.#overflowing = undefined;
     } else {
       this.#notifications--;
@@ -224,4 +294,13 @@ export class EventQueue {
       this.#head = 0;
     }
   }
+}
+
+function isNotification({ ask, request, bits }: Waiting): boolean {
+  return ask === undefined && request === undefined && bits !== OVERFLOW;
+}
+
+function letGo({ carried, attached }: Waiting): void {
+  carried?.release();
+  attached?.release();
 }

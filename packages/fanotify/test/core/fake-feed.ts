@@ -85,6 +85,7 @@ export class FakeFeed implements Feed {
 class FakeAccess extends Access implements HeldAccess {
   readonly bits: number;
   readonly carried: Carried;
+  by: HeldAccess['by'];
 
   constructor(fd: number, pid: number, bits: number, carried: Carried) {
     super(fd, pid, 0, null, 0);

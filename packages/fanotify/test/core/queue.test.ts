@@ -47,7 +47,7 @@ function push(
 
 describe('what happens to a file that waits already', () => {
   test('is merged into it, if the same process did it', () => {
-    const queue = new EventQueue(10);
+    const queue = new EventQueue({ maxQueued: 10 });
     push(queue, 1n);
     push(queue, 2n);
     push(queue, 1n, { bits: CLOSE });
@@ -58,18 +58,18 @@ describe('what happens to a file that waits already', () => {
   });
 
   test('is merged with nothing that was told, or asked', () => {
-    const [queue, from] = [new EventQueue(10), new Descriptors()];
+    const [queue, from] = [new EventQueue({ maxQueued: 10 }), new Descriptors()];
     push(queue, 1n);
     take(queue);
     const carried = from.open();
-    queue.ask(OPEN, 1, carried, 7, null);
+    queue.ask({ bits: OPEN, pid: 1, carried, range: null }, 7);
     carried.release();
     push(queue, 1n, { bits: CLOSE });
     expect(told(take(queue))).toEqual(['ask 7', '2 1']);
   });
 
   test('keeps one descriptor', () => {
-    const [queue, from] = [new EventQueue(10), new Descriptors()];
+    const [queue, from] = [new EventQueue({ maxQueued: 10 }), new Descriptors()];
     for (let times = 0; times < 3; times++) push(queue, 1n, { from });
     expect(from.times).toEqual([0, 1, 1]);
     take(queue);
@@ -79,7 +79,7 @@ describe('what happens to a file that waits already', () => {
 
 describe('a full queue', () => {
   test('tells each run of losses once, after what was before it', () => {
-    const queue = new EventQueue(2);
+    const queue = new EventQueue({ maxQueued: 2 });
     for (let ino = 1n; ino <= 5n; ino++) push(queue, ino);
     expect([queue.lost, queue.overflows]).toEqual([3, 1]);
     queue.taken(queue.peek(1));
@@ -90,7 +90,7 @@ describe('a full queue', () => {
   });
 
   test('merges nothing across a loss', () => {
-    const queue = new EventQueue(2);
+    const queue = new EventQueue({ maxQueued: 2 });
     for (const ino of [1n, 2n, 3n]) push(queue, ino);
     take(queue, 1);
     push(queue, 2n, { bits: CLOSE });
@@ -98,11 +98,11 @@ describe('a full queue', () => {
   });
 
   test('still takes what somebody waits for', () => {
-    const [queue, from] = [new EventQueue(1), new Descriptors()];
+    const [queue, from] = [new EventQueue({ maxQueued: 1 }), new Descriptors()];
     for (let ino = 1n; ino <= 3n; ino++) push(queue, ino);
     for (let ask = 0; ask < 100; ask++) {
       const carried = from.open();
-      queue.ask(OPEN, 1, carried, ask, null);
+      queue.ask({ bits: OPEN, pid: 1, carried, range: null }, ask);
       carried.release();
     }
     expect(told(take(queue)).filter((event) => event.startsWith('ask'))).toHaveLength(100);
@@ -110,17 +110,17 @@ describe('a full queue', () => {
   });
 
   test('tells that events were lost elsewhere, of which nobody knows how many', () => {
-    const queue = new EventQueue(10);
+    const queue = new EventQueue({ maxQueued: 10 });
     queue.overflow();
     queue.overflow();
     expect([queue.lost, queue.overflows, told(take(queue))]).toEqual([0, 1, [`${OVERFLOW} 0`]]);
   });
 
   test('that is made shorter drops the newest, and tells that', () => {
-    const [queue, from] = [new EventQueue(10), new Descriptors()];
+    const [queue, from] = [new EventQueue({ maxQueued: 10 }), new Descriptors()];
     for (let ino = 1n; ino <= 4n; ino++) push(queue, ino, { from });
     const carried = from.open();
-    queue.ask(OPEN, 1, carried, 7, null);
+    queue.ask({ bits: OPEN, pid: 1, carried, range: null }, 7);
     carried.release();
     queue.shorten(1);
     expect(from.times).toEqual([0, 1, 1, 1, 0]);
@@ -132,12 +132,12 @@ describe('a full queue', () => {
 describe('what nobody waits for any more', () => {
   const asking = (queue: EventQueue, from: Descriptors, ask: number) => {
     const carried = from.open();
-    queue.ask(OPEN, 1, carried, ask, null);
+    queue.ask({ bits: OPEN, pid: 1, carried, range: null }, ask);
     carried.release();
   };
 
   test('is not told', () => {
-    const [queue, from] = [new EventQueue(10), new Descriptors()];
+    const [queue, from] = [new EventQueue({ maxQueued: 10 }), new Descriptors()];
     for (const ask of [1, 2, 3]) asking(queue, from, ask);
     queue.withdraw(2);
     queue.withdraw(2);
@@ -149,7 +149,7 @@ describe('what nobody waits for any more', () => {
   });
 
   test('does not pile up behind what is not read', () => {
-    const [queue, from] = [new EventQueue(10), new Descriptors()];
+    const [queue, from] = [new EventQueue({ maxQueued: 10 }), new Descriptors()];
     push(queue, 1n);
     for (let ask = 0; ask < 10_000; ask++) {
       asking(queue, from, ask);
@@ -162,7 +162,7 @@ describe('what nobody waits for any more', () => {
 });
 
 test('what is peeked at stays until it is taken', () => {
-  const queue = new EventQueue(10);
+  const queue = new EventQueue({ maxQueued: 10 });
   for (let ino = 1n; ino <= 3n; ino++) push(queue, ino);
   expect(queue.peek(2)).toEqual(queue.peek(2));
   const two = queue.peek(2);
@@ -187,7 +187,7 @@ test('whatever happens, events are told, merged or lost and told of, asks are to
       fc.integer({ min: 1, max: 5 }),
       fc.boolean(),
       (steps, most, clears) => {
-        const [queue, from] = [new EventQueue(most), new Descriptors()];
+        const [queue, from] = [new EventQueue({ maxQueued: most }), new Descriptors()];
         // What was pushed has a bit of its own, so that it can be followed through merges.
         let pushed = 0;
         let asked = 0;
@@ -215,7 +215,7 @@ test('whatever happens, events are told, merged or lost and told of, asks are to
             untold += 1 - (queue.merged - merged) - (queue.lost - lost);
           } else if (one.kind === 'ask') {
             const carried = from.open();
-            queue.ask(OPEN, 1, carried, asked++, null);
+            queue.ask({ bits: OPEN, pid: 1, carried, range: null }, asked++);
             carried.release();
           } else if (one.kind === 'withdraw') {
             const ask = one.which % Math.max(1, asked);

@@ -18,7 +18,6 @@ import {
   readAnswer,
   readEvents,
 } from '../../src/core/process/wire.ts';
-import type { Waiting } from '../../src/core/queue.ts';
 import type { MarkScope } from '../../src/core/types.ts';
 import { fsidNumber } from '../../src/identity/handle-at.ts';
 import { ERRNO, type Kernel } from '../../src/kernel/index.ts';
@@ -120,9 +119,9 @@ describe('events', () => {
     const writer = new EventWriter();
     fc.assert(
       fc.property(fc.array(event, { maxLength: MOST_EVENTS }), (events) => {
-        const waiting = events.map(({ bits, pid, hasFd, ask, range }, at): Waiting => {
+        const waiting = events.map(({ bits, pid, hasFd, ask, range }, at) => {
           const carried = hasFd ? new Carried(1_000 + at, () => undefined) : undefined;
-          return { bits, pid, carried, ask, range, filesystem: undefined, ino: 0n, isWithdrawn: false };
+          return { bits, pid, carried, ask, range };
         });
         const bytes = Buffer.from(writer.write(waiting, (ask) => (5n << 32n) + BigInt(ask)));
         expect(bytes.length).toBeLessThanOrEqual(MOST_MESSAGE_BYTES);

@@ -32,6 +32,7 @@ export function owner(given: Partial<TestOwner> = {}): TestOwner {
     turn: 0,
     gathered: 0,
     ignored: 0,
+    by: undefined,
     ...given,
   };
 }
@@ -43,7 +44,7 @@ export function mark<Owner extends MarkOwner>(
   ignored = 0,
   survives = false,
 ): Mark<Owner> {
-  return { group, of, mask, ignored, survives };
+  return { group, of, mask, ignored, survives, attached: undefined };
 }
 
 const bits = (...masks: bigint[]) => masks.map(Number);

@@ -17,7 +17,7 @@ import type { CoreGroup, HeldAccess } from '../group.ts';
 import { Filesystem, hears } from '../marks.ts';
 import { Arrival, type Surroundings } from './arrival.ts';
 import { Hindsight } from './hindsight.ts';
-import { asCallError, KernelGroup } from './kernel-group.ts';
+import { ALWAYS_OPENED_WITH, asCallError, KernelGroup } from './kernel-group.ts';
 import { ObjectMarks } from './object-marks.ts';
 import { Passage, Subtrees } from './subtrees.ts';
 import { WideMarks } from './wide-marks.ts';
@@ -42,6 +42,7 @@ class KernelAccess extends Access implements HeldAccess {
   readonly channel: Channel;
   readonly status: FileStatus;
   readonly filesystem: CoreFilesystem;
+  by: HeldAccess['by'];
 
   constructor(
     cursor: EventCursor,
@@ -71,6 +72,8 @@ export interface KernelFeedParts {
   readonly mounts: MountTable;
   /** The core that is fed; asked for only when something has come. */
   core(): Core;
+  /** Whether nobody hears what a process does, or is asked about it: whoever serves must not wait for those whom he serves. */
+  isOwn(pid: number): boolean;
 }
 
 export class KernelFeed implements Feed {
@@ -79,6 +82,9 @@ export class KernelFeed implements Feed {
   readonly hindsight: Hindsight;
   /** How many descriptors of what happened are open. */
   carried = 0;
+  /** How many events were read, and how often the kernel's own queue was full. */
+  heard = 0;
+  overflows = 0;
   readonly #parts: KernelFeedParts;
   readonly #kernel: Kernel;
   readonly #mounts: MountTable;
@@ -143,12 +149,21 @@ export class KernelFeed implements Feed {
     for (const group of this.#opened.values()) if (!group.channel.asks) yield group;
   }
 
+  /** How many marks there are in the kernel. */
+  get kernelMarks(): number {
+    let marks = this.objects.kernelMarks;
+    for (const { filesystems } of this.#opened.values()) marks += filesystems.size;
+    return marks;
+  }
+
   /** The kernel groups that hold accesses. */
   get sources(): Iterable<Source> {
     return this.#sources.values();
   }
 
-  channel(channelClass: ChannelClass, eventFlags: number): Channel {
+  channel(channelClass: ChannelClass, asked: number): Channel {
+    // Whoever asks for what there is in any case needs no kernel group of his own.
+    const eventFlags = asked & ~ALWAYS_OPENED_WITH;
     const key = `${channelClass} ${eventFlags}`;
     let channel = this.#channels.get(key);
     if (!channel) {
@@ -251,16 +266,18 @@ export class KernelFeed implements Feed {
     this.#cursor.reset(this.#buffer, length);
     let count = 0;
     for (; this.#cursor.next(); count++) this.#take(channel, this.#cursor);
+    this.heard += count;
     return count;
   }
 
   #take(channel: Channel, { fd, pid, maskLow }: EventCursor): void {
     const core = this.#parts.core();
     if ((maskLow & OVERFLOW) !== 0) {
+      this.overflows++;
       core.overflowed(channel);
       return;
     }
-    const isOwn = pid === this.#kernel.pid;
+    const isOwn = this.#parts.isOwn(pid);
     if (fd < 0) {
       if (!isOwn) core.happenedSomewhere(channel, maskLow & channel.bits, pid);
       return;
@@ -296,6 +313,7 @@ export class KernelFeed implements Feed {
     giveUp: boolean,
   ): void {
     const core = this.#parts.core();
+    this.heard++;
     const { fd, pid, maskLow } = cursor;
     const kind = kindNumber(maskLow);
     if (fd < 0) {
@@ -303,7 +321,7 @@ export class KernelFeed implements Feed {
       else if ((maskLow & MODIFY) !== 0) core.modifiedSomewhere();
       return;
     }
-    if (pid === this.#kernel.pid) {
+    if (this.#parts.isOwn(pid)) {
       if (kind >= 0) intake.answer(fd, ALLOW);
       else this.#kernel.close(fd);
       return;

@@ -37,6 +37,9 @@ const CLASSES: Readonly<Record<ChannelClass, number>> = {
 const COMMON = FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_MARKS;
 const IGNORED = FAN_MARK_INODE | FAN_MARK_IGNORED_MASK;
 
+/** O_NONBLOCK: the kernel opens the file while this process reads, and is not to wait for whoever has a lease on it. */
+export const ALWAYS_OPENED_WITH: number = O_CLOEXEC | O_LARGEFILE | O_NONBLOCK;
+
 /** What a mark of an object is at first. */
 export const UNMARKED: ObjectMask = { mask: 0, ignored: 0, survives: false };
 
@@ -54,8 +57,7 @@ export class KernelGroup {
     this.#kernel = kernel;
     this.channel = channel;
     const flags = CLASSES[channel.class] | COMMON;
-    // O_NONBLOCK: the kernel opens the file while this process reads, and is not to wait for whoever has a lease on it.
-    const eventFlags = channel.eventFlags | O_CLOEXEC | O_LARGEFILE | O_NONBLOCK;
+    const eventFlags = channel.eventFlags | ALWAYS_OPENED_WITH;
     let fd: number | undefined;
     try {
       fd = kernel.fanotifyInit(flags | FAN_REPORT_FD_ERROR, eventFlags);

@@ -63,6 +63,13 @@ export class ObjectMarks {
     this.#heardWidely = parts.heardWidely;
   }
 
+  /** How many marks there are in the kernel. */
+  get kernelMarks(): number {
+    let marks = 0;
+    for (const { masks } of this.#known.values()) marks += masks.size;
+    return marks;
+  }
+
   /** Whether {@link catchUp} has something to do. */
   get isBehind(): boolean {
     return this.#soon.size > 0;

@@ -19,6 +19,8 @@ import {
 export interface GroupConnection {
   /** The group's number: a real descriptor, readable when there are events. */
   readonly fd: number;
+  /** Called when events have come that the number does not tell of any more: while an answer was waited for. */
+  onAhead?: (() => void) | undefined;
   /** Marks what `target` is open on (O_PATH will do), or adds to its mark. */
   addMark(target: number, change: MarkChange): void;
   /** Takes bits out of a mark; one that is empty then is no more. ENOENT when there is none. */

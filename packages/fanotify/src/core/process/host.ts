@@ -1,6 +1,6 @@
 // The loop of the core: answers the kernel, hears what groups are asked for, and tells them what happens. Nothing that it does can wait.
 
-import { AT_FDCWD, O_CLOEXEC } from '../../abi/index.ts';
+import { AT_FDCWD, FAN_EVENT_METADATA_LEN, O_CLOEXEC } from '../../abi/index.ts';
 import { nowMs } from '../../decision/clock.ts';
 import { Fifo } from '../../decision/fifo.ts';
 import { Hurry } from '../../decision/hurry.ts';
@@ -8,15 +8,15 @@ import { responseOf } from '../../decision/permission.ts';
 import { isOwnersUnexecutedChild } from '../../decision/unexecuted-child.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { ProcFiles } from '../../identity/proc-files.ts';
-import { type Kernel, KernelError, type PollEntry } from '../../kernel/index.ts';
+import type { Kernel, PollEntry } from '../../kernel/index.ts';
 import { Core } from '../core.ts';
 import { KernelFeed, type Source } from '../feed/kernel-feed.ts';
 import type { CoreGroup, HeldAccess } from '../group.ts';
-import { ServedGroup } from './served-group.ts';
+import type { Clientele } from './clientele.ts';
+import { HeldTimes } from './held-times.ts';
 
 const POLLIN = 1;
 const POLLPRI = 2;
-const POLLOUT = 4;
 /** The longest that poll is asked to wait: the clock of its time-out has only so many bits. */
 const LONGEST_WAIT_MS = 60_000;
 /** An ask that waits for so long may be of a child of the owner, which waits for it to execute. */
@@ -27,19 +27,13 @@ const GATHER_MS = 1;
 const BUSY_POLL_MS = 0.03;
 /** How many marks are brought in line in one turn, when there is time. */
 const MARKS_PER_TURN = 64;
-const INBOX_BYTES = 4096;
 
 export interface HostParts {
   readonly kernel: Kernel;
   readonly mounts: MountTable;
   readonly files: ProcFiles;
-  /** Where new groups come in; the end of it is the end of everything. */
-  readonly control: number;
-  /** Readable once the owner has ended. */
-  readonly ownerPidfd: number;
-  /** Readable once the owner's thread has ended: there is never something to read. */
-  readonly ownerThread: number;
-  readonly ownerPid: number;
+  /** Whose groups these are. */
+  clientele(core: Core): Clientele;
   /** How many accesses are undecided at most. */
   readonly maxPending: number;
   /** How many descriptors of what happened are open at most. */
@@ -57,22 +51,18 @@ interface Ask {
 
 export class CoreHost {
   readonly core: Core;
+  /** How long accesses were held. */
+  readonly held: HeldTimes = new HeldTimes();
   readonly #parts: HostParts;
   readonly #kernel: Kernel;
   readonly #feed: KernelFeed;
   readonly #hurry: Hurry;
-  readonly #connections = new Map<number, ServedGroup>();
-  readonly #byGroup = new Map<CoreGroup, ServedGroup>();
-  /** Groups that something waits for. */
-  readonly #woken = new Set<CoreGroup>();
+  readonly #clientele: Clientele;
   readonly #unlooked = new Fifo<Ask>();
-  readonly #inbox = Buffer.allocUnsafeSlow(INBOX_BYTES);
-  readonly #owner: PollEntry;
-  readonly #ownerThread: PollEntry;
-  readonly #control: PollEntry;
   readonly #mountinfo: PollEntry;
   /** What is waited for in this turn. */
   readonly #polled: PollEntry[] = [];
+  #clienteleDueMs = Number.POSITIVE_INFINITY;
   #isAsked = false;
   #isEnding = false;
   /** Before then what has happened is not read again. */
@@ -82,11 +72,19 @@ export class CoreHost {
     this.#parts = parts;
     this.#kernel = parts.kernel;
     this.#hurry = new Hurry(parts.kernel);
-    this.#feed = new KernelFeed({ kernel: parts.kernel, mounts: parts.mounts, core: () => this.core });
+    this.#feed = new KernelFeed({
+      kernel: parts.kernel,
+      mounts: parts.mounts,
+      core: () => this.core,
+      isOwn: (pid) => this.#clientele.isOwn(pid),
+    });
     this.core = new Core({
       feed: this.#feed,
-      leave: (access, ruling) => this.#feed.leave(access, ruling),
-      wake: (group) => void this.#woken.add(group),
+      leave: (access, ruling) => {
+        this.#feed.leave(access, ruling);
+        this.held.add(nowMs() - access.sinceMs);
+      },
+      wake: (group) => this.#clientele.wake(group),
       asked: (group, access, id) => {
         this.#isAsked = true;
         this.#unlooked.push({ group, access, id, askedMs: access.readMs });
@@ -95,13 +93,28 @@ export class CoreHost {
       maxQueued: parts.maxQueued,
       cookieBase: 1 + Math.floor(Math.random() * 0x3fff_ffff),
     });
-    this.#owner = entryOf(parts.ownerPidfd, POLLIN);
-    this.#ownerThread = entryOf(parts.ownerThread, POLLIN);
-    this.#control = entryOf(parts.control, POLLIN);
+    this.#clientele = parts.clientele(this.core);
     this.#mountinfo = entryOf(parts.kernel.openAt(AT_FDCWD, '/proc/self/mountinfo', O_CLOEXEC), POLLPRI);
   }
 
-  /** Runs until the owner has ended, or wants no group any more. */
+  /** How many events were read, how often the kernel's own queue was full, and how many marks it has. */
+  get heard(): { readonly read: number; readonly kernelOverflows: number; readonly kernelMarks: number } {
+    const { heard, overflows, kernelMarks } = this.#feed;
+    return { read: heard, kernelOverflows: overflows, kernelMarks };
+  }
+
+  /** Reads what has happened until now. */
+  readAll(): void {
+    for (const group of this.#feed.notifying()) {
+      for (let left = this.#kernel.waitingBytes(group.fd) / FAN_EVENT_METADATA_LEN; left > 0; ) {
+        const count = this.#readNotifications(group, nowMs());
+        if (count === 0) break;
+        left -= count;
+      }
+    }
+  }
+
+  /** Runs until those whom it serves are gone. */
   run(): void {
     while (!this.#isEnding) this.step(LONGEST_WAIT_MS);
   }
@@ -113,7 +126,7 @@ export class CoreHost {
     const polled = this.#entries(startedMs, isFull);
     this.#poll(this.#polled, this.#waitMs(startedMs, longestMs, isFull));
     const now = nowMs();
-    if (this.#owner.revents !== 0 || this.#ownerThread.revents !== 0) {
+    if (this.#clientele.isOver) {
       this.#end();
       return;
     }
@@ -128,17 +141,14 @@ export class CoreHost {
     for (const [entry, read] of polled.notifying) if (entry.revents !== 0) read(now);
     // From here on what was polled may be closed.
     if (this.#mountinfo.revents !== 0) this.#feed.lookAgain();
-    for (const connection of this.#connections.values()) {
-      const { revents } = connection.entry;
-      if ((revents & POLLOUT) !== 0) connection.isBlocked = false;
-      if ((revents & ~POLLOUT) !== 0) this.#listen(connection);
+    if (!this.#clientele.hear(now)) {
+      this.#end();
+      return;
     }
-    if (this.#control.revents !== 0) this.#accept();
-    if (this.#isEnding) return;
     if (this.core.table.nextDueMs <= now) this.core.table.expire(now);
     if (isFull) this.#drainOverdue(now);
     this.#allowChildren(now);
-    this.#tell();
+    this.#clientele.tell(now);
     this.#feed.objects.catchUp(MARKS_PER_TURN);
     this.#hurry.mind(this.#undecided);
   }
@@ -153,7 +163,7 @@ export class CoreHost {
       const policy = responseOf(this.core.policyFor(channel, channel.bits));
       intake.giveUp(
         (fd) => held.has(fd),
-        (pid) => pid === this.#parts.ownerPid,
+        (pid) => this.#clientele.isOwn(pid) || this.core.groups.some(({ ownerPid }) => ownerPid === pid),
         policy,
       );
     }
@@ -165,7 +175,7 @@ export class CoreHost {
     return this.core.table.size + this.#feed.passing;
   }
 
-  /** Gathers what to wait for. There may be hundreds of connections: each keeps its entry. */
+  /** Gathers what to wait for. */
   #entries(now: number, isFull: boolean) {
     const sources = isFull
       ? []
@@ -183,19 +193,16 @@ export class CoreHost {
     const all = this.#polled;
     all.length = 0;
     const hindsight = entryOf(this.#feed.hindsight.fd, POLLIN);
-    all.push(this.#owner, this.#ownerThread, this.#control, this.#mountinfo, hindsight);
+    all.push(this.#mountinfo, hindsight);
     for (const list of [sources, gates, notifying]) for (const [entry] of list) all.push(entry);
-    for (const { entry, isBlocked } of this.#connections.values()) {
-      entry.events = isBlocked ? POLLIN | POLLOUT : POLLIN;
-      all.push(entry);
-    }
+    this.#clienteleDueMs = this.#clientele.prepare(all, now);
     return { hindsight, sources, notifying, gates };
   }
 
   /** For how long poll may wait. */
   #waitMs(now: number, longestMs: number, isFull: boolean): number {
     if (this.#feed.objects.isBehind) return 0;
-    let due = Math.min(this.core.table.nextDueMs, this.#nextLookMs());
+    let due = Math.min(this.core.table.nextDueMs, this.#nextLookMs(), this.#clienteleDueMs);
     for (const [, gate] of this.#feed.places.gated()) due = Math.min(due, gate.nextDueMs);
     if (isFull) for (const { intake } of this.#feed.sources) due = Math.min(due, intake.emptyAtMs + this.#patienceMs);
     if (now < this.#gatherUntilMs) due = Math.min(due, this.#gatherUntilMs);
@@ -213,41 +220,6 @@ export class CoreHost {
     this.#kernel.poll(entries, waitMs);
   }
 
-  /** Takes in a group: its socket, and the one for answers. */
-  #accept(): void {
-    try {
-      const { bytes, descriptors } = this.#kernel.receiveMessage(this.#parts.control, this.#inbox, true);
-      if (bytes === 0) {
-        this.#end();
-        return;
-      }
-      const [fd, answers, ...others] = descriptors;
-      for (const other of others) this.#kernel.close(other);
-      if (fd === undefined || answers === undefined) {
-        if (fd !== undefined) this.#kernel.close(fd);
-        return;
-      }
-      const connection = new ServedGroup(this.#kernel, this.core, fd, answers, this.#parts.ownerPid);
-      this.#connections.set(fd, connection);
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      if (error.code === 'ECONNRESET') this.#end();
-    }
-  }
-
-  #listen(connection: ServedGroup): void {
-    if (connection.listen(this.#inbox)) {
-      if (connection.group) this.#byGroup.set(connection.group, connection);
-      return;
-    }
-    this.#connections.delete(connection.fd);
-    if (connection.group) {
-      this.#byGroup.delete(connection.group);
-      this.#woken.delete(connection.group);
-    }
-    connection.close();
-  }
-
   #readAccesses(source: Source): void {
     const room = this.#parts.maxPending - this.#undecided;
     if (room <= 0) return;
@@ -256,15 +228,17 @@ export class CoreHost {
     );
   }
 
-  #readNotifications(group: Parameters<KernelFeed['read']>[0], now: number): void {
-    if (this.#feed.read(group) > 1) this.#gatherUntilMs = now + GATHER_MS;
+  #readNotifications(group: Parameters<KernelFeed['read']>[0], now: number): number {
+    const count = this.#feed.read(group);
+    if (count > 1) this.#gatherUntilMs = now + GATHER_MS;
     // Those who are slow hold descriptors that others need.
     while (this.#feed.carried > this.#parts.maxCarried) {
       const [slowest] = [...this.core.groups].sort((a, b) => b.queue.notifications - a.queue.notifications);
-      if (!slowest || slowest.queue.notifications === 0) return;
+      if (!slowest || slowest.queue.notifications === 0) break;
       slowest.queue.shorten(Math.floor(slowest.queue.notifications / 2));
-      this.#woken.add(slowest);
+      this.#clientele.wake(slowest);
     }
+    return count;
   }
 
   /** How long an access waits in the kernel's queue while the table is full. */
@@ -306,21 +280,12 @@ export class CoreHost {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** Tells groups what waits for them, as far as they have room for it. */
-  #tell(): void {
-    for (const group of this.#woken) {
-      const connection = this.#byGroup.get(group);
-      if (connection?.isBlocked) continue;
-      if (!connection || connection.tell()) this.#woken.delete(group);
-    }
-  }
-
   #end(): void {
     this.#isEnding = true;
     for (const source of this.#feed.sources) this.#drain(source);
     this.#feed.abandonPassages();
     this.core.table.abandon(nowMs());
-    for (const connection of this.#connections.values()) connection.close();
+    this.#clientele.close();
   }
 }
 

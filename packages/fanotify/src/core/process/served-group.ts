@@ -5,6 +5,7 @@ import type { Core } from '../core.ts';
 import { CallError } from '../errors.ts';
 import { asCallError } from '../feed/kernel-group.ts';
 import type { CoreGroup } from '../group.ts';
+import { requestOf } from './requests.ts';
 import { answerOf, EventWriter, MOST_EVENTS, REQUEST, RequestReader } from './wire.ts';
 
 const writer = new EventWriter();
@@ -116,39 +117,7 @@ export class ServedGroup {
       this.group = core.open(request.settings, this.#ownerPid);
       return undefined;
     }
-    const { group } = this;
-    if (!group) throw new CallError('EDESTADDRREQ', 'it is not bound yet');
-    switch (request.type) {
-      case REQUEST.addMark:
-        core.addMark(group, targetOf(target), request.mark);
-        return undefined;
-      case REQUEST.removeMark:
-        core.removeMark(group, targetOf(target), request.mark);
-        return undefined;
-      case REQUEST.clearMarks:
-        core.clearMarks(group);
-        return undefined;
-      case REQUEST.respond:
-        core.respond(group, request.response.cookie, request.response.response);
-        return undefined;
-      case REQUEST.ignoreType:
-        core.ignoreType(group, request.filesystemType);
-        return undefined;
-      case REQUEST.ignoreFsid:
-        core.ignoreFsid(group, request.fsid);
-        return undefined;
-      case REQUEST.setTimeout:
-        core.setTimeout(group, request.timeout.deadlineMs, request.timeout.onTimeout);
-        return undefined;
-      case REQUEST.statistics:
-        return JSON.stringify(group.statistics);
-      default:
-        throw new CallError('EOPNOTSUPP', `there is no request ${request.type}`);
-    }
+    if (!this.group) throw new CallError('EDESTADDRREQ', 'it is not bound yet');
+    return requestOf(core, this.group, request, target);
   }
-}
-
-function targetOf(target: number | undefined): number {
-  if (target === undefined) throw new CallError('EBADF', 'a mark takes a descriptor');
-  return target;
 }
