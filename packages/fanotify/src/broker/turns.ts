@@ -1,0 +1,54 @@
+// A queue in which users take turns: what one of them has asked for is done in order, and nobody waits for all that another has.
+
+export class Turns<T extends { readonly peer: { readonly uid: number } }> {
+  /** In the order of their turns; none is empty. */
+  readonly #users = new Map<number, T[]>();
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(item: T): void {
+    const items = this.#users.get(item.peer.uid);
+    if (items) items.push(item);
+    else this.#users.set(item.peer.uid, [item]);
+    this.#length++;
+  }
+
+  /** Before all else that its user has asked for. */
+  unshift(item: T): void {
+    const items = this.#users.get(item.peer.uid);
+    if (items) items.unshift(item);
+    else this.#users.set(item.peer.uid, [item]);
+    this.#length++;
+  }
+
+  shift(): T | undefined {
+    const [turn] = this.#users;
+    if (!turn) return undefined;
+    const [uid, items] = turn;
+    const item = items.shift();
+    this.#users.delete(uid);
+    if (items.length > 0) this.#users.set(uid, items);
+    this.#length--;
+    return item;
+  }
+
+  /** Takes out all that `test` says. */
+  take(test: (item: T) => boolean): T[] {
+    const taken: T[] = [];
+    for (const [uid, items] of this.#users) {
+      const kept: T[] = [];
+      for (const item of items) (test(item) ? taken : kept).push(item);
+      if (kept.length === 0) this.#users.delete(uid);
+      else this.#users.set(uid, kept);
+    }
+    this.#length -= taken.length;
+    return taken;
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (const items of this.#users.values()) yield* items;
+  }
+}
