@@ -12,7 +12,7 @@ const steps = [
   ['scope'],
   ['decision'],
   ['watch', 'core'],
-  ['proposal', 'client'],
+  ['proposal', 'client', 'broker'],
   ['cli'],
 ];
 const rooms = steps.flat();

@@ -10,8 +10,21 @@ import walls from '../../.dependency-cruiser.cjs';
 const tree = mkdtempSync(join(tmpdir(), 'fanotify-walls-'));
 afterAll(() => rmSync(tree, { recursive: true }));
 
-const rooms = ['abi', 'kernel', 'identity', 'group', 'scope', 'decision', 'watch', 'core', 'proposal', 'client', 'cli'];
-const siblings = new Set(['watch core', 'proposal client']);
+const rooms = [
+  'abi',
+  'kernel',
+  'identity',
+  'group',
+  'scope',
+  'decision',
+  'watch',
+  'core',
+  'proposal',
+  'client',
+  'broker',
+  'cli',
+];
+const siblings = new Set(['watch core', 'proposal client', 'proposal broker', 'client broker']);
 
 function write(file: string, text: string): void {
   mkdirSync(dirname(join(tree, file)), { recursive: true });

@@ -1,0 +1,110 @@
+// Closes connections that are refused. Whoever closes the last descriptor of one gets what its client has put into it, and waits for that: the
+// main process leaves it to a visitor of its own.
+
+import { nowMs } from '../decision/clock.ts';
+import { type Kernel, linuxKernel, type Peer, type Readiness } from '../kernel/index.ts';
+import { VisitorProcesses } from './visitor-processes.ts';
+import { Visitors } from './visitors.ts';
+
+/**
+ * Closes what clients have made, and waits for none of it. Privilege: CAP_SETUID, CAP_SETGID.
+ *
+ * @example
+ * // Privilege: root
+ * import { Porter } from 'fanotify/broker';
+ * import { linuxKernel } from 'fanotify/kernel';
+ * const kernel = linuxKernel();
+ * const porter = new Porter({ tell: console.error, processesChanged() {} });
+ * const [ours, theirs] = kernel.socketPair();
+ * const readiness = kernel.onReadable(ours, () => {
+ *   console.log('closed'); // closed
+ *   readiness.close();
+ *   kernel.close(ours);
+ *   void porter.close();
+ * });
+ * porter.letGo(kernel.peerOf(theirs), theirs);
+ */
+export class Porter {
+  readonly #kernel: Kernel;
+  readonly #visitors: Visitors;
+  readonly #processes: VisitorProcesses;
+  readonly #listening = new Map<number, Readiness>();
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /**
+   * @param listener What is told of it.
+   * @param kernel The operating system.
+   */
+  constructor(listener: PorterListener, kernel: Kernel = linuxKernel()) {
+    this.#kernel = kernel;
+    this.#visitors = new Visitors({ kernel, onStuck: (pid) => this.#processes.replace(pid) });
+    this.#processes = new VisitorProcesses(
+      kernel,
+      (fd) => {
+        this.#visitors.add(fd);
+        this.#attend();
+      },
+      (text) => listener.tell(text),
+      () => listener.processesChanged(),
+      false,
+    );
+  }
+
+  /** The process ids of its visitors. */
+  get pids(): readonly number[] {
+    return this.#processes.pids;
+  }
+
+  /** Closes a connection, sooner or later. */
+  letGo(peer: Peer, fd: number): void {
+    if (this.#isClosed) this.#kernel.close(fd);
+    else {
+      this.#visitors.letGo(peer, fd);
+      this.#attend();
+    }
+  }
+
+  /** Resolves when its visitors have ended. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const readiness of this.#listening.values()) readiness.close();
+    this.#listening.clear();
+    await this.#processes.close();
+  }
+
+  /** Listens to the visitors that there are, and looks again when something is due. */
+  #attend(): void {
+    if (this.#isClosed) return;
+    const fds = new Set(this.#visitors.fds);
+    for (const [fd, readiness] of this.#listening) {
+      if (fds.has(fd)) continue;
+      readiness.close();
+      this.#listening.delete(fd);
+    }
+    for (const fd of fds) {
+      if (!this.#listening.has(fd))
+        this.#listening.set(
+          fd,
+          this.#kernel.onReadable(fd, () => this.#hear()),
+        );
+    }
+    clearTimeout(this.#timer);
+    const { dueMs } = this.#visitors;
+    if (Number.isFinite(dueMs)) this.#timer = setTimeout(() => this.#hear(), Math.max(1, Math.ceil(dueMs - nowMs())));
+  }
+
+  #hear(): void {
+    this.#visitors.hear(nowMs());
+    this.#attend();
+  }
+}
+
+/** What a {@link Porter} tells. */
+export interface PorterListener {
+  /** Something for the log. */
+  tell(text: string): void;
+  /** {@link Porter.pids} are others now. */
+  processesChanged(): void;
+}
