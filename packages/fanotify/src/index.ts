@@ -6,6 +6,7 @@
  * @module fanotify
  */
 
+export { type WatchOptions, watch } from './client/watch.ts';
 export type {
   FilesystemCoverage,
   GuardCoverage,
@@ -161,6 +162,5 @@ export type {
 } from './watch/change.ts';
 export { BaselineError, SnapshotError } from './watch/errors.ts';
 export { NoFallbackError } from './watch/fallback/errors.ts';
-export type { BaselineKind, WatchOptions } from './watch/options.ts';
-export { watch } from './watch/watch.ts';
+export type { BaselineKind } from './watch/options.ts';
 export type { Hearing, WatchCounters, Watcher, WhyInodes } from './watch/watcher.ts';

@@ -135,6 +135,7 @@ function formatOf({ json, who }: ChangesOptions, { terminal }: Output): ChangeFo
 
 const HOW = {
   filesystem: 'by marks on whole file systems',
+  daemon: 'through fanotifyd',
   inodes: 'by a mark on each directory',
   fallback: 'through @parcel/watcher',
 } as const;

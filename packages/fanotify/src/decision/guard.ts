@@ -11,11 +11,11 @@ import { linuxKernel } from '../kernel/index.ts';
 import { nowMs } from './clock.ts';
 import { checkPolicy, configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
 import type { GuardCoverage, GuardedSubtree } from './coverage.ts';
-import { DecideError, GuardClosedError, ResponderDiedError, ScannerError, thrownText } from './errors.ts';
-import type { Decide, GuardOptions, GuardTarget, PermissionRequest } from './options.ts';
-import { DENY, type Ruling, rulingOf } from './permission.ts';
+import { DecideError, GuardClosedError, ResponderDiedError, ScannerError } from './errors.ts';
+import type { GuardOptions, GuardTarget, PermissionRequest } from './options.ts';
 import type { CompiledPolicy } from './policy/compiled.ts';
 import type { Policy } from './policy/policy.ts';
+import { Questions } from './questions.ts';
 import type { DecisionRecord } from './record.ts';
 import { HeldRequest } from './request.ts';
 import { type ResponderListener, ResponderProcess } from './responder-process.ts';
@@ -84,17 +84,15 @@ export class Guard {
   readonly #kernel: Kernel;
   #config: ResponderConfig;
   readonly #options: GuardOptions;
-  readonly #decide: Decide | undefined;
+  /** What `decide` is asked; undefined where the responder decides alone. */
+  readonly #questions: Questions | undefined;
   readonly #events = new EventEmitter<GuardEvents>();
   readonly #mounts: MountTable;
   readonly #reader: ProcessReader;
   readonly #files: ProcFiles;
-  /** Undecided, in the order of their deadlines. */
-  readonly #requests = new Map<number, HeldRequest>();
   #responder: ResponderProcess | undefined;
   /** Why the responder says that it ends. */
   #lastWord: Error | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #starts: number[] = [];
   #closing: Promise<void> | undefined;
   /** The last start of a responder. */
@@ -113,7 +111,15 @@ export class Guard {
     this.#kernel = kernel;
     this.#config = config;
     this.#options = options;
-    this.#decide = typeof options.decide === 'function' ? options.decide : undefined;
+    if (typeof options.decide === 'function') {
+      this.#questions = new Questions({
+        decide: options.decide,
+        abilities: () => this.#responder?.abilities ?? { audit: false, errno: 'none' },
+        answer: (id, ruling, failed) => this.#responder?.answer(id, ruling, failed),
+        timedOut: (count, first) => this.#timedOut(count, first),
+        tell: (error) => this.#tell(error),
+      });
+    }
     this.#mounts = new MountTable(kernel);
     this.#files = new ProcFiles(kernel, this.#mounts, () => undefined);
     this.#reader = new ProcessReader(this.#files, 'full');
@@ -257,7 +263,7 @@ export class Guard {
     const { compiled } = policy;
     const before = this.#config.policy;
     if (!before) throw new InvalidOptionsError('setPolicy() is of guards that were opened with a policy');
-    checkPolicy(policy, this.#config, this.#decide !== undefined);
+    checkPolicy(policy, this.#config, this.#questions !== undefined);
     const set = { number: before.number + 1, policy: compiled };
     const responder = await this.#running();
     // Also of a responder that is started from now on.
@@ -313,7 +319,7 @@ export class Guard {
         if (!this.#isReferenced) responder.unref();
       },
       ask: (ask) => this.#ask(ask),
-      withdrawn: (id) => this.#withdraw(id),
+      withdrawn: (id) => this.#questions?.withdraw(id),
       notice: (notice) => this.#hear(notice),
       records: (records) => {
         for (const record of records) this.#emit('decision', record);
@@ -335,7 +341,7 @@ export class Guard {
   #gone(): void {
     this.#options.signal?.removeEventListener('abort', this.#abort);
     this.#responder = undefined;
-    this.#endRequests();
+    this.#questions?.end();
     this.#mounts.close();
     for (const fd of this.#kept.splice(0)) this.#kernel.close(fd);
     if (this.#lastWord) this.#tell(this.#lastWord);
@@ -349,127 +355,29 @@ export class Guard {
 
   #ask(ask: Ask): void {
     const responder = this.#responder;
-    const decide = this.#decide;
-    if (!responder || !decide) return;
+    const questions = this.#questions;
+    if (!responder || !questions) return;
     const request = new HeldRequest(
       {
         sight: { kernel: this.#kernel, mounts: this.#mounts, files: this.#files, reader: this.#reader },
         abilities: responder.abilities,
-        responderPidfd: responder.pidfd,
+        // The responder's descriptor has this number for as long as the access is held: until the answer, which is given here, or the
+        // deadline, which both know.
+        take: () => this.#kernel.pidfdGetfd(responder.pidfd, ask.fd),
         ruleOf: (asked) => this.#ruleOf(asked),
         answer: (answered, ruling) => {
-          this.#answer(answered, ruling, false);
+          questions.answer(answered, ruling, false);
           // Whatever the code that has called allow() or deny() does next: block, or end the process.
           responder.flush();
         },
       },
       ask,
     );
-    if (request.settled) {
-      request.done();
-      this.#timedOut(1, request);
-      return;
-    }
-    this.#requests.set(request.id, request);
-    this.#timer ??= this.#timerFor(request);
-    let decision: unknown;
-    let later: Promise<unknown> | undefined;
-    try {
-      decision = decide(request);
-      // A thenable may be anything: as a promise it settles once.
-      if (isThenable(decision)) later = Promise.resolve(decision);
-    } catch (error) {
-      this.#failed(request, error);
-      return;
-    }
-    if (later) {
-      later.then(
-        (value) => this.#decided(request, value),
-        (error: unknown) => this.#failed(request, error),
-      );
-    } else if (decision !== undefined) this.#decided(request, decision);
-    // Else it will call allow() or deny(), or has done so.
-    else request.done();
-  }
-
-  #withdraw(id: number): void {
-    const request = this.#requests.get(id);
-    this.#requests.delete(id);
-    request?.end();
-  }
-
-  #decided(request: HeldRequest, decision: unknown): void {
-    if (decision === undefined) {
-      request.done();
-      return;
-    }
-    if (request.isAnswered) {
-      request.done();
-      this.#tell(
-        new DecideError('decide called allow() or deny(), and returned a decision as well: the first answer holds'),
-      );
-      return;
-    }
-    let ruling: Ruling | string;
-    try {
-      ruling = rulingOf(decision, request.kind, this.#responder?.abilities ?? { audit: false, errno: 'none' });
-    } catch (error) {
-      this.#failed(request, error);
-      return;
-    }
-    if (typeof ruling === 'string') {
-      this.#failed(request, new TypeError(`decide gave no decision: ${ruling}`));
-      return;
-    }
-    this.#answer(request, ruling, false);
-    request.done();
-  }
-
-  #failed(request: HeldRequest, cause: unknown): void {
-    // The responder knows what its policy is.
-    this.#answer(request, DENY, true);
-    request.done();
-    this.#tell(new DecideError(`decide failed: ${thrownText(cause).message}`, { cause }));
-  }
-
-  #answer(request: HeldRequest, ruling: Ruling, failed: boolean): void {
-    if (!request.settle()) return;
-    this.#requests.delete(request.id);
-    this.#responder?.answer(request.id, ruling, failed);
-  }
-
-  #timerFor(request: HeldRequest): NodeJS.Timeout {
-    const timer = setTimeout(() => this.#expire(), Math.max(1, request.dueMs - nowMs()));
-    timer.unref();
-    return timer;
-  }
-
-  #expire(): void {
-    this.#timer = undefined;
-    let count = 0;
-    let first: HeldRequest | undefined;
-    for (const request of this.#requests.values()) {
-      if (!request.settled) {
-        this.#timer = this.#timerFor(request);
-        break;
-      }
-      first ??= request;
-      count++;
-      this.#requests.delete(request.id);
-      request.end();
-    }
-    if (first) this.#timedOut(count, first);
+    questions.ask(request);
   }
 
   #timedOut(count: number, { pid, path }: HeldRequest): void {
     this.#emit('timeout', { count, pid, path });
-  }
-
-  #endRequests(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    for (const request of this.#requests.values()) request.end();
-    this.#requests.clear();
   }
 
   #hear(notice: Notice): void {
@@ -524,7 +432,7 @@ export class Guard {
   #ended(responder: ResponderProcess, error: Error): void {
     if (this.#closing || this.#responder !== responder) return;
     this.#responder = undefined;
-    this.#endRequests();
+    this.#questions?.end();
     const lastWord = this.#lastWord ?? error;
     this.#lastWord = undefined;
     this.#tell(lastWord);
@@ -602,8 +510,4 @@ export class Guard {
  */
 export async function guard(target: GuardTarget, options: GuardOptions): Promise<Guard> {
   return Guard.open(target, options);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

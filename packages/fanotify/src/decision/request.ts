@@ -14,8 +14,12 @@ import type { Ask } from './wire.ts';
 export interface RequestContext {
   readonly sight: Sight;
   readonly abilities: Abilities;
-  /** Of the responder, whose descriptors are taken. */
-  readonly responderPidfd: number;
+  /**
+   * A descriptor of the file, for the request to close. Asked for once, while it is held.
+   *
+   * @throws KernelError ESRCH or EBADF when it is held no more.
+   */
+  take(): number;
   /** The rule that asks. */
   ruleOf(ask: Ask): PermissionRequest['rule'];
   answer(request: HeldRequest, ruling: Ruling): void;
@@ -152,16 +156,12 @@ export class HeldRequest implements PermissionRequest {
     return this.#view;
   }
 
-  /**
-   * The responder's descriptor has this number for as long as the access is held: until the answer, which is given here, or the
-   * deadline, which both know.
-   */
   #take(): number {
     if (this.settled) throw new RequestSettledError();
     const { kernel } = this.#context.sight;
     let fd: number;
     try {
-      fd = kernel.pidfdGetfd(this.#context.responderPidfd, this.#ask.fd);
+      fd = this.#context.take();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       if (error.code === 'EMFILE') {

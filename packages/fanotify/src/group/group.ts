@@ -25,7 +25,7 @@ import { type GroupMark, readMarks } from '../identity/marks.ts';
 import { MountTable } from '../identity/mount-table.ts';
 import { ProcFiles } from '../identity/proc-files.ts';
 import { Processes } from '../identity/processes.ts';
-import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
+import { type Kernel, KernelError, linuxKernel, MARK_SUBTREE } from '../kernel/index.ts';
 import { GroupClosedError, NotMarkedError, NotPermittedError } from './errors.ts';
 import type { GroupEvent, GroupMode } from './events.ts';
 import { explainInit, explainMark, explainRead } from './explain.ts';
@@ -59,6 +59,10 @@ export interface GroupInternals {
   readonly markEntry: (entry: HeardEntry, events: readonly FileEventName[]) => void;
   /** As {@link Group.mark}, at once. */
   readonly mark: (target: MarkTarget, options: MarkOptions) => void;
+  /** As {@link Group.mark} of a file system, where the kernel marks no subtrees; else of the directory with all that is below. */
+  readonly markTree: (directory: string | Uint8Array, events: readonly FileEventName[]) => void;
+  /** Takes {@link markTree} back. */
+  readonly unmarkTree: (directory: string | Uint8Array, events: readonly FileEventName[]) => void;
   isClosed(): boolean;
   /** Calls back when the group is closed. */
   onClose(closed: () => void): void;
@@ -130,6 +134,13 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
       queue: group.#queue,
       markEntry: (entry, events) => group.#markEntry(entry, events),
       mark: (target, options) => group.#mark(target, options as MarkOptions<GroupMode>),
+      markTree: (directory, events) => {
+        const options = { scope: 'filesystem', events } as MarkOptions<GroupMode>;
+        group.#mark(directory, options, group.#kernel.marksSubtrees);
+      },
+      unmarkTree: (directory, events) => {
+        group.#unmark(directory, { scope: 'filesystem', events }, group.#kernel.marksSubtrees);
+      },
       onClose: (closed) => group.#onClose.push(closed),
       isClosed: () => group.#closed,
       hearRenames: (place) => group.#hearing.add('filesystem', place),
@@ -262,9 +273,10 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     this.#mark(target, options);
   }
 
-  #mark(target: MarkTarget, options: MarkOptions<Mode>): void {
+  #mark(target: MarkTarget, options: MarkOptions<Mode>, isSubtree = false): void {
     this.#assertOpen();
-    const { flags, mask: events } = markFlags(this.mode, options, this.#reportsNames);
+    const { flags: plain, mask: events } = markFlags(this.mode, options, this.#reportsNames);
+    const flags = plain | (isSubtree ? MARK_SUBTREE : 0);
     const scope = options.scope ?? 'inode';
     const { dirfd, path, shown } = addressOf(target);
     let mask = events;
@@ -276,7 +288,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     }
     this.#asked[scope] |= events;
     if (options.ignore && !options.legacyIgnore) this.#ignores = true;
-    if (this.mode === 'handle') this.#learn(target, scope, mask, options);
+    if (this.mode === 'handle') this.#learn(target, isSubtree ? 'subtree' : scope, mask, options);
   }
 
   /**
@@ -324,8 +336,9 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
   }
 
   /** Keeps track of where handles can be opened, and of whose renames are heard from now on. */
-  #learn(target: MarkTarget, scope: MarkScope, mask: bigint, options: MarkOptions<Mode>): void {
-    const place = this.#place(target, options.noFollow === true, scope === 'inode' && !options.ignore);
+  #learn(target: MarkTarget, scope: MarkScope | 'subtree', mask: bigint, options: MarkOptions<Mode>): void {
+    const isKept = (scope === 'inode' || scope === 'subtree') && !options.ignore;
+    const place = this.#place(target, options.noFollow === true, isKept);
     if (!place || (mask & FAN_RENAME) === 0n) return;
     if (options.ignore) this.#hearing.ignore();
     else if ((mask & FAN_ONDIR) !== 0n && !('evictable' in options && options.evictable))
@@ -358,12 +371,17 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
    * await group.close();
    */
   async unmark(target: MarkTarget, options: UnmarkOptions = {}): Promise<void> {
+    this.#unmark(target, options);
+  }
+
+  #unmark(target: MarkTarget, options: UnmarkOptions, isSubtree = false): void {
     this.#assertOpen();
     const scope = options.scope ?? 'inode';
     // The kernel keeps a mark that has FAN_ONDIR or FAN_EVENT_ON_CHILD and hears nothing.
     const whole = this.#asked[scope] && this.#asked[scope] | (scope === 'inode' ? COMPANIONS : FAN_ONDIR);
     const all = scope === 'mountNamespace' ? this.#asked[scope] : whole;
-    const { flags, mask } = unmarkFlags(options, all, !this.#ignores);
+    const { flags: plain, mask } = unmarkFlags(options, all, !this.#ignores);
+    const flags = plain | (isSubtree ? MARK_SUBTREE : 0);
     const { dirfd, path, shown } = addressOf(target);
     if (mask === 0n)
       throw new NotMarkedError(`${JSON.stringify(shown)} has no such mark in this group`, { path: shown });
@@ -375,7 +393,7 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     }
     if (options.events) this.#removeIfEmpty(scope, FAN_MARK_REMOVE | flags, dirfd, path);
     if (!place || options.ignore) return;
-    if ((mask & FAN_RENAME) !== 0n) this.#hearing.remove(scope, place);
+    if ((mask & FAN_RENAME) !== 0n) this.#hearing.remove(isSubtree ? 'subtree' : scope, place);
     if (scope === 'inode' && options.events === undefined) this.#paths.remove(place.key);
   }
 

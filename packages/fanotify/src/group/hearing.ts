@@ -26,12 +26,13 @@ export class RenameHearing {
   }
 
   /** A mark hears renames of directories. `isQuiet`: nothing is queued. */
-  add(scope: MarkScope, place: Place, isQuiet = false): void {
+  add(scope: MarkScope | 'subtree', place: Place, isQuiet = false): void {
     const name = nameOf(scope, place);
     if (!this.#hearsTargets || !isOfFiles(scope) || this.#hears(scope, name)) return;
     if (scope === 'filesystem') this.#filesystems.add(name);
     if (this.#ignoresSome) return;
     if (scope === 'inode') this.#paths.hear(name);
+    else if (scope === 'subtree') this.#paths.hearSubtree(name);
     const follow = () => {
       if (!this.#ignoresSome && this.#hears(scope, name)) this.#paths.followAlso(name);
     };
@@ -47,9 +48,9 @@ export class RenameHearing {
   }
 
   /** A mark hears no renames any more. */
-  remove(scope: MarkScope, place: Place): void {
+  remove(scope: MarkScope | 'subtree', place: Place): void {
     if (!isOfFiles(scope)) return;
-    if (scope === 'inode') this.#paths.unfollow(place.key);
+    if (scope !== 'filesystem') this.#paths.unfollow(place.key);
     else if (this.#filesystems.delete(place.fsid)) this.#follow(true);
   }
 
@@ -65,8 +66,9 @@ export class RenameHearing {
     this.#follow(scope !== 'inode');
   }
 
-  #hears(scope: MarkScope, name: string): boolean {
-    return scope === 'inode' ? this.#paths.isHeard(name) : this.#filesystems.has(name);
+  #hears(scope: MarkScope | 'subtree', name: string): boolean {
+    if (scope === 'filesystem') return this.#filesystems.has(name);
+    return scope === 'inode' ? this.#paths.isHeard(name) : this.#paths.isSubtreeHeard(name);
   }
 
   #follow(inodesToo: boolean): void {
@@ -74,10 +76,10 @@ export class RenameHearing {
   }
 }
 
-function isOfFiles(scope: MarkScope): boolean {
-  return scope === 'inode' || scope === 'filesystem';
+function isOfFiles(scope: MarkScope | 'subtree'): boolean {
+  return scope === 'inode' || scope === 'filesystem' || scope === 'subtree';
 }
 
-function nameOf(scope: MarkScope, { key, fsid }: Place): string {
+function nameOf(scope: MarkScope | 'subtree', { key, fsid }: Place): string {
   return scope === 'filesystem' ? fsid : key;
 }

@@ -177,7 +177,7 @@ export class EventQueue implements Lookahead {
       // Reads once where nothing waits, too: that starts a round.
       do {
         if (this.#aheadBytes >= aheadBytes) return false;
-        if (this.#read() === 0) break;
+        if (this.#read(true) === 0) break;
         waiting -= this.#ahead.at(-1)?.count ?? 0;
       } while (waiting > 0);
     } catch (error) {
@@ -204,9 +204,11 @@ export class EventQueue implements Lookahead {
   }
 
   #readAll(): boolean {
+    const { kernel, fd, aheadBytes } = this.#options;
     if (this.#failure) return false;
     try {
-      while (this.#aheadBytes < this.#options.aheadBytes) if (this.#read() === 0) return true;
+      if (kernel.isBehind) kernel.waitingBytes(fd);
+      while (this.#aheadBytes < aheadBytes) if (this.#read(true) === 0) return true;
     } catch (error) {
       this.#failLater(error);
     } finally {
@@ -237,8 +239,12 @@ export class EventQueue implements Lookahead {
     return this.#changes.suspects(key);
   }
 
-  /** Reads once; returns how many bytes, 0 when there is nothing. */
-  #read(): number {
+  /**
+   * Reads once; returns how many bytes, 0 when there is nothing.
+   *
+   * @param isSettled It was asked just now what waits, so that nothing is on its way that came before.
+   */
+  #read(isSettled = false): number {
     const { kernel, fd, bufferBytes, processes } = this.#options;
     const now = processes?.now();
     let length: number;
@@ -246,8 +252,7 @@ export class EventQueue implements Lookahead {
       length = kernel.read(fd, this.#buffer);
     } catch (error) {
       if (!(error instanceof KernelError) || error.code !== 'EAGAIN') throw error;
-      this.#round++;
-      this.#emptyAt = now;
+      if (isSettled || kernel.isBehind?.(fd) !== true) this.#endRound(now);
       return 0;
     }
     if (length === 0) return 0;
@@ -263,11 +268,14 @@ export class EventQueue implements Lookahead {
     this.#ahead.push({ events, count, bytes: length, round: this.#round });
     this.#aheadBytes += length;
     this.#lastReadWasFull = length >= bufferBytes - LARGEST_EVENT;
-    if (!this.#lastReadWasFull) {
-      this.#round++;
-      this.#emptyAt = now;
-    }
+    if (!this.#lastReadWasFull && (isSettled || kernel.isBehind?.(fd) !== true)) this.#endRound(now);
     return length;
+  }
+
+  /** Everything was read that had been queued. */
+  #endRound(now: Moment | undefined): void {
+    this.#round++;
+    this.#emptyAt = now;
   }
 
   #eventsOf(batch: Batch): KernelEvent[] {

@@ -45,6 +45,8 @@ export class DirectoryPaths {
   readonly #sought = new Set<HandleKey>();
   /** Keys of marked directories whose renames are heard, and whether those are the next to come: there may be events from before. */
   readonly #heard = new Map<HandleKey, boolean>();
+  /** Keys of directories all below which renames are heard. Their own are not, so that their paths are as of reading. */
+  readonly #subtrees = new Set<HandleKey>();
   /** Paths as of reading that were asked for in this round: asking costs more than the event. */
   readonly #pathsNow = new Map<HandleKey, ResolvedPath>();
   #round = 1;
@@ -94,6 +96,11 @@ export class DirectoryPaths {
   /** Whether renames in a marked directory are heard. */
   isHeard(key: HandleKey): boolean {
     return this.#heard.has(key);
+  }
+
+  /** Whether renames everywhere below a directory are heard. */
+  isSubtreeHeard(key: HandleKey): boolean {
+    return this.#subtrees.has(key);
   }
 
   /** A directory has been marked that is known to be in another whose renames are heard. */
@@ -151,6 +158,12 @@ export class DirectoryPaths {
     if (!this.#heard.has(marked)) this.#heard.set(marked, false);
   }
 
+  /** From now on events tell of renames in a directory and everywhere below; {@link followAlso} says when they are the next to come. */
+  hearSubtree(marked: HandleKey): void {
+    this.hear(marked);
+    this.#subtrees.add(marked);
+  }
+
   /** Takes a marked object to be where it was last, until the next round. */
   assume(key: HandleKey, absolute: Buffer): void {
     const directory = this.#cache.marked(key);
@@ -183,6 +196,7 @@ export class DirectoryPaths {
    */
   follow(filesystems: Set<string>, inodesToo: boolean): void {
     this.#followed = filesystems;
+    if (!inodesToo) this.#subtrees.clear();
     if (inodesToo) for (const key of this.#heard.keys()) this.#heard.set(key, true);
     else this.#heard.clear();
     this.forget();
@@ -229,6 +243,7 @@ export class DirectoryPaths {
   unfollow(marked: HandleKey): void {
     const isFollowed = this.#heard.get(marked);
     this.#heard.delete(marked);
+    this.#subtrees.delete(marked);
     if (isFollowed) this.forget();
   }
 
@@ -308,7 +323,20 @@ export class DirectoryPaths {
   }
 
   #isFollowed(key: HandleKey, parent: HandleKey | undefined): boolean {
-    return this.#followed.has(fsidOf(key)) || (parent !== undefined && this.#heard.get(parent) === true);
+    if (this.#followed.has(fsidOf(key))) return true;
+    if (parent === undefined) return false;
+    return this.#heard.get(parent) === true || (this.#subtrees.size > 0 && this.#isInSubtree(parent));
+  }
+
+  /** Whether the way up from a directory, as far as it is known, leads to one all below which renames are followed. */
+  #isInSubtree(key: HandleKey): boolean {
+    let next: HandleKey | undefined = key;
+    for (let depth = 0; next !== undefined && depth < DEEPEST; depth++) {
+      if (this.#subtrees.has(next)) return this.#heard.get(next) === true;
+      const directory = this.#cache.find(next);
+      next = directory?.isDoubtful === false ? directory.location?.parent : undefined;
+    }
+    return false;
   }
 
   /** Walks up to an absolute path, finding on the way what is not known, and puts the path together. */
@@ -407,6 +435,9 @@ export class DirectoryPaths {
     const read = this.#earlier(key, lookahead);
     if (read) return read;
     const now = this.#locator.ask(key, true) ?? this.#seekHints(known, lookahead);
+    // Whether it is below one is known once its parent is found.
+    if (now?.location && this.#subtrees.size > 0 && !this.#subtrees.has(key))
+      this.resolve(now.location.parent, lookahead);
     if (now?.location && this.#isFollowed(key, now.location.parent)) {
       const isAllRead = lookahead.drain();
       const earlier = this.#earlier(key, lookahead);

@@ -315,13 +315,23 @@ export class Locator {
   #openIfOn(mountPoint: Buffer, fsid: string): number | undefined {
     let fd = -1;
     try {
-      fd = this.#kernel.openAt(AT_FDCWD, mountPoint, OPEN_DIRECTORY);
+      fd = this.#openDirectory(mountPoint);
       if (this.#fsidAt(fd) === fsid) return fd;
     } catch (error) {
       nothing(error);
     }
     if (fd >= 0) this.#kernel.close(fd);
     return undefined;
+  }
+
+  /** Whoever may not read it may have a kernel that opens handles all the same: through the daemon. */
+  #openDirectory(path: Buffer): number {
+    try {
+      return this.#kernel.openAt(AT_FDCWD, path, OPEN_DIRECTORY);
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'EACCES' || !this.#kernel.marksSubtrees) throw error;
+      return this.#kernel.openAt(AT_FDCWD, path, OPEN_DIRECTORY | O_PATH);
+    }
   }
 
   #fsidAt(target: KernelPath | number): string {

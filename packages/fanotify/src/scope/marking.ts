@@ -25,6 +25,7 @@ import { MarkedTree, type Walk } from './tree.ts';
 const OF_DIRECTORIES: ReadonlySet<FileEventName> = new Set(['create', 'delete', 'movedFrom', 'movedTo', 'rename']);
 const RENAME = ['rename'] as const;
 const HALVES = ['movedFrom', 'movedTo'] as const;
+const OF_ROOT = ['deleteSelf', 'moveSelf'] as const;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
@@ -103,7 +104,7 @@ export class Marking {
   #marker(): MountMarker {
     return {
       markFilesystem: (path) => this.#markFilesystem(path),
-      unmarkFilesystem: (path) => this.#group.unmark(path, { scope: 'filesystem', events: this.#heardOfFilesystems() }),
+      unmarkFilesystem: async (path) => this.#inside.unmarkTree(path, this.#heardOfFilesystems()),
       markTree: async (mountPoint) => {
         const parent = this.#inside.paths.add(parentOf(mountPoint), { keep: false });
         const name = mountPoint.subarray(mountPoint.lastIndexOf(0x2f) + 1);
@@ -156,7 +157,11 @@ export class Marking {
     let root: Root;
     try {
       await this.#markFilesystem(path);
-      await this.#markRootItself(path, ['deleteSelf']);
+      // A mark on the file system hears how a root is moved: as any rename.
+      const ofRoot = this.#marksSubtrees
+        ? [...OF_ROOT, ...(this.#options.rootEvents ?? [])]
+        : (['deleteSelf'] as const);
+      await this.#markRootItself(path, ofRoot);
       root = this.#remember(path, 'filesystem', true);
     } catch (error) {
       if (!(error instanceof NotPermittedError) && !(error instanceof UnsupportedFilesystemError)) throw error;
@@ -199,14 +204,30 @@ export class Marking {
     await this.#group.mark(path, { events });
   }
 
+  get #marksSubtrees(): boolean {
+    return this.#inside.kernel.marksSubtrees === true;
+  }
+
+  /**
+   * Takes the mark of a root back that is not heard any more. One on a file system stays: it may be of others, too.
+   */
+  release({ how, path, gone }: Root): void {
+    if (!this.#marksSubtrees || how !== 'filesystem' || gone === 'deleted') return;
+    if (this.#roots.all.some((other) => other.path.raw.equals(path.raw))) return;
+    try {
+      this.#inside.unmarkTree(path.raw, this.#heardOfFilesystems());
+    } catch (error) {
+      // It is not where it was, and what it hears is left out.
+      if (!(error instanceof Error) || !(error.cause instanceof KernelError)) throw error;
+    }
+  }
+
   #heardOfFilesystems(): readonly FileEventName[] {
     return [...this.#options.events, ...(this.hearsRename ? RENAME : HALVES)];
   }
 
   async #markFilesystem(path: KernelPath): Promise<void> {
-    await this.#withRename((rename) =>
-      this.#group.mark(path, { scope: 'filesystem', events: [...this.#options.events, ...rename] }),
-    );
+    await this.#withRename(async (rename) => this.#inside.markTree(path, [...this.#options.events, ...rename]));
   }
 
   async #markTree(path: KernelPath, because: Root['because']): Promise<Root> {
@@ -258,7 +279,9 @@ export class Marking {
     const mountId = this.#inside.mounts.byId(place.mountId) ? place.mountId : undefined;
     const isRecursive = this.#options.recursive !== false;
     const names = this.#namesOf(path);
-    const root = this.#roots.add(key, Buffer.from(path), { how, because, directory, isRecursive, mountId, names });
+    const isFollowed = how === 'filesystem' && !this.#marksSubtrees;
+    const about = { how, because, directory, isRecursive, mountId, names, isFollowed };
+    const root = this.#roots.add(key, Buffer.from(path), about);
     const mount = mountId === undefined ? undefined : this.#inside.mounts.byId(mountId);
     const top = mount && this.#inside.paths.add(mount.mountPoint, { keep: false });
     if (mount && isWhole(mount) && top?.fsid === place.fsid) this.#inside.paths.keepRoot(top);

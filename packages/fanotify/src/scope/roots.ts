@@ -27,6 +27,8 @@ export interface Root {
   readonly isExcluded: ((relative: string) => boolean) | undefined;
   /** All that is below belongs to it. */
   readonly isRecursive: boolean;
+  /** How it is renamed is heard, as of everything on its file system. */
+  readonly isFollowed: boolean;
   /** The mount that it is on; undefined where nothing tells. */
   readonly mountId: number | undefined;
   /** Where it was named, if {@link path} is another since its file system is mounted twice. */
@@ -89,7 +91,9 @@ export class Roots {
   add(
     key: HandleKey,
     path: Buffer,
-    root: Pick<Root, 'how' | 'because' | 'directory' | 'isRecursive' | 'mountId'> & { names: readonly string[] },
+    root: Pick<Root, 'how' | 'because' | 'directory' | 'isRecursive' | 'isFollowed' | 'mountId'> & {
+      names: readonly string[];
+    },
   ): Root {
     const { paths, queue } = this.#inside;
     const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(path, 'reading');
@@ -119,13 +123,13 @@ export class Roots {
   }
 
   /**
-   * A root with an inode mark that is renamed says so, but not where it is. Whoever may not open handles looks for it where it
+   * A root with a mark of its own that is renamed says so, but not where it is. Whoever may not open handles looks for it where it
    * was. No descriptor is kept for this: it would keep the kernel from telling that the root is deleted.
    */
   findAll(): void {
     const { paths, queue } = this.#inside;
     for (const root of this.all) {
-      if (root.how === 'filesystem' || root.gone) continue;
+      if (root.isFollowed || root.gone) continue;
       const beside = paths.resolve(root.key, queue) ? undefined : this.#findBeside(root);
       if (beside) root.isElsewhere = true;
       const found = beside ?? paths.resolve(root.key, queue);

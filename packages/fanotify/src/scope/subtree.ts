@@ -191,13 +191,14 @@ export class Subtrees {
     this.#inside.onClose(() => watch.close());
   }
 
-  /** Tells nothing more of the roots that are, or were, at these paths. Their marks stay, where there are others that need them. */
+  /** Tells nothing more of the roots that are, or were, at these paths. Their marks stay, where others may need them. */
   release(paths: readonly Buffer[]): void {
     const { all } = this.#roots;
     for (let index = all.length - 1; index >= 0; index--) {
       const root = all[index];
       if (!root || !paths.some((path) => path.equals(root.given))) continue;
       all.splice(index, 1);
+      if (!this.#inside.isClosed()) this.#marking.release(root);
       root.gone ??= 'moved';
       this.#tree?.branches.removeRoot(root.key);
     }

@@ -59,7 +59,8 @@ class Settlement {
       if (!slot.needsLook && !(looksAtAll && slot.after === 'directory')) continue;
       opened ??= source.open(directory.key, directory.real);
       if (slot.after === 'directory' && !slot.needsLook) this.#seeDirectory(slot, opened);
-      else if (opened !== 'elsewhere') this.#see(slot, opened === 'gone' ? undefined : this.#lookAt(slot, opened));
+      else if (typeof opened === 'number') this.#seeAny(slot, opened);
+      else if (opened === 'gone') this.#see(slot, undefined);
     }
     Error.stackTraceLimit = stackTraceLimit;
     if (typeof opened === 'number') kernel.close(opened);
@@ -78,6 +79,19 @@ class Settlement {
     const isSelf = slot.name === '.' || slot.came === undefined;
     if (isSelf || this.#with.source.isAt(opened, Buffer.from(slot.name, 'latin1'), slot.came ?? '')) {
       this.#seen.set(slot, status);
+    }
+  }
+
+  #seeAny(slot: Slot, opened: number): void {
+    const { source, memory } = this.#with;
+    const status = this.#lookAt(slot, opened);
+    const isDirectory = slot.after === 'directory' && status !== undefined && typeOf(status) === 'directory';
+    // A directory that has come in place of something else, and was told to.
+    if (isDirectory && slot.came !== undefined && source.isAt(opened, Buffer.from(slot.name, 'latin1'), slot.came)) {
+      this.#seen.set(slot, status);
+      memory.set(slot.directory.key, slot.name, 'directory', source.round);
+    } else {
+      this.#see(slot, status);
     }
   }
 

@@ -8,22 +8,9 @@ import { absolutePath, LocalWatcher, type Watcher } from './watcher.ts';
 /**
  * Watches directories with all that is below: tells what changes in them, loses nothing in silence.
  *
- * Starts at once. As root one mark on the file system hears everything, whatever the size of the tree; else each directory gets a
- * mark of its own.
+ * By the kernel that is named, Linux by default: client/watch.ts is the public one, which may choose the daemon's.
  *
  * @param paths What to watch: paths as strings (UTF-8) or bytes, absolute or relative to the working directory.
- * @example
- * import { mkdtemp, writeFile } from 'node:fs/promises';
- * import { watch } from 'fanotify';
- * const directory = await mkdtemp('/tmp/watch-');
- * const watcher = watch(directory, { baseline: 'none' });
- * await watcher.ready;
- * await writeFile(`${directory}/new`, 'hello');
- * for await (const change of watcher) {
- *   console.log(change.type, change.path === `${directory}/new`, change.size); // create true 5
- *   break;
- * }
- * await watcher.close();
  */
 export function watch(
   paths: string | Uint8Array | readonly (string | Uint8Array)[],

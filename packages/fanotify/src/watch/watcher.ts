@@ -27,7 +27,7 @@ export interface WatchCounters {
 export type WhyInodes = 'privilege' | 'filesystem';
 
 /** How a watch hears. */
-export type Hearing = 'filesystem' | 'inodes' | 'fallback';
+export type Hearing = 'filesystem' | 'daemon' | 'inodes' | 'fallback';
 
 /**
  * A watch that {@link watch} started: iterate it, or its {@link Watcher.batches}.
@@ -37,7 +37,7 @@ export interface Watcher extends AsyncIterable<Change>, AsyncDisposable {
   readonly ready: Promise<void>;
   /** How it hears; undefined before it is ready. */
   readonly how: Hearing | undefined;
-  /** Why it is not `filesystem`; undefined when it is, and of the fallback. */
+  /** Why it is `inodes`. */
   readonly because: WhyInodes | undefined;
   readonly counters: WatchCounters;
   batches(): AsyncIterableIterator<readonly Change[]>;
@@ -75,11 +75,11 @@ export class LocalWatcher implements Watcher {
   }
 
   get how(): Hearing | undefined {
-    return this.#engine?.how;
+    return this.#options.kernel?.marksSubtrees && this.#engine?.how ? 'daemon' : this.#engine?.how;
   }
 
   get because(): WhyInodes | undefined {
-    return this.#engine?.because;
+    return this.how === 'daemon' ? undefined : this.#engine?.because;
   }
 
   get counters(): WatchCounters {

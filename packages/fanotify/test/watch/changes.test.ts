@@ -131,6 +131,21 @@ describe.each(WAYS)('by %s', (_way, kernelOf) => {
     expect(lines(root)).toEqual(['delete one', 'create one', 'create one/below', 'create end']);
   });
 
+  it('a file that becomes a directory is told to, also behind so much that it is told in parts', async () => {
+    write('entry');
+    mkdirSync(at('many'));
+    const { untilAt, told } = await start();
+    for (let i = 0; i < 3000; i++) write(`many/${i}`, '');
+    unlinkSync(at('entry'));
+    mkdirSync(at('entry'));
+    write('end');
+    await untilAt(at('end'));
+    expect(told.filter(({ path }) => path === at('entry'))).toMatchObject([
+      { type: 'delete' },
+      { type: 'create', fileType: 'directory' },
+    ]);
+  });
+
   it('a rename is one change with both paths, also of what was changed before', async () => {
     write('a', '1');
     mkdirSync(at('sub'));
