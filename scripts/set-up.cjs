@@ -1,4 +1,4 @@
-// Installs the dependencies and builds the library, each only when stale: a look at two JSON files and at the sources'
+// Installs the dependencies and builds the library and the daemon, each only when stale: a look at two JSON files and at the sources'
 // times tells, without starting npm or tsc. Under sudo both run as the checkout's owner, so that what they leave is the owner's.
 
 const fs = require('node:fs');
@@ -8,6 +8,7 @@ const { spawnSync } = require('node:child_process');
 
 const root = path.dirname(__dirname);
 const library = path.join(root, 'packages/fanotify');
+const daemon = path.join(root, 'packages/fanotifyd');
 const stamp = path.join(library, 'dist/.built');
 
 exports.root = root;
@@ -34,7 +35,9 @@ exports.setUp = function setUp() {
   try {
     if (install) run('npm ci', npm(), identity);
     const began = new Date();
-    run('tsc', [process.execPath, path.join(root, 'node_modules/typescript/bin/tsc'), '--build', library], identity);
+    // Which builds the library first: it is made of that.
+    const built = fs.existsSync(daemon) ? daemon : library;
+    run('tsc', [process.execPath, path.join(root, 'node_modules/typescript/bin/tsc'), '--build', built], identity);
     // The time at which tsc began: what is edited while it runs is newer than that, and built next time.
     fs.writeFileSync(stamp, '');
     fs.utimesSync(stamp, began, began);
@@ -71,10 +74,13 @@ function readPackages(file) {
 function isBuildStale() {
   const built = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs;
   if (built === undefined) return true;
-  const settings = ['tsconfig.base.json', 'packages/fanotify/tsconfig.json', 'packages/fanotify/package.json'];
+  const packages = [library, daemon].filter((directory) => fs.existsSync(directory));
+  const settings = packages.flatMap((directory) =>
+    ['tsconfig.json', 'package.json'].map((name) => path.join(directory, name)),
+  );
   return (
-    settings.some((file) => fs.statSync(path.join(root, file)).mtimeMs > built) ||
-    isTreeNewer(path.join(library, 'src'), built)
+    [path.join(root, 'tsconfig.base.json'), ...settings].some((file) => fs.statSync(file).mtimeMs > built) ||
+    packages.some((directory) => isTreeNewer(path.join(directory, 'src'), built))
   );
 }
 
@@ -88,10 +94,9 @@ function isTreeNewer(directory, time) {
 }
 
 function refuseWhatCannotWork(owner, asOwner) {
-  const made = ['node_modules', 'packages/fanotify/node_modules', 'packages/fanotify/dist'].map((name) =>
-    path.join(root, name),
-  );
-  for (const directory of [root, library, ...made]) {
+  const packages = [library, daemon];
+  const made = packages.flatMap((directory) => ['node_modules', 'dist'].map((name) => path.join(directory, name)));
+  for (const directory of [root, ...packages, path.join(root, 'node_modules'), ...made]) {
     const uid = fs.statSync(directory, { throwIfNoEntry: false })?.uid;
     if (uid === undefined) continue;
     if (asOwner ? uid !== owner.uid : !isWritable(directory)) {

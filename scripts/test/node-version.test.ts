@@ -25,13 +25,14 @@ const ways: [string, string[]][] = [
   ['scripts/run.cjs', ['start']],
   ['scripts/run.cjs', ['test']],
   ['packages/fanotify/bin/fanotify.cjs', ['watch', '.']],
+  ['packages/fanotifyd/bin/fanotifyd.cjs', ['check']],
 ];
 
 test.each(ways)('%s %s tells an old Node', (file, args) => {
   for (const version of ['8.17.0', '18.20.4', '20.18.9']) {
     const { status, stderr, stdout } = runAs(version, file, args);
     expect(stderr).toMatch(
-      new RegExp(`^fanotify needs Node 20\\.19\\.0 or newer, and this is Node ${version} \\(.*\\)\\.\n$`),
+      new RegExp(`^fanotifyd? needs Node 20\\.19\\.0 or newer, and this is Node ${version} \\(.*\\)\\.\n$`),
     );
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
   }
