@@ -11,8 +11,10 @@ const olderKernels = ['5.15', '6.1', '6.8', '6.12'];
  * others busy, or use limits up.
  */
 const beside = [
-  'packages/fanotify/test/{abi,identity,kernel}/**/*.test.ts',
-  'packages/fanotify/test/decision/**/!(older-kernels|system-scope|bad-input).test.ts',
+  'packages/fanotify/test/{abi,client,identity,kernel}/**/*.test.ts',
+  'packages/fanotify/test/broker/*.test.ts',
+  'packages/fanotifyd/test/**/*.test.ts',
+  'packages/fanotify/test/decision/**/!(older-kernels|system-scope|bad-input|guarding|verdict-cache).test.ts',
   'packages/fanotify/test/group/!(errors|events).test.ts',
   'packages/bench/test/!(bench).test.ts',
 ];

@@ -13,6 +13,8 @@ export interface Contestant {
   readonly marksNothing?: true;
   /** It runs as this user, without privilege, where the scenario says so; else as root. */
   readonly user?: number;
+  /** Where the scenario says so, a daemon serves it, which is not measured with it. */
+  readonly daemon?: true;
 }
 
 export interface Skipped {

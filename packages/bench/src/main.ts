@@ -15,6 +15,7 @@ import { coreDispatch } from './scenarios/core-dispatch.ts';
 import { coreEvents } from './scenarios/core-events.ts';
 import { coreHeld } from './scenarios/core-held.ts';
 import { coreStart } from './scenarios/core-start.ts';
+import { daemonEvents, daemonHeld, daemonIdle } from './scenarios/daemon.ts';
 import { decide, decideEight } from './scenarios/decide.ts';
 import { decideMemory } from './scenarios/decide-memory.ts';
 import { decideSubtree } from './scenarios/decide-subtree.ts';
@@ -58,6 +59,9 @@ const SCENARIOS: readonly Scenario[] = [
   coreHeld,
   coreDispatch,
   coreStart,
+  daemonHeld,
+  daemonEvents,
+  daemonIdle,
   policyDecision,
   watchStart,
   watchBurst,

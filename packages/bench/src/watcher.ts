@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Contestant, identity } from './contestant.ts';
+import { type Daemon, startDaemon } from './daemon.ts';
 import { BenchError } from './error.ts';
 import { treeCpuNs, treeOf } from './processes.ts';
 import type { Room } from './room.ts';
@@ -40,6 +41,7 @@ export class Watcher {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #said: () => string;
+  readonly #daemon: Daemon | undefined;
 
   private constructor(
     name: string,
@@ -47,6 +49,7 @@ export class Watcher {
     lines: AsyncIterator<string>,
     ready: Ready,
     said: () => string,
+    daemon: Daemon | undefined,
   ) {
     this.name = name;
     this.pid = child.pid ?? 0;
@@ -54,6 +57,7 @@ export class Watcher {
     this.#child = child;
     this.#lines = lines;
     this.#said = said;
+    this.#daemon = daemon;
   }
 
   /**
@@ -61,15 +65,21 @@ export class Watcher {
    *
    * @throws BenchError when it ends, or is not ready within minutes.
    */
-  static async start({ name, command, user }: Contestant, room: Room, directory: string): Promise<Watcher> {
+  static async start(
+    { name, command, user, daemon: isServed }: Contestant,
+    room: Room,
+    directory: string,
+  ): Promise<Watcher> {
     const [program = '', ...args] = command;
+    const daemon = isServed ? await startDaemon() : undefined;
     const began = performance.now();
     const child = spawn(
       'setpriv',
       ['--pdeathsig', 'KILL', ...(user === undefined ? [] : identity(user)), program, ...args],
       {
         cwd: directory,
-        env: { ...process.env, TMPDIR: room.temporary },
+        // Others are to find none.
+        env: { ...process.env, TMPDIR: room.temporary, FANOTIFY_SOCKET: daemon?.socket ?? '/dev/null' },
         stdio: ['pipe', 'pipe', 'pipe'],
       },
     );
@@ -85,9 +95,10 @@ export class Watcher {
       const said = () => gistOf(error);
       const line = await answered(iterator, READY_MS, () => new BenchError(`${name} did not get ready: ${said()}`));
       const ready = { ...(JSON.parse(line) as Omit<Ready, 'startMs'>), startMs: performance.now() - began };
-      return new Watcher(name, child, iterator, ready, said);
+      return new Watcher(name, child, iterator, ready, said, daemon);
     } catch (failure) {
       endAll(child.pid);
+      daemon?.end();
       throw failure;
     }
   }
@@ -127,6 +138,7 @@ export class Watcher {
 
   end(): void {
     endAll(this.#child.pid);
+    this.#daemon?.end();
   }
 }
 

@@ -15,6 +15,13 @@ export const OURS = ['none', 'memory', 'file'].map((baseline) => ours(`watch(), 
 /** The last has the default baseline. */
 export const OURS_WITHOUT_PRIVILEGE = ['none', 'file'].map(withoutPrivilege);
 
+/** Served by a daemon, with each baseline. */
+export const OURS_THROUGH_DAEMON = ['none', 'file'].map((baseline) => {
+  const contestant = withoutPrivilege(baseline);
+  const name = `watch(), ordinary user, fanotifyd, baseline ${baseline}`;
+  return 'command' in contestant ? { ...contestant, name, daemon: true as const } : { ...contestant, name };
+});
+
 export const NSFW = library('nsfw', 'nsfw');
 
 export function peers(): (Contestant | Skipped)[] {

@@ -45,7 +45,7 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
   it('prints a table and JSON of what it measured, and leaves nothing behind', { timeout: 120_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     const json = join(built, 'report.json');
-    const only = ['event-cost', 'lines', 'start', 'decide', 'cached'];
+    const only = ['event-cost', 'lines', 'decide'];
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       [join(built, 'dist/main.js'), '--rounds', '1', '--scale', '0.005', '--only', only.join(), '--json', json],
@@ -67,11 +67,11 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
     expect(spawnSync('ls', ['-A', temporary], { encoding: 'utf8' }).stdout).toBe('');
   });
 
-  it('measures the core beside groups of the kernel and a guard', { timeout: 240_000 }, () => {
+  it('measures the core and the daemon beside a guard', { timeout: 240_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     const json = join(built, 'core.json');
-    const only = ['core-events', 'core-held', 'core-dispatch', 'core-start', 'policy-decision'];
-    const who = ['C, a', 'Group, names', 'core, 10', 'core, three', 'directed', 'guard', '10 rules'].flatMap((name) => [
+    const only = ['core-held', 'core-dispatch', 'policy-decision', 'daemon-held'];
+    const who = ['C, a', 'core, three', 'directed', 'guard', '10 rules', 'fanotifyd, 10'].flatMap((name) => [
       '--who',
       name,
     ]);
@@ -89,20 +89,18 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
     };
     expect(scenarios.map(({ name }) => name)).toEqual(only);
     expect(scenarios.flatMap(({ failed }) => failed)).toEqual([]);
-    expect(figuresOf('core-events', 'core, 10 listeners')).toMatchObject({ untold: 0, overflows: 0 });
     expect(figuresOf('core-held', 'core, three listeners in turn')).toMatchObject({ opens: 500 });
     expect(figuresOf('core-dispatch', '100 directed groups, ten marks each')).toMatchObject({ visits: 0.5 });
     expect(figuresOf('policy-decision', 'fanotify, 10 rules')).toMatchObject({ hits: 0.5 });
     expect(figuresOf('policy-decision', 'picomatch, 10 rules')).toMatchObject({ hits: 0.5 });
-    // Two of each group, and what the core has for itself.
-    expect(figuresOf('core-start', 'core, 100 groups')?.descriptors).toBeGreaterThan(200);
+    expect(figuresOf('daemon-held', 'fanotifyd, 10 clients')).toMatchObject({ opens: 500 });
   });
 
   it('compares what watchers tell with the disk, and does not measure again what it has', { timeout: 240_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     chmodSync(temporary, 0o755);
     const [json, journal] = [join(built, 'watchers.json'), join(built, 'journal')];
-    const only = ['watch-start', 'watch-burst', 'watch-cost'];
+    const only = ['watch-burst'];
     const arguments_ = [
       '--rounds',
       '1',
@@ -133,7 +131,7 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
       ]);
       for (const { samples } of contestants) expect(samples).toHaveLength(1);
     }
-    const burst = report.scenarios[1]?.contestants[0]?.samples[0] as { figures: Record<string, number> };
+    const burst = report.scenarios[0]?.contestants[0]?.samples[0] as { figures: Record<string, number> };
     expect(burst.figures).toMatchObject({ wrong: 0, 'tmpfsOne:equal': 1, 'ext4Spread:equal': 1, 'stopped:equal': 1 });
     expect(stdout).toContain('| watch(), baseline file | 0 | 1 of 1 | 1 of 1 |');
     expect(spawnSync('ls', ['-A', temporary], { encoding: 'utf8' }).stdout).toBe('');

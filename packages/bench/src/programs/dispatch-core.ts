@@ -22,7 +22,17 @@ const dispatcher = new Dispatcher<MarkOwner>();
 const groups = Array.from({ length: GROUPS }, (): MarkOwner => {
   const none = { excludedTypes: new Set<number>(), excludedFsids: new Set<bigint>() };
   const initBits = isGlobal ? BITS : 0;
-  return { rank: 0, initBits, notification: channel, permission, ...none, turn: 0, gathered: 0, ignored: 0 };
+  return {
+    rank: 0,
+    initBits,
+    notification: channel,
+    permission,
+    ...none,
+    turn: 0,
+    gathered: 0,
+    ignored: 0,
+    by: undefined,
+  };
 });
 for (const group of groups) dispatcher.add(group, () => false);
 
@@ -32,7 +42,7 @@ for (let object = 0; object < MARKED; object++) {
   const marked = new MarkedObject(filesystem, inoOf(object), 1n, false);
   filesystem.objects.set(marked.ino, marked);
   const group = groups[object % GROUPS];
-  if (group) marked.marks.push({ group, of: marked, mask: BITS, ignored: 0, survives: false });
+  if (group) marked.marks.push({ group, of: marked, mask: BITS, ignored: 0, survives: false, attached: undefined });
 }
 /** A happening of a file, as the core's own are: of one class. */
 class FileHappening implements Happening<MarkOwner> {

@@ -10,13 +10,14 @@ import { markBytes, openFileBytes, peakKib, proportionalKib, residentKib, treeOf
 import type { Room } from '../room.ts';
 import type { Sample, Scenario } from '../scenario.ts';
 import { Watcher } from '../watcher.ts';
-import { NOBODY_WATCHES, NSFW, OURS, OURS_WITHOUT_PRIVILEGE, peers } from '../watchers.ts';
+import { NOBODY_WATCHES, NSFW, OURS, OURS_THROUGH_DAEMON, OURS_WITHOUT_PRIVILEGE, peers } from '../watchers.ts';
 
 const HEAR_MS = 30_000;
 const REST_MS = 500;
 const AT_MOST_MS = 300_000;
 const NONE = OURS[0]?.name ?? '';
 const USER = OURS_WITHOUT_PRIVILEGE[0]?.name ?? '';
+const SERVED = OURS_THROUGH_DAEMON[0]?.name ?? '';
 
 interface Tree {
   readonly directories: number;
@@ -24,7 +25,12 @@ interface Tree {
 }
 
 export const watchStart: Scenario = {
-  ...startScenario({ directories: 20_000, filesEach: 5 }, () => [...OURS, ...OURS_WITHOUT_PRIVILEGE, ...peers()]),
+  ...startScenario({ directories: 20_000, filesEach: 5 }, () => [
+    ...OURS,
+    ...OURS_WITHOUT_PRIVILEGE,
+    ...OURS_THROUGH_DAEMON,
+    ...peers(),
+  ]),
   name: 'watch-start',
   title: 'Until a large tree is watched',
   targets: [
@@ -32,11 +38,16 @@ export const watchStart: Scenario = {
     { contestant: NONE, metric: 'overMib', atMost: 15 },
     { contestant: USER, metric: 'readyMs', against: NSFW.name, atMost: 1 },
     { contestant: USER, metric: 'directoryBytes', atMost: 1000 },
+    { contestant: SERVED, metric: 'readyMs', atMost: 100 },
   ],
 };
 
 export const watchStartLong: Scenario = {
-  ...startScenario({ directories: 200_000, filesEach: 1 }, () => [...OURS, ...OURS_WITHOUT_PRIVILEGE]),
+  ...startScenario({ directories: 200_000, filesEach: 1 }, () => [
+    ...OURS,
+    ...OURS_WITHOUT_PRIVILEGE,
+    ...OURS_THROUGH_DAEMON,
+  ]),
   name: 'watch-start-long',
   title: 'Until a very large tree is watched',
   isLong: true,

@@ -15,7 +15,7 @@ import { walk } from '../model.ts';
 import type { Room } from '../room.ts';
 import type { Metric, Sample, Scenario } from '../scenario.ts';
 import { Watcher } from '../watcher.ts';
-import { OURS, OURS_WITHOUT_PRIVILEGE, peers } from '../watchers.ts';
+import { OURS, OURS_THROUGH_DAEMON, OURS_WITHOUT_PRIVILEGE, peers } from '../watchers.ts';
 
 const REST_MS = 300;
 const QUIET_MS = 1000;
@@ -72,7 +72,12 @@ function stateScenario(of: {
   readonly about: (scale: number) => string;
   readonly cases: readonly Case[];
 }): Scenario {
-  const contestants = () => [...OURS, ...OURS_WITHOUT_PRIVILEGE.slice(-1), ...peers()];
+  const contestants = () => [
+    ...OURS,
+    ...OURS_WITHOUT_PRIVILEGE.slice(-1),
+    ...OURS_THROUGH_DAEMON.slice(-1),
+    ...peers(),
+  ];
   return {
     name: of.name,
     title: of.title,
@@ -83,7 +88,7 @@ function stateScenario(of: {
       { key: 'settleMs', label: 'told after at most', unit: 'ms', digits: 0 },
     ],
     comparisons: [],
-    targets: [...OURS, ...OURS_WITHOUT_PRIVILEGE.slice(-1)].map(({ name }) => {
+    targets: [...OURS, ...OURS_WITHOUT_PRIVILEGE.slice(-1), ...OURS_THROUGH_DAEMON.slice(-1)].map(({ name }) => {
       return { contestant: name, metric: 'wrong', atMost: 0 };
     }),
     contestants,
