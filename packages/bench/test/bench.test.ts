@@ -70,8 +70,8 @@ describe.runIf(hasCompiler && canMount)('a run of the bench', () => {
   it('measures the core and the daemon beside a guard', { timeout: 240_000 }, () => {
     const temporary = mkdtempSync(join(built, 'temporary-'));
     const json = join(built, 'core.json');
-    const only = ['core-held', 'core-dispatch', 'policy-decision', 'daemon-held'];
-    const who = ['C, a', 'core, three', 'directed', 'guard', '10 rules', 'fanotifyd, 10'].flatMap((name) => [
+    const only = ['core-held', 'core-dispatch', 'daemon-held', 'policy-decision'];
+    const who = ['C, a', 'core, three', 'directed', 'guard', '10 rules', 'fanotifyd, 10 c'].flatMap((name) => [
       '--who',
       name,
     ]);
