@@ -48,7 +48,12 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
       writeErr: (text) => say(text.trimEnd()),
       outputError: (text, write) => write(`fanotifyd: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}`),
     })
-    .action(async ({ config: file }: { config?: string }) => {
+    .allowExcessArguments()
+    .action(async ({ config: file }: { config?: string }, command: Command) => {
+      const [unknown] = command.args;
+      if (unknown !== undefined) {
+        command.error(`error: there is no command '${unknown}': there are check and status; without one it serves`);
+      }
       code = await serve(file, surroundings);
     });
   program

@@ -194,6 +194,9 @@ describe('the command', () => {
     const unknown = new Program([process.execPath, COMMAND, '--confg'], asUser);
     expect((await unknown.ended).code).toBe(2);
     expect(unknown.stderr).toContain("fanotifyd: unknown option '--confg'");
+    const misspelt = new Program([process.execPath, COMMAND, 'chek'], asUser);
+    expect((await misspelt.ended).code).toBe(2);
+    expect(misspelt.stderr).toContain("fanotifyd: there is no command 'chek': there are check and status");
     const nobody = new Program([process.execPath, COMMAND, 'status', '--admin', '/nowhere/admin'], asUser);
     expect((await nobody.ended).code).toBe(1);
     expect(nobody.stderr).toBe('fanotifyd: no daemon answers at /nowhere/admin: is it running?\n');
