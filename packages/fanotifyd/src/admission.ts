@@ -3,13 +3,15 @@
 
 import {
   type BrokerKind,
+  type ClientPeer,
+  countedUid,
   FIRST_REQUEST_BYTES,
   type Refusal,
   type Rights,
   readFirstRequest,
   refusalMessage,
 } from 'fanotify/broker';
-import { ERRNO, type Kernel, KernelError, type Peer, type Readiness } from 'fanotify/kernel';
+import { ERRNO, type Kernel, KernelError, type Readiness } from 'fanotify/kernel';
 import type { Log } from './log.ts';
 
 /** So many are taken in one turn: others have their turn, too. */
@@ -33,12 +35,14 @@ export type RefusalCause = 'rate' | 'waiting' | 'malformed' | 'silent' | 'limit'
 export interface AdmissionParts {
   readonly kernel: Kernel;
   readonly log: Log;
+  /** The user whose limits are those of a uid. */
+  readonly countedAs: (uid: number) => number;
   /** What a client may do, and how many groups its user may have. */
-  readonly rightsOf: (peer: Peer) => { readonly rights: Rights; readonly groups: number };
+  readonly rightsOf: (peer: ClientPeer) => { readonly rights: Rights; readonly groups: number };
   /** Hands a connection to a broker, which closes it here; false when there is none now. */
   readonly admit: (kind: BrokerKind, fd: number, rights: Rights) => boolean;
   /** Closes a connection, in another process: with what its client has put into it that might take long. */
-  readonly letGo: (peer: Peer, fd: number) => void;
+  readonly letGo: (peer: ClientPeer, fd: number) => void;
 }
 
 /** What is known of a user as long as it matters. */
@@ -51,7 +55,7 @@ interface User {
 
 interface Waiting {
   readonly fd: number;
-  readonly peer: Peer;
+  readonly peer: ClientPeer;
   readonly readiness: Readiness;
   readonly timer: NodeJS.Timeout;
 }
@@ -103,8 +107,8 @@ export class Admission {
   }
 
   /** A client that was admitted has gone. */
-  left(uid: number): void {
-    const user = this.#users.get(uid);
+  left(peer: ClientPeer): void {
+    const user = this.#users.get(countedUid(peer));
     if (user) user.groups--;
   }
 
@@ -130,7 +134,8 @@ export class Admission {
       }
       this.accepted++;
       try {
-        this.#greet(fd, this.#kernel.peerOf(fd));
+        const peer = this.#kernel.peerOf(fd);
+        this.#greet(fd, { ...peer, countedAs: this.#parts.countedAs(peer.uid) });
       } catch (error) {
         this.#kernel.close(fd);
         if (!(error instanceof KernelError)) throw error;
@@ -145,9 +150,9 @@ export class Admission {
     this.#pause = setTimeout(() => this.#entrance?.readiness.start(), PAUSE_MS);
   }
 
-  #greet(fd: number, peer: Peer): void {
-    const user = this.#userOf(peer.uid);
-    this.#fill(peer.uid, user, performance.now());
+  #greet(fd: number, peer: ClientPeer): void {
+    const user = this.#userOf(peer);
+    this.#fill(countedUid(peer), user, performance.now());
     if (user.tokens < 1) {
       this.#drop(fd, peer, 'rate', 'connects too often');
       return;
@@ -186,10 +191,10 @@ export class Admission {
       return;
     }
     const { rights, groups } = this.#parts.rightsOf(peer);
-    const user = this.#userOf(peer.uid);
+    const user = this.#userOf(peer);
     const number = this.#inbox.readUInt32LE(4);
     if (user.groups >= groups) {
-      const reason = `user ${peer.uid} has ${user.groups} groups, and may have ${groups}: close others, or have 'limits' granted`;
+      const reason = `user ${countedUid(peer)} has ${user.groups} groups, and may have ${groups}: close others, or have 'limits' granted`;
       this.#tell(peer, 'limit', 'has as many groups as it may');
       this.#refuse(waiting, { number, errno: ERRNO.EMFILE, reason });
       return;
@@ -218,7 +223,7 @@ export class Admission {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
     }
-    this.#userOf(peer.uid).waiting++;
+    this.#userOf(peer).waiting++;
     const leaving: Waiting = {
       fd,
       peer,
@@ -255,14 +260,15 @@ export class Admission {
     }
   }
 
-  #drop(fd: number, peer: Peer, cause: RefusalCause, what: string): void {
+  #drop(fd: number, peer: ClientPeer, cause: RefusalCause, what: string): void {
     this.#tell(peer, cause, what);
     this.#parts.letGo(peer, fd);
   }
 
-  #tell({ uid, pid }: Peer, cause: RefusalCause, what: string): void {
+  #tell(peer: ClientPeer, cause: RefusalCause, what: string): void {
     this.refused[cause]++;
-    this.#parts.log.ofUser('warn', uid, `a client was refused: it ${what}`, { pid });
+    const { uid, pid } = peer;
+    this.#parts.log.ofUser('warn', countedUid(peer), `a client was refused: it ${what}`, { uid, pid });
   }
 
   #end(waiting: Waiting): void {
@@ -275,10 +281,11 @@ export class Admission {
     clearTimeout(waiting.timer);
     waiting.readiness.close();
     this.#waiting.delete(waiting);
-    this.#userOf(waiting.peer.uid).waiting--;
+    this.#userOf(waiting.peer).waiting--;
   }
 
-  #userOf(uid: number): User {
+  #userOf(peer: ClientPeer): User {
+    const uid = countedUid(peer);
     let user = this.#users.get(uid);
     if (!user) {
       user = { groups: 0, waiting: 0, tokens: burstOf(uid), filledMs: performance.now() };

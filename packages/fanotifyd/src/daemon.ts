@@ -1,8 +1,8 @@
 // The daemon's main process: who may connect, to which broker, and whether those are well. It answers no access itself, so that whatever it
 // does, nobody waits for it.
 
-import { type BrokerKind, Porter } from 'fanotify/broker';
-import type { Kernel, Peer } from 'fanotify/kernel';
+import { type BrokerKind, type ClientPeer, Porter } from 'fanotify/broker';
+import type { Kernel } from 'fanotify/kernel';
 import { Admin } from './admin.ts';
 import { Admission } from './admission.ts';
 import { assertCapable } from './capabilities.ts';
@@ -11,6 +11,7 @@ import { type Entrance, handedSocket, ownSocket } from './listening.ts';
 import type { Log } from './log.ts';
 import type { Manager } from './notify.ts';
 import type { DaemonStatus } from './status.ts';
+import { SubordinateUsers } from './subordinate-users.ts';
 import { Supervisor } from './supervisor.ts';
 
 const KINDS: readonly BrokerKind[] = ['descriptors', 'names'];
@@ -38,6 +39,8 @@ export class Daemon {
   readonly #startedMs = performance.now();
   #config: Config;
   #readAt = new Date();
+  /** Whom those count as who connect from now on. */
+  #subordinates = SubordinateUsers.read();
   #entrance: Entrance | undefined;
 
   constructor(parts: DaemonParts) {
@@ -48,11 +51,12 @@ export class Daemon {
     this.#admission = new Admission({
       kernel,
       log,
+      countedAs: (uid) => this.#subordinates.countedAs(uid),
       rightsOf: (peer) => rightsOf(this.#config, peer),
       admit: (kind, fd, rights) => this.#supervisors[kind].admit(fd, rights),
       letGo: (peer, fd) => (this.#porter ? this.#porter.letGo(peer, fd) : kernel.close(fd)),
     });
-    const left = ({ peer }: { peer: Peer }) => this.#admission.left(peer.uid);
+    const left = ({ peer }: { peer: ClientPeer }) => this.#admission.left(peer);
     const supervise = (kind: BrokerKind) =>
       new Supervisor({ kind, kernel, log, left, processesChanged: () => this.#nameOwn() }, config.stuckAfterMs);
     this.#supervisors = { descriptors: supervise('descriptors'), names: supervise('names') };
@@ -103,6 +107,7 @@ export class Daemon {
       const { socket, admin, metrics } = this.#config;
       this.#config = { ...config, socket, admin, metrics };
       this.#readAt = new Date();
+      this.#subordinates = SubordinateUsers.read();
       log.settings = config.log;
       this.#each((supervisor) => {
         supervisor.stuckAfterMs = config.stuckAfterMs;

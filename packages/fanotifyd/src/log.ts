@@ -52,7 +52,11 @@ export class Log {
     this.#parts.write(this.#parts.hasPriorities ? `<${LEVELS[level].priority}>${line}\n` : `${line}\n`);
   }
 
-  /** Something that a user has caused, who could do so without end. */
+  /**
+   * Something that a user has caused, who could do so without end.
+   *
+   * @param uid The user whose lines are counted; it is said as well, unless `facts` say another.
+   */
   ofUser(level: Level, uid: number, text: string, facts: Facts = {}): void {
     const now = this.#parts.nowMs();
     let window = this.#windows.get(uid);

@@ -1,7 +1,7 @@
 // Keeps one broker running: asks whether it is well, kills one that says nothing any more, and starts another where one has died.
 
-import { Broker, type BrokerKind, type BrokerStatus, type Rights } from 'fanotify/broker';
-import type { Kernel, Peer } from 'fanotify/kernel';
+import { Broker, type BrokerKind, type BrokerStatus, type ClientPeer, countedUid, type Rights } from 'fanotify/broker';
+import type { Kernel } from 'fanotify/kernel';
 import type { Log } from './log.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -14,7 +14,7 @@ const PINGS = 5;
 
 /** A client that a broker serves. */
 export interface Client {
-  readonly peer: Peer;
+  readonly peer: ClientPeer;
 }
 
 export interface SupervisorParts {
@@ -89,7 +89,7 @@ export class Supervisor {
   }
 
   /** Tells what each client may do from now on. */
-  renewRights(rightsOf: (peer: Peer) => Rights): void {
+  renewRights(rightsOf: (peer: ClientPeer) => Rights): void {
     for (const [id, { peer }] of this.clients) this.#broker?.setRights(id, rightsOf(peer));
   }
 
@@ -172,15 +172,18 @@ export class Supervisor {
     if (!client) return;
     if (why !== '') {
       const { uid, pid } = client.peer;
-      this.#parts.log.ofUser('warn', uid, `a client was ended: ${why}`, { pid, broker: this.kind });
+      const facts = { uid, pid, broker: this.kind };
+      this.#parts.log.ofUser('warn', countedUid(client.peer), `a client was ended: ${why}`, facts);
     }
     this.#parts.left(client);
   }
 
   #say(level: 'info' | 'warn' | 'error', id: number | null, text: string): void {
     const peer = id === null ? undefined : this.clients.get(id)?.peer;
-    if (peer) this.#parts.log.ofUser(level, peer.uid, text, { pid: peer.pid, broker: this.kind });
-    else this.#parts.log.say(level, text, { broker: this.kind });
+    if (peer) {
+      const facts = { uid: peer.uid, pid: peer.pid, broker: this.kind };
+      this.#parts.log.ofUser(level, countedUid(peer), text, facts);
+    } else this.#parts.log.say(level, text, { broker: this.kind });
   }
 
   #died(how: string): void {

@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function admissionOf({ isServing = true, grants = 0 } = {}) {
+function admissionOf({ isServing = true, grants = 0, countedAs = (uid: number) => uid } = {}) {
   const lines: string[] = [];
   const admitted: number[] = [];
   const log = new Log(
@@ -38,7 +38,8 @@ function admissionOf({ isServing = true, grants = 0 } = {}) {
     if (isServing) admitted.push(fd);
     return isServing;
   };
-  const admission = new Admission({ kernel, log, rightsOf, admit, letGo: (_, fd) => kernel.close(fd) });
+  const letGo = (_: Peer, fd: number) => kernel.close(fd);
+  const admission = new Admission({ kernel, log, countedAs, rightsOf, admit, letGo });
   const path = join(directory, 'socket');
   const entrance = kernel.listenUnix(path, 0o600);
   admission.open(entrance);
@@ -106,7 +107,7 @@ test('what is known of a user is forgotten once nothing is left of it', async ()
   await until(() => (admitted.length === 1 ? true : undefined), 'its admission');
   const uid = process.getuid?.() ?? 0;
   expect(admission.users).toEqual([{ uid, groups: 1 }]);
-  admission.left(uid);
+  admission.left(kernel.peerOf(fd));
   admission.tidy();
   expect(admission.users).toEqual([]);
 });

@@ -17,4 +17,4 @@ export {
   refusalMessage,
 } from './first-request.ts';
 export { Porter, type PorterListener } from './porter.ts';
-export type { ClientLimits, Grant, Rights } from './rights.ts';
+export { type ClientLimits, type ClientPeer, countedUid, type Grant, type Rights } from './rights.ts';

@@ -2,7 +2,8 @@
 // main process leaves it to a visitor of its own.
 
 import { nowMs } from '../decision/clock.ts';
-import { type Kernel, linuxKernel, type Peer, type Readiness } from '../kernel/index.ts';
+import { type Kernel, linuxKernel, type Readiness } from '../kernel/index.ts';
+import type { ClientPeer } from './rights.ts';
 import { VisitorProcesses } from './visitor-processes.ts';
 import { Visitors } from './visitors.ts';
 
@@ -57,7 +58,7 @@ export class Porter {
   }
 
   /** Closes a connection, sooner or later. */
-  letGo(peer: Peer, fd: number): void {
+  letGo(peer: ClientPeer, fd: number): void {
     if (this.#isClosed) this.#kernel.close(fd);
     else {
       this.#visitors.letGo(peer, fd);

@@ -38,9 +38,26 @@ export interface Grant {
   readonly pids: boolean;
 }
 
+/** Who a client is, as the kernel says, and of whose limits it takes. */
+export interface ClientPeer extends Peer {
+  /** The user whose limits are its own, where that is another: who owns many uids by subuid(5) is one user nevertheless. */
+  readonly countedAs?: number | undefined;
+}
+
+/**
+ * The user whose limits are a client's.
+ *
+ * @example
+ * import { countedUid } from 'fanotify/broker';
+ * console.log(countedUid({ pid: 1, uid: 100_007, gid: 100_007, groups: [], countedAs: 1000 })); // 1000
+ */
+export function countedUid({ uid, countedAs = uid }: ClientPeer): number {
+  return countedAs;
+}
+
 /** Who a client is, and what it may do. */
 export interface Rights {
-  readonly peer: Peer;
+  readonly peer: ClientPeer;
   /** None for an unconfigured user: marks of what it can read itself, notifications of what it can reach. The first that fits counts. */
   readonly grants: readonly Grant[];
   readonly limits: ClientLimits;

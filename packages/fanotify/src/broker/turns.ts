@@ -1,6 +1,8 @@
 // A queue in which users take turns: what one of them has asked for is done in order, and nobody waits for all that another has.
 
-export class Turns<T extends { readonly peer: { readonly uid: number } }> {
+import { type ClientPeer, countedUid } from './rights.ts';
+
+export class Turns<T extends { readonly peer: ClientPeer }> {
   /** In the order of their turns; none is empty. */
   readonly #users = new Map<number, T[]>();
   #length = 0;
@@ -10,17 +12,19 @@ export class Turns<T extends { readonly peer: { readonly uid: number } }> {
   }
 
   push(item: T): void {
-    const items = this.#users.get(item.peer.uid);
+    const uid = countedUid(item.peer);
+    const items = this.#users.get(uid);
     if (items) items.push(item);
-    else this.#users.set(item.peer.uid, [item]);
+    else this.#users.set(uid, [item]);
     this.#length++;
   }
 
   /** Before all else that its user has asked for. */
   unshift(item: T): void {
-    const items = this.#users.get(item.peer.uid);
+    const uid = countedUid(item.peer);
+    const items = this.#users.get(uid);
     if (items) items.unshift(item);
-    else this.#users.set(item.peer.uid, [item]);
+    else this.#users.set(uid, [item]);
     this.#length++;
   }
 

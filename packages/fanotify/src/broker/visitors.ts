@@ -2,8 +2,9 @@
 
 import { fileURLToPath } from 'node:url';
 import { nowMs } from '../decision/clock.ts';
-import { type Kernel, KernelError, type Peer } from '../kernel/index.ts';
+import { type Kernel, KernelError } from '../kernel/index.ts';
 import { Penalties } from './penalties.ts';
+import { type ClientPeer, countedUid } from './rights.ts';
 import { Turns } from './turns.ts';
 import {
   decodeAnswer,
@@ -54,7 +55,7 @@ type Telling = (() => void) | undefined;
 interface Ask {
   readonly type: number;
   readonly number: number;
-  readonly peer: Peer;
+  readonly peer: ClientPeer;
   readonly message: Buffer;
   /** They go with it. */
   readonly descriptors: readonly number[];
@@ -99,7 +100,7 @@ export class Visitors implements Visits {
   /** What the next hear() says. */
   #tellings: (() => void)[] = [];
   /** Connections that are received from; with somebody when they are to be let go then. */
-  readonly #receiving = new Map<number, Peer | undefined>();
+  readonly #receiving = new Map<number, ClientPeer | undefined>();
   readonly #gone: Gone[] = [];
   readonly #inbox = Buffer.allocUnsafeSlow(MOST_VISIT_BYTES);
   /** Since when there is no visitor that is ready. */
@@ -199,7 +200,7 @@ export class Visitors implements Visits {
     }
   }
 
-  receive(peer: Peer, connection: number, then: Then<Received>): void {
+  receive(peer: ClientPeer, connection: number, then: Then<Received>): void {
     this.#receiving.set(connection, undefined);
     this.#ask(VISIT.receive, peer, {}, [connection], (answer, target) => {
       if (answer !== 'stuck' && answer.kind !== SAID.received) return undefined;
@@ -216,12 +217,12 @@ export class Visitors implements Visits {
     });
   }
 
-  letGo(peer: Peer, fd: number): void {
+  letGo(peer: ClientPeer, fd: number): void {
     if (this.#receiving.has(fd)) this.#receiving.set(fd, peer);
     else this.#ask(VISIT.letGo, peer, {}, [fd], () => () => undefined);
   }
 
-  walk(peer: Peer, root: number, path: Buffer, handle: Buffer, then: Then<Access>): void {
+  walk(peer: ClientPeer, root: number, path: Buffer, handle: Buffer, then: Then<Access>): void {
     this.#ask(VISIT.walk, peer, { path, handle }, [root], (answer) => {
       if (answer === 'stuck') return () => then('stuck');
       if (answer.kind === SAID.unreached) return () => then(undefined);
@@ -231,7 +232,7 @@ export class Visitors implements Visits {
     });
   }
 
-  visit(peer: Peer, root: number, event: number, flags: number, then: Then<number | null | undefined>): void {
+  visit(peer: ClientPeer, root: number, event: number, flags: number, then: Then<number | null | undefined>): void {
     this.#ask(VISIT.visit, peer, { flags }, [root, event], (answer, descriptor) => {
       if (answer === 'stuck') return () => then('stuck');
       if (answer.kind === SAID.unreached) return () => then(undefined);
@@ -243,7 +244,7 @@ export class Visitors implements Visits {
 
   #ask(
     type: number,
-    peer: Peer,
+    peer: ClientPeer,
     parts: { readonly flags?: number; readonly path?: Buffer; readonly handle?: Buffer },
     descriptors: readonly number[],
     tell: Ask['tell'],
@@ -256,7 +257,7 @@ export class Visitors implements Visits {
     const ask = { type, number, peer, message, askedMs: now, tell, tries: 0 };
     if (type !== VISIT.letGo) {
       this.asked++;
-      if (this.#penalties.isOut(peer.uid, now)) {
+      if (this.#penalties.isOut(countedUid(peer), now)) {
         this.#giveUp({ ...ask, descriptors: [] });
         return;
       }
@@ -365,7 +366,7 @@ export class Visitors implements Visits {
     if (isRepeatable(ask.type)) this.#close(ask);
     if (answer.isLast) {
       connection.over = 'clean';
-      this.#penalties.punish(ask.peer.uid, now);
+      this.#penalties.punish(countedUid(ask.peer), now);
     }
     return true;
   }
@@ -390,14 +391,14 @@ export class Visitors implements Visits {
       this.#askAnother(ask, now);
       return;
     }
-    this.#penalties.punish(ask.peer.uid, now);
+    this.#penalties.punish(countedUid(ask.peer), now);
     if (ask.type !== VISIT.letGo) this.#giveUp(ask);
   }
 
   /** What a visitor had not begun. What it was to close is closed by its end. */
   #askAnother(ask: Ask, now: number): void {
     if (ask.type === VISIT.letGo) return;
-    if (this.#penalties.isOut(ask.peer.uid, now)) this.#giveUp(ask);
+    if (this.#penalties.isOut(countedUid(ask.peer), now)) this.#giveUp(ask);
     else this.#turns.unshift(ask);
   }
 

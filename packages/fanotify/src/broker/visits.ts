@@ -1,7 +1,7 @@
 // What is asked of a visitor: a process that goes where a user can go, as that user. Whoever makes it wait, as with a FUSE mount of
 // his own, makes nobody else wait: it has a time limit, is killed then, and another takes its place.
 
-import type { Peer } from '../kernel/index.ts';
+import type { ClientPeer } from './rights.ts';
 
 /** What a user may do with a directory that it reaches; undefined: it does not, or it is not there any more. */
 export type Access = { readonly canSearch: boolean; readonly canRead: boolean } | undefined;
@@ -43,12 +43,12 @@ export interface Visits {
   /** Whether a process is a visitor, or was one lately: its accesses come of what was asked of it, and are to be told nobody. */
   isVisitor(pid: number): boolean;
   /** Receives one request from a client's connection, which has come with descriptors: Kernel.peekMessage tells. */
-  receive(peer: Peer, connection: number, then: Then<Received>): void;
+  receive(peer: ClientPeer, connection: number, then: Then<Received>): void;
   /**
    * Closes what a client has given: whoever closes the last descriptor of a connection gets what is in it, and then waits for what the
    * client has put there to make it wait. It is the callee's from then on, and is closed after what is being received from it.
    */
-  letGo(peer: Peer, fd: number): void;
+  letGo(peer: ClientPeer, fd: number): void;
   /**
    * Walks from a directory down to another as the user, by no symbolic link and into no other mount, and looks what the user may do there.
    *
@@ -56,7 +56,7 @@ export interface Visits {
    * @param path Below root; '' is root itself.
    * @param handle What must be found there: a whole struct file_handle.
    */
-  walk(peer: Peer, root: number, path: Buffer, handle: Buffer, then: Then<Access>): void;
+  walk(peer: ClientPeer, root: number, path: Buffer, handle: Buffer, then: Then<Access>): void;
   /**
    * The same for the file of an event, which is opened as the user then. What was accessed by another mount of the same file system is
    * looked for by the root's.
@@ -66,5 +66,5 @@ export interface Visits {
    * @returns A descriptor for the broker to close; null where the user may reach it, and not open it; undefined where it may not
    *   reach it.
    */
-  visit(peer: Peer, root: number, event: number, flags: number, then: Then<number | null | undefined>): void;
+  visit(peer: ClientPeer, root: number, event: number, flags: number, then: Then<number | null | undefined>): void;
 }

@@ -148,6 +148,19 @@ describe.skipIf(process.platform !== 'linux')('visitors', () => {
     expect([...one.paths(), ...other.paths()]).toEqual(['a17', 'b1']);
   });
 
+  test('take all uids of an owner for one user: in turns, and where one got stuck', () => {
+    const owned = [100_000, 100_001].map((uid) => ({ ...userOf(uid), countedAs: bob.uid }));
+    for (const peer of [...owned, bob]) for (const time of ['1', '2']) walk(`${peer.uid} ${time}`, peer);
+    for (const time of ['1', '2']) walk(time);
+    const slow = new Played(77);
+    expect(slow.paths()).toEqual(['100000 1', '1', '100000 2', '2', '100001 1', '100001 2', '23456 1', '23456 2']);
+    now += LIMIT_MS;
+    hear();
+    answers = [];
+    for (const peer of [...owned, bob, alice]) walk('again', peer);
+    expect(heard()).toEqual(['stuck', 'stuck', 'stuck']);
+  });
+
   test('that answer to nothing, or otherwise than they were asked, are ended', () => {
     for (const garbage of [
       () => Buffer.from('garbage'),

@@ -1,7 +1,6 @@
 // The daemon's configuration: its file read and checked, and what it says of one client.
 
-import type { Rights } from 'fanotify/broker';
-import type { Peer } from 'fanotify/kernel';
+import type { ClientPeer, Rights } from 'fanotify/broker';
 import { ConfigError, type ConfigProblem, ConfigText, type Spot } from './config-text.ts';
 import { type ConfiguredGrant, grantsOf } from './grants.ts';
 import { limitsBy, limitsOf, USUAL_LIMITS, type UserLimits } from './limits.ts';
@@ -134,7 +133,10 @@ function logOf(text: ConfigText, node: Spot): Config['log'] {
 }
 
 /** What a client may do, and how many groups its user may have. */
-export function rightsOf({ limits, grants }: Config, peer: Peer): { readonly rights: Rights; readonly groups: number } {
+export function rightsOf(
+  { limits, grants }: Config,
+  peer: ClientPeer,
+): { readonly rights: Rights; readonly groups: number } {
   const memberOf = new Set([peer.gid, ...peer.groups]);
   const its = grants.filter(({ uids, gids }) => uids.includes(peer.uid) || gids.some((gid) => memberOf.has(gid)));
   const granted = (name: keyof UserLimits) => its.flatMap((grant) => grant.limits[name] ?? []);

@@ -71,7 +71,7 @@ export class Accounts {
     const value = text.scalar(node);
     if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LAST_ID) return value;
     if (typeof value !== 'string' || value === '') return text.shape(node, `a ${what} is a name, or a number`);
-    const id = this.#namesOf(what).get(value);
+    const id = this.idNamed(what, value);
     if (id !== undefined) return id;
     const file = this.#files[what];
     return text.meaning(node, `there is no ${what} '${value}' in ${file}: write its number, if it is known elsewhere`);
@@ -80,6 +80,11 @@ export class Accounts {
   idsOf(text: ConfigText, node: Node | undefined, what: 'user' | 'group'): number[] {
     if (!node) return [];
     return text.items(node).flatMap((item) => this.idOf(text, item, what) ?? []);
+  }
+
+  /** The id of a name; undefined where there is no such name. */
+  idNamed(what: 'user' | 'group', name: string): number | undefined {
+    return this.#namesOf(what).get(name);
   }
 
   /** The name of an id, for people: its number where it has none. */

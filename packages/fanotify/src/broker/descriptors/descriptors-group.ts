@@ -10,7 +10,7 @@ import type { Waiting } from '../../core/queue.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { Kernel } from '../../kernel/index.ts';
 import { answersAtOnce, isOfTheKernel, refusalOfTheKernels } from '../filesystems.ts';
-import { grantEverywhere, grantOf } from '../rights.ts';
+import { countedUid, grantEverywhere, grantOf } from '../rights.ts';
 import type { ClientConnection, OwnStatus, Served, Target } from '../served.ts';
 import { type Counts, MarkedPlace } from './marked-place.ts';
 import { mayDecide, PERMISSION, problemOfMark, scopeOf } from './permitted.ts';
@@ -179,7 +179,7 @@ export class DescriptorsGroup implements Served {
     if (this.#group.marks.size >= rights.limits.marks) {
       throw new CallError('ENOSPC', `a group of user ${rights.peer.uid} may have ${rights.limits.marks} marks`);
     }
-    const { uid } = rights.peer;
+    const uid = countedUid(rights.peer);
     counts.keep.assertRoom(uid);
     if (change.scope === 'subtree' && !grant.all) counts.subtrees.assertRoom(uid);
     const place = new MarkedPlace(target, change.scope, grant, uid, counts);

@@ -8,7 +8,7 @@ import type { MountTable } from '../../identity/mount-table.ts';
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import { refusalOfTheKernels } from '../filesystems.ts';
 import type { Keep } from '../keep.ts';
-import { type Grant, grantAt, grantEverywhere, grantOf, pathOf } from '../rights.ts';
+import { countedUid, type Grant, grantAt, grantEverywhere, grantOf, pathOf } from '../rights.ts';
 import type { Target } from '../served.ts';
 import { bitsOf, ENTRY_BITS, EVENT_BITS, MODIFY, ONDIR } from './bits.ts';
 import type { Filesystems, Target as Place } from './filesystems.ts';
@@ -143,7 +143,7 @@ export class Marking {
   ): Mark {
     const { filesystems, finder, keep, kernel, mounts } = this.#parts;
     const isDirectory = scope !== 'filesystem' && place.isDirectory;
-    const { uid } = group.rights.peer;
+    const uid = countedUid(group.rights.peer);
     if (isDirectory) keep.assertRoom(uid);
     const filesystem = filesystems.use(place, carried.fd);
     try {
@@ -214,7 +214,7 @@ export class Marking {
 
   #release(mark: Mark): void {
     if (!mark.target) return;
-    this.#parts.keep.give(mark.group.rights.peer.uid, 1);
+    this.#parts.keep.give(countedUid(mark.group.rights.peer), 1);
     mark.target.release();
     mark.target = undefined;
   }
