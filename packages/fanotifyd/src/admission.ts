@@ -27,6 +27,8 @@ const RATE = { perSecond: 50, burst: 200, ofRoot: 2_000 } as const;
 /** When no descriptor is left, the next look comes after so long. */
 const PAUSE_MS = 200;
 const MOST_DROPPED = 64;
+/** Where the number of a request ends. */
+const NUMBER_END = 8;
 /** Grants and groups go into one message, whose room is limited. */
 const MOST_RIGHTS_BYTES = 64 * 1024;
 
@@ -43,6 +45,8 @@ export interface AdmissionParts {
   readonly admit: (kind: BrokerKind, fd: number, rights: Rights) => boolean;
   /** Closes a connection, in another process: with what its client has put into it that might take long. */
   readonly letGo: (peer: ClientPeer, fd: number) => void;
+  /** Whether so much is being let go that there is to be no more: then nobody is let in. */
+  readonly isFull: () => boolean;
 }
 
 /** What is known of a user as long as it matters. */
@@ -124,12 +128,16 @@ export class Admission {
   #accept(entrance: number): void {
     for (let count = 0; count < BATCH; count++) {
       let fd: number;
+      if (this.#parts.isFull()) {
+        this.#rest('more connections are to be closed than can be at once');
+        return;
+      }
       try {
         fd = this.#kernel.acceptUnix(entrance);
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
         if (error.code === 'EAGAIN') return;
-        this.#rest(error);
+        this.#rest(error.message);
         return;
       }
       this.accepted++;
@@ -143,9 +151,9 @@ export class Admission {
     }
   }
 
-  /** No descriptor or memory is left: whoever connects waits in the socket's own queue. */
-  #rest({ message }: KernelError): void {
-    this.#parts.log.ofUser('error', -1, `connections cannot be taken now: ${message}`);
+  /** No descriptor or memory is left, or soon would be: whoever connects waits in the socket's own queue. */
+  #rest(why: string): void {
+    this.#parts.log.ofUser('error', -1, `connections cannot be taken now: ${why}`);
     this.#entrance?.readiness.stop();
     this.#pause = setTimeout(() => this.#entrance?.readiness.start(), PAUSE_MS);
   }
@@ -217,12 +225,7 @@ export class Admission {
   #refuse(waiting: Waiting, refusal: Refusal): void {
     const { fd, peer } = waiting;
     this.#forget(waiting);
-    this.#dropAll(fd);
-    try {
-      this.#kernel.sendMessage(fd, refusalMessage(refusal));
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-    }
+    this.#answer(fd, refusal);
     this.#userOf(peer).waiting++;
     const leaving: Waiting = {
       fd,
@@ -233,6 +236,15 @@ export class Admission {
       timer: setTimeout(() => this.#end(leaving), LEAVE_MS),
     };
     this.#waiting.add(leaving);
+  }
+
+  #answer(fd: number, refusal: Refusal): void {
+    this.#dropAll(fd);
+    try {
+      this.#kernel.sendMessage(fd, refusalMessage(refusal));
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
   }
 
   /** Drops what it says, but for what comes with descriptors, which is not closed here; whether that was all. */
@@ -260,8 +272,13 @@ export class Admission {
     }
   }
 
+  /** Refuses somebody whom there is no time to hear: it is answered what has come with it, and may try again. */
   #drop(fd: number, peer: ClientPeer, cause: RefusalCause, what: string): void {
     this.#tell(peer, cause, what);
+    if ((this.#peek(fd) ?? 0) >= NUMBER_END) {
+      const number = this.#inbox.readUInt32LE(4);
+      this.#answer(fd, { number, errno: ERRNO.EAGAIN, reason: `user ${countedUid(peer)} ${what}: try again later` });
+    }
     this.#parts.letGo(peer, fd);
   }
 

@@ -55,6 +55,7 @@ export class Daemon {
       rightsOf: (peer) => rightsOf(this.#config, peer),
       admit: (kind, fd, rights) => this.#supervisors[kind].admit(fd, rights),
       letGo: (peer, fd) => (this.#porter ? this.#porter.letGo(peer, fd) : kernel.close(fd)),
+      isFull: () => this.#porter?.isFull === true,
     });
     const left = ({ peer }: { peer: ClientPeer }) => this.#admission.left(peer);
     const supervise = (kind: BrokerKind) =>

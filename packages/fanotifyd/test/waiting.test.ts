@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function admissionOf({ isServing = true, grants = 0, countedAs = (uid: number) => uid } = {}) {
+function admissionOf({ isServing = true, grants = 0, countedAs = (uid: number) => uid, isFull = () => false } = {}) {
   const lines: string[] = [];
   const admitted: number[] = [];
   const log = new Log(
@@ -39,7 +39,7 @@ function admissionOf({ isServing = true, grants = 0, countedAs = (uid: number) =
     return isServing;
   };
   const letGo = (_: Peer, fd: number) => kernel.close(fd);
-  const admission = new Admission({ kernel, log, countedAs, rightsOf, admit, letGo });
+  const admission = new Admission({ kernel, log, countedAs, rightsOf, admit, letGo, isFull });
   const path = join(directory, 'socket');
   const entrance = kernel.listenUnix(path, 0o600);
   admission.open(entrance);
@@ -80,6 +80,29 @@ test('who says nothing is ended after some seconds, and not before', async () =>
   expect(lines[0]).toMatch(/^warn: a client was refused: it says nothing within 5000 ms uid=\d+ pid=\d+\n$/);
   vi.useRealTimers();
   expect(await heardBy(fd)).toBe('end');
+});
+
+test('who finds too many of his own waiting is answered what he has asked for, that he may try again', async () => {
+  const { admission, lines, connect } = admissionOf();
+  for (let count = 0; count < 16; count++) connect();
+  const fd = connect();
+  kernel.sendMessage(fd, bind({ number: 3 }));
+  expect(await heardBy(fd)).toBe(ERRNO.EAGAIN);
+  expect(await heardBy(fd)).toBe('end');
+  expect([admission.waiting, admission.refused.waiting, lines.length]).toEqual([16, 1, 1]);
+});
+
+test('nobody is let in while too many are still to be closed; then those who have come meanwhile', async () => {
+  let isFull = true;
+  const { admission, lines, connect } = admissionOf({ isFull: () => isFull });
+  connect();
+  await until(() => (lines.length > 0 ? true : undefined), 'a line');
+  expect([admission.accepted, lines[0]]).toEqual([
+    0,
+    'error: connections cannot be taken now: more connections are to be closed than can be at once uid=-1\n',
+  ]);
+  isFull = false;
+  await until(() => (admission.waiting === 1 ? true : undefined), 'it to be taken');
 });
 
 test('who connects while there is no broker is ended, as those who were served are, and connects again', async () => {

@@ -3,9 +3,18 @@
 
 import { nowMs } from '../decision/clock.ts';
 import { type Kernel, linuxKernel, type Readiness } from '../kernel/index.ts';
-import type { ClientPeer } from './rights.ts';
+import { Graves } from './graves.ts';
+import { type ClientPeer, countedUid } from './rights.ts';
 import { VisitorProcesses } from './visitor-processes.ts';
 import { Visitors } from './visitors.ts';
+
+/** So many connections of one user wait for the visitor, and of all: more of them would take descriptors from the main process. */
+const MOST_OF_USER = 32;
+const MOST_OF_ALL = 256;
+/** So many more may wait for a process that they go with. */
+const MOST_BURIED = 512;
+/** That somebody leaves more is said once in so long. */
+const SAID_AGAIN_MS = 60_000;
 
 /**
  * Closes what clients have made, and waits for none of it. Privilege: CAP_SETUID, CAP_SETGID.
@@ -27,11 +36,14 @@ import { Visitors } from './visitors.ts';
  */
 export class Porter {
   readonly #kernel: Kernel;
+  readonly #listener: PorterListener;
   readonly #visitors: Visitors;
   readonly #processes: VisitorProcesses;
+  readonly #graves: Graves;
   readonly #listening = new Map<number, Readiness>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #saidMs = Number.NEGATIVE_INFINITY;
 
   /**
    * @param listener What is told of it.
@@ -39,6 +51,8 @@ export class Porter {
    */
   constructor(listener: PorterListener, kernel: Kernel = linuxKernel()) {
     this.#kernel = kernel;
+    this.#listener = listener;
+    this.#graves = new Graves(kernel, (text) => listener.tell(text));
     this.#visitors = new Visitors({ kernel, onStuck: (pid) => this.#processes.replace(pid) });
     this.#processes = new VisitorProcesses(
       kernel,
@@ -57,9 +71,16 @@ export class Porter {
     return this.#processes.pids;
   }
 
+  /** Whether so much waits to be closed that there is to be no more. */
+  get isFull(): boolean {
+    return this.#graves.waiting >= MOST_BURIED;
+  }
+
   /** Closes a connection, sooner or later. */
   letGo(peer: ClientPeer, fd: number): void {
+    const { ofUser, ofAll } = this.#visitors.unsent(peer);
     if (this.#isClosed) this.#kernel.close(fd);
+    else if (ofUser >= MOST_OF_USER || ofAll >= MOST_OF_ALL) this.#bury(peer, fd);
     else {
       this.#visitors.letGo(peer, fd);
       this.#attend();
@@ -72,7 +93,17 @@ export class Porter {
     clearTimeout(this.#timer);
     for (const readiness of this.#listening.values()) readiness.close();
     this.#listening.clear();
+    this.#graves.close();
     await this.#processes.close();
+  }
+
+  #bury(peer: ClientPeer, fd: number): void {
+    this.#graves.take(fd);
+    if (nowMs() - this.#saidMs < SAID_AGAIN_MS) return;
+    this.#saidMs = nowMs();
+    this.#listener.tell(
+      `connections of user ${countedUid(peer)} come faster than they can be closed one by one: they end with processes`,
+    );
   }
 
   /** Listens to the visitors that there are, and looks again when something is due. */

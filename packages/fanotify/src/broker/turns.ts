@@ -11,6 +11,11 @@ export class Turns<T extends { readonly peer: ClientPeer }> {
     return this.#length;
   }
 
+  /** How much waits of a user. */
+  of(peer: ClientPeer): number {
+    return this.#users.get(countedUid(peer))?.length ?? 0;
+  }
+
   push(item: T): void {
     const uid = countedUid(item.peer);
     const items = this.#users.get(uid);

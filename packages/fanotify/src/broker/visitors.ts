@@ -124,6 +124,11 @@ export class Visitors implements Visits {
     return this.#connections.reduce((sum, { out }) => sum + out.length, this.#turns.length);
   }
 
+  /** What waits to be handed to a visitor: of one user, and of all. */
+  unsent(peer: ClientPeer): { readonly ofUser: number; readonly ofAll: number } {
+    return { ofUser: this.#turns.of(peer), ofAll: this.#turns.length };
+  }
+
   get dueMs(): number {
     if (this.#tellings.length > 0) return 0;
     let due = Number.POSITIVE_INFINITY;

@@ -69,7 +69,7 @@ export class DaemonConnection {
   /**
    * Makes the group: the first request.
    *
-   * @throws DaemonVersionError, DaemonEndedError; CallError for what the daemon refuses.
+   * @throws DaemonVersionError, DaemonEndedError; DaemonUnavailableError when it is to be tried again; CallError for what the daemon refuses.
    */
   bind(settings: GroupSettings): void {
     try {
@@ -77,6 +77,11 @@ export class DaemonConnection {
     } catch (error) {
       if (error instanceof CallError && error.code === 'EPROTONOSUPPORT') {
         throw new DaemonVersionError(this.socket, error.reason);
+      }
+      if (error instanceof CallError && error.code === 'EAGAIN') {
+        throw new DaemonUnavailableError(`the daemon is not to be had now: ${error.reason}`, this.socket, {
+          cause: error,
+        });
       }
       throw error;
     }

@@ -157,6 +157,38 @@ describe.runIf(canMount)('a broker', () => {
 });
 
 describe.runIf(canMount)('a porter', () => {
+  test('keeps few connections of one user open, however many it is to close and whatever its visitor does', async () => {
+    const lines: string[] = [];
+    const porter = new Porter({ tell: (text) => void lines.push(text), processesChanged: () => undefined });
+    onTestFinished(() => porter.close());
+    const stopped = porter.pids[0] ?? 0;
+    process.kill(stopped, 'SIGSTOP');
+    onTestFinished(() => {
+      if (isRunning(stopped)) process.kill(stopped, 'SIGCONT');
+    });
+    const clients: number[] = [];
+    onTestFinished(() => {
+      for (const fd of clients) kernel.close(fd);
+    });
+    for (let count = 0; count < 300; count++) {
+      const { fd, theirs } = client();
+      kernel.sendMessage(fd, Buffer.of(1), [fd]);
+      porter.letGo({ ...kernel.peerOf(theirs), uid: 100_000 + count, countedAs: 1000 }, theirs);
+      clients.push(fd);
+    }
+    const hasEnded = (fd: number) => {
+      const entry = { fd, events: 1, revents: 0 };
+      return kernel.poll([entry], 0) > 0 && (entry.revents & 16) !== 0;
+    };
+    await until(() => clients.filter(hasEnded).length >= 300 - 32, 'their ends');
+    // By no visitor: that one would have taken some seconds to be replaced.
+    expect(porter.pids).toEqual([stopped]);
+    expect(lines).toEqual([
+      'connections of user 1000 come faster than they can be closed one by one: they end with processes',
+    ]);
+    expect(porter.isFull).toBe(false);
+  });
+
   test('closes connections with what their clients have put into them, also after its visitor has died', async () => {
     const lines: string[] = [];
     const porter = new Porter({ tell: (text) => void lines.push(text), processesChanged: () => undefined });

@@ -91,6 +91,14 @@ it('another version is said to be one', async () => {
   expect(String(error)).toContain('version 9');
 });
 
+it('that it is to be tried again is said to be no end of it', async () => {
+  const daemon = await scripted([[[answer(ERRNO.EAGAIN, 'user 5 connects too often: try again later')]]]);
+  await expect(connect({ socket: daemon.socket }).group()).rejects.toMatchObject({
+    code: 'DAEMON_UNAVAILABLE',
+    message: expect.stringContaining('user 5 connects too often: try again later'),
+  });
+});
+
 it('the end of the daemon is told to whoever waits for an answer, and to whoever reads', async () => {
   const daemon = await scripted([[[answer()], null], [[answer()]]]);
   const asking = new DaemonConnection(kernel, daemon.socket);
