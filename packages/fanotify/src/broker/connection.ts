@@ -4,12 +4,14 @@
 import { Carried } from '../core/carried.ts';
 import { CallError } from '../core/errors.ts';
 import { asCallError } from '../core/feed/kernel-group.ts';
+import type { Holdings } from '../core/holdings.ts';
 import { answerEvent, PROTOCOL_VERSION, REQUEST, RequestReader, requestNumber } from '../core/process/wire.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { Allowance } from './allowance.ts';
 import type { GroupStatus } from './control.ts';
 import type { Rights } from './rights.ts';
 import type { Broker, ClientConnection, Served, Target } from './served.ts';
+import { mostHeld } from './user-holdings.ts';
 import type { Received, Visits } from './visits.ts';
 
 const POLLIN = 1;
@@ -35,6 +37,10 @@ export interface ConnectionParts {
   readonly kernel: Kernel;
   readonly broker: Broker;
   readonly visits: Visits;
+  /** What all groups of its user hold. */
+  readonly holdings: Holdings;
+  /** How many descriptors all groups of a user may hold. */
+  readonly mostDescriptors: number;
   /** The client has done something wrong: said once. */
   complain(text: string): void;
   /** What it waits for may have changed: {@link Connection.prepare}. */
@@ -47,6 +53,7 @@ export class Connection implements ClientConnection {
   readonly id: number;
   readonly fd: number;
   rights: Rights;
+  readonly holdings: Holdings;
   /** What is waited for, as poll(2) has it. */
   events: number = POLLIN;
   readonly #parts: ConnectionParts;
@@ -78,6 +85,7 @@ export class Connection implements ClientConnection {
   constructor(parts: ConnectionParts, id: number, fd: number, rights: Rights, nowMs: number) {
     this.#parts = parts;
     this.#kernel = parts.kernel;
+    this.holdings = parts.holdings;
     this.id = id;
     this.fd = fd;
     this.rights = rights;
@@ -98,14 +106,18 @@ export class Connection implements ClientConnection {
   }
 
   countUndelivered(): number {
-    if (this.#descriptors > 0 && !this.#isEnded && this.#kernel.unsentBytes(this.fd) === 0) this.#descriptors = 0;
+    if (this.#descriptors > 0 && !this.#isEnded && this.#kernel.unsentBytes(this.fd) === 0) {
+      this.#count(-this.#descriptors);
+    }
     return this.#descriptors;
   }
 
   roomForDescriptors(nowMs: number): number {
-    const { descriptors: most } = this.rights.limits;
-    if (this.#descriptors >= most) this.countUndelivered();
-    const room = Math.max(0, most - this.#descriptors);
+    let room = this.#room;
+    if (room <= 0) {
+      this.countUndelivered();
+      room = Math.max(0, this.#room);
+    }
     if (room > 0) {
       this.#lookMs = FIRST_LOOK_MS;
     } else {
@@ -119,8 +131,21 @@ export class Connection implements ClientConnection {
   send(events: Uint8Array, descriptors: readonly number[] = []): boolean {
     if (this.#isEnded) return true;
     if (!this.isWritable || !this.#trySend(events, descriptors)) return false;
-    this.#descriptors += descriptors.length;
+    this.#count(descriptors.length);
     return true;
+  }
+
+  get #room(): number {
+    const { limits } = this.rights;
+    const { undelivered } = this.holdings;
+    return (
+      mostHeld(this.#descriptors, limits.descriptors, undelivered, this.#parts.mostDescriptors) - this.#descriptors
+    );
+  }
+
+  #count(change: number): void {
+    this.#descriptors += change;
+    this.holdings.undelivered += change;
   }
 
   answer(number: number, errno: number, said: string | Uint8Array = ''): void {
@@ -181,6 +206,7 @@ export class Connection implements ClientConnection {
   end(why: string): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#count(-this.#descriptors);
     this.#served?.close();
     this.#parts.ended(why);
     if (!this.#isLent) this.#letGo();

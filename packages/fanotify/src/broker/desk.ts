@@ -7,6 +7,7 @@ import { Connection } from './connection.ts';
 import type { GroupStatus, Order } from './control.ts';
 import { NewsDesk } from './news.ts';
 import type { Broker } from './served.ts';
+import { UserHoldings } from './user-holdings.ts';
 import type { Visits } from './visits.ts';
 import { WatchedConnections } from './watched-connections.ts';
 
@@ -30,6 +31,8 @@ export interface DeskParts {
   /** @param onStuck A visitor is to be killed, and another given. */
   visits(onStuck: (pid: number | null) => void): Visits;
   readonly broker: Broker;
+  /** How many descriptors all groups of a user may hold; none where events have none. */
+  readonly mostDescriptors?: number | undefined;
 }
 
 export class Desk {
@@ -38,6 +41,7 @@ export class Desk {
   readonly #kernel: Kernel;
   readonly visits: Visits;
   readonly #connections = new Map<number, Connection>();
+  readonly #holdings = new UserHoldings();
   readonly #watched: WatchedConnections;
   readonly #control: PollEntry & { events: number };
   readonly #main: PollEntry;
@@ -152,15 +156,19 @@ export class Desk {
   }
 
   #admit({ id, rights }: Extract<Order, { do: 'admit' }>, fd: number, now: number): void {
-    const { kernel, broker } = this.#parts;
+    const { kernel, broker, mostDescriptors = 0 } = this.#parts;
+    const { peer } = rights;
     const parts = {
       kernel,
       broker,
       visits: this.visits,
+      holdings: this.#holdings.joined(peer),
+      mostDescriptors,
       complain: (text: string) => this.news.complain(id, text, nowMs()),
       changed: () => this.#watched.changed(connection),
       ended: (why: string) => {
         this.#connections.delete(id);
+        this.#holdings.left(peer);
         this.#watched.remove(connection);
         this.news.add({ is: 'ended', id, why });
       },

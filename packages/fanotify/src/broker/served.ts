@@ -1,6 +1,7 @@
 // The seam between the desk, which has the clients' connections, and a broker's own loop, which serves their groups.
 
 import type { Carried } from '../core/carried.ts';
+import type { Holdings } from '../core/holdings.ts';
 import type { RequestReader } from '../core/process/wire.ts';
 import type { BrokerTotals, GroupStatus } from './control.ts';
 import type { Rights } from './rights.ts';
@@ -22,6 +23,8 @@ export type OwnStatus = Omit<GroupStatus, 'id' | 'uid' | 'pid' | 'refused' | 'li
 export interface ClientConnection {
   readonly id: number;
   readonly rights: Rights;
+  /** What all groups of its user hold. */
+  readonly holdings: Holdings;
   /** Whether events may be sent: else {@link Served.writable} will say when. */
   readonly isWritable: boolean;
   /** Descriptors that were sent, and for all that is known not received yet. */

@@ -5,6 +5,7 @@ import { ALLOW, DENY, type Ruling } from '../decision/permission.ts';
 import type { Decider } from '../decision/table.ts';
 import type { Carried } from './carried.ts';
 import type { Channel } from './channel.ts';
+import type { Holdings } from './holdings.ts';
 import type { Attached, Mark, MarkOwner } from './marks.ts';
 import { EventQueue, type QueueBounds } from './queue.ts';
 import type { GroupStatistics } from './types.ts';
@@ -16,12 +17,16 @@ export interface HeldAccess extends Access {
   readonly bits: number;
   /** Put with the marks by which groups are asked about it, and held. */
   by: Map<CoreGroup, Attached> | undefined;
+  /** For how long it has waited for groups of a user. */
+  spentMs?: Map<Holdings, number> | undefined;
 }
 
 /** How much of a group there may be, as of now. */
 export interface GroupBounds extends QueueBounds {
   /** Accesses that wait for its response. More get its policy at once. */
   readonly maxPending: number;
+  /** How long one access may wait for all groups of its user together. */
+  readonly longestMs?: number | undefined;
 }
 
 /** What a group is made of. */
@@ -64,7 +69,7 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
   delivered = 0;
   readonly #parts: GroupParts;
   /** What it is asked now, and since when. */
-  readonly #asked = new Map<number, number>();
+  readonly #asked = new Map<number, { readonly access: HeldAccess; readonly sinceMs: number }>();
   #allowed = 0;
   #denied = 0;
   #timedOut = 0;
@@ -88,15 +93,24 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
   /** Asks it. What it answers comes back by {@link CoreGroup.answered}, or not in time. */
   decide(access: HeldAccess, id: number): Ruling | undefined {
     if (this.isClosed) return ALLOW;
-    if (this.#asked.size >= this.#parts.bounds.maxPending) {
+    const { maxPending, holdings } = this.#parts.bounds;
+    if (this.#asked.size >= maxPending || this.patienceMs(access) <= 0) {
       this.#timedOut++;
       return this.onTimeout;
     }
-    this.#asked.set(id, this.#parts.nowMs());
+    this.#asked.set(id, { access, sinceMs: this.#parts.nowMs() });
+    if (holdings) holdings.pending++;
     this.queue.ask(access, id, access.by?.get(this));
     this.#parts.asked(this, access, id);
     this.#parts.wake(this);
     return undefined;
+  }
+
+  /** How long an access may wait for it: of what one user's groups take, each has what the others have left. */
+  patienceMs({ spentMs }: HeldAccess): number {
+    const { holdings, longestMs = Number.POSITIVE_INFINITY } = this.#parts.bounds;
+    const spent = (holdings && spentMs?.get(holdings)) ?? 0;
+    return Math.min(this.deadlineMs, longestMs - spent);
   }
 
   timedOut(_access: HeldAccess, id: number): void {
@@ -106,14 +120,17 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
   /** What it is asked its policy decides. */
   gaveUp(id: number): void {
     this.#timedOut++;
-    this.#asked.delete(id);
-    this.queue.withdraw(id);
+    this.#settled(id);
   }
 
   /** It is not asked this after all. */
   passedOver(id: number): void {
-    this.#asked.delete(id);
-    this.queue.withdraw(id);
+    this.#settled(id);
+  }
+
+  /** Accesses that wait for its response. */
+  get pending(): number {
+    return this.#asked.size;
   }
 
   /** Whether it is asked this now. */
@@ -122,11 +139,22 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
   }
 
   answered(id: number, isAllowed: boolean): void {
+    this.#settled(id);
+    if (isAllowed) this.#allowed++;
+    else this.#denied++;
+  }
+
+  #settled(id: number): void {
+    const asked = this.#asked.get(id);
     this.#asked.delete(id);
     // It may answer what it was never told.
     this.queue.withdraw(id);
-    if (isAllowed) this.#allowed++;
-    else this.#denied++;
+    const { holdings } = this.#parts.bounds;
+    if (!asked || !holdings) return;
+    holdings.pending--;
+    const { access, sinceMs } = asked;
+    access.spentMs ??= new Map();
+    access.spentMs.set(holdings, (access.spentMs.get(holdings) ?? 0) + this.#parts.nowMs() - sinceMs);
   }
 
   get statistics(): GroupStatistics {
@@ -138,7 +166,7 @@ export class CoreGroup implements MarkOwner, Decider<HeldAccess> {
       lost: this.queue.lost,
       overflows: this.queue.overflows,
       pending: this.#asked.size,
-      oldestMs: oldest === undefined ? 0 : this.#parts.nowMs() - oldest,
+      oldestMs: oldest === undefined ? 0 : this.#parts.nowMs() - oldest.sinceMs,
       allowed: this.#allowed,
       denied: this.#denied,
       timedOut: this.#timedOut,

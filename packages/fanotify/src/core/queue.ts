@@ -3,6 +3,7 @@
 
 import { OVERFLOW } from './bits.ts';
 import type { Carried } from './carried.ts';
+import type { Holdings } from './holdings.ts';
 import type { Attached } from './marks.ts';
 
 /** An event that waits. */
@@ -47,6 +48,8 @@ const OVERFLOW_EVENT = {
 export interface QueueBounds {
   /** Notifications. More are lost. */
   readonly maxQueued: number;
+  /** What all groups of its user hold, where others have some, too. */
+  readonly holdings?: Holdings | undefined;
 }
 
 /** What somebody is asked. */
@@ -83,6 +86,11 @@ export class EventQueue {
   /** How many places the queue has for them: never many more. */
   get held(): number {
     return this.#items.length - this.#head;
+  }
+
+  /** The same of all groups of its user. */
+  get notificationsOfUser(): number {
+    return this.#bounds.holdings?.queued ?? this.#notifications;
   }
 
   /** How many of them hold a descriptor that somebody could do without. */
@@ -123,7 +131,7 @@ export class EventQueue {
       isClosed: false,
       isWithdrawn: false,
     };
-    this.#notifications++;
+    this.#count(1);
     this.#last.set(ino, item);
     this.#items.push(item);
   }
@@ -245,9 +253,15 @@ export class EventQueue {
     this.#items = [];
     this.#head = 0;
     this.#holes = 0;
-    this.#notifications = 0;
+    this.#count(-this.#notifications);
     this.#last.clear();
     this.#asks.clear();
+  }
+
+  #count(change: number): void {
+    this.#notifications += change;
+    const { holdings } = this.#bounds;
+    if (holdings) holdings.queued += change;
   }
 
   #overflow(lost: number): void {
@@ -266,7 +280,7 @@ export class EventQueue {
     } else if (!isNotification(item)) {
       if (this.#overflowing === item) this.#overflowing = undefined;
     } else {
-      this.#notifications--;
+      this.#count(-1);
       if (this.#last.get(item.ino) === item) this.#last.delete(item.ino);
     }
   }

@@ -6,6 +6,8 @@ import { ALLOW, DENY, type Ruling } from './permission.ts';
 /** Decides on accesses, at once or later. What it does not do in time its policy does. */
 export interface Decider<Access> {
   readonly deadlineMs: number;
+  /** How long this access may wait, where that is less than `deadlineMs`. */
+  patienceMs?(access: Access): number;
   readonly onTimeout: Ruling;
   readonly onError: Ruling;
   /**
@@ -152,7 +154,7 @@ export class PendingTable<Access> {
       this.#leave(entry.access, entry.ruling);
       return;
     }
-    entry.dueMs = sinceMs + decider.deadlineMs;
+    entry.dueMs = sinceMs + (decider.patienceMs?.(entry.access) ?? decider.deadlineMs);
     let ruling: Ruling | undefined;
     try {
       ruling = decider.decide(entry.access, entry.id, entry.dueMs);

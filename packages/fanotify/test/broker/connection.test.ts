@@ -1,7 +1,8 @@
-// A connection that is told something which its socket does not take.
+// A connection that is told something which its socket does not take, or that takes more than is its user's.
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Connection, type ConnectionParts } from '../../src/broker/connection.ts';
+import { Holdings } from '../../src/core/holdings.ts';
 import { ERRNO, KernelError } from '../../src/kernel/index.ts';
 import { rightsOf } from './house.ts';
 
@@ -18,6 +19,8 @@ function failing(errno: number) {
       },
     },
     visits: { letGo: (_: unknown, fd: number) => void ended.push(`let go of ${fd}`) },
+    holdings: new Holdings(),
+    mostDescriptors: 0,
     changed: () => undefined,
     ended: (why: string) => void ended.push(why),
   } as unknown as ConnectionParts;
@@ -34,6 +37,30 @@ describe('a connection', () => {
     expect([connection.events, connection.isWritable, ended]).toEqual([POLLOUT, false, []]);
     connection.hear(POLLOUT, 0);
     expect(ended).toEqual([]);
+  });
+
+  test('has room for as many descriptors as all those of its user leave it', () => {
+    const holdings = new Holdings();
+    const of = (received: () => boolean) => {
+      const kernel = { sendMessage: () => 1, unsentBytes: () => (received() ? 0 : 1) };
+      const visits = { letGo: () => undefined };
+      const nothing = () => undefined;
+      const parts = { kernel, visits, holdings, mostDescriptors: 120, changed: nothing, ended: nothing };
+      return new Connection(parts as unknown as ConnectionParts, 1, FD, rightsOf([], { descriptors: 100 }), 0);
+    };
+    let hasReceived = false;
+    const [first, second] = [of(() => hasReceived), of(() => false)];
+    expect([first.roomForDescriptors(0), second.roomForDescriptors(0)]).toEqual([100, 100]);
+    first.send(Buffer.of(1), Array(100).fill(FD));
+    expect([first.roomForDescriptors(0), second.roomForDescriptors(0)]).toEqual([0, 20]);
+    second.send(Buffer.of(1), Array(20).fill(FD));
+    expect(second.roomForDescriptors(0)).toBe(0);
+    // It looks again by itself.
+    expect(second.prepare(0)).toBeLessThan(10);
+    hasReceived = true;
+    expect([first.roomForDescriptors(0), second.roomForDescriptors(0)]).toEqual([100, 80]);
+    second.end('');
+    expect(holdings.undelivered).toBe(0);
   });
 
   test('ends when what there is to say can never be said', () => {

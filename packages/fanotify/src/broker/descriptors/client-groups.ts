@@ -10,8 +10,9 @@ import type { PollEntry } from '../../kernel/index.ts';
 import { Desk } from '../desk.ts';
 import type { LoopParts } from '../loop.ts';
 import type { Broker, ClientConnection, Served } from '../served.ts';
+import { mostHeld } from '../user-holdings.ts';
 import type { Visits } from '../visits.ts';
-import { DescriptorsGroup, QUEUED_EVENT_BYTES } from './descriptors-group.ts';
+import { DescriptorsGroup, longestMsOf, QUEUED_EVENT_BYTES } from './descriptors-group.ts';
 import type { Counts } from './marked-place.ts';
 import { assertMayBind } from './permitted.ts';
 import { Sight } from './sight.ts';
@@ -21,6 +22,9 @@ export interface ClientGroupsParts extends LoopParts {
   readonly mounts: MountTable;
   visits(onStuck: (pid: number | null) => void): Visits;
   readonly counts: Counts;
+  /** How many undecided accesses, and descriptors, all groups of a user may hold. */
+  readonly mostPending: number;
+  readonly mostDescriptors: number;
   host(): CoreHost;
 }
 
@@ -73,10 +77,10 @@ export class ClientGroups implements Clientele, Broker {
   }
 
   bind(connection: ClientConnection, request: RequestReader): Served {
-    const { core, kernel, mounts, counts } = this.#parts;
+    const { core, kernel, mounts, counts, mostPending, mostDescriptors } = this.#parts;
     const { visits } = this.#desk;
     const { settings } = request;
-    const { rights } = connection;
+    const { rights, holdings } = connection;
     assertMayBind(rights, settings);
     const { eventFlags } = settings;
     // Where none may be taken as the kernel gives them, they are opened anew: then one kernel group will do for all.
@@ -84,15 +88,25 @@ export class ClientGroups implements Clientele, Broker {
     // A process that this PID namespace does not have is called 0, as are all others of its kind.
     const ownerPid = rights.peer.pid === 0 ? -1 : rights.peer.pid;
     const group: CoreGroup = core.open({ ...settings, eventFlags: kernelFlags }, ownerPid, {
+      holdings,
       get maxQueued() {
         const { queueBytes, descriptors } = connection.rights.limits;
+        const { notifications } = group.queue;
         const byBytes = Math.floor(queueBytes / QUEUED_EVENT_BYTES);
-        const left = Math.min(byBytes, descriptors - connection.undelivered);
-        if (group.queue.notifications < left) return left;
-        return Math.min(byBytes, descriptors - connection.countUndelivered());
+        const left = (undelivered: number) => {
+          const ofUser = holdings.queued + holdings.undelivered;
+          const most = mostHeld(notifications + undelivered, descriptors, ofUser, mostDescriptors);
+          return Math.min(byBytes, most - undelivered);
+        };
+        const byDescriptors = left(connection.undelivered);
+        return notifications < byDescriptors ? byDescriptors : left(connection.countUndelivered());
       },
       get maxPending() {
-        return connection.rights.limits.pending;
+        const { pending } = connection.rights.limits;
+        return mostHeld(group.pending, pending, holdings.pending, mostPending);
+      },
+      get longestMs() {
+        return longestMsOf(connection.rights);
       },
     });
     const wake = () => this.wake(group);

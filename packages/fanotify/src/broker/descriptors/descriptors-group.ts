@@ -10,7 +10,7 @@ import type { Waiting } from '../../core/queue.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { Kernel } from '../../kernel/index.ts';
 import { answersAtOnce, isOfTheKernel, refusalOfTheKernels } from '../filesystems.ts';
-import { countedUid, grantEverywhere, grantOf } from '../rights.ts';
+import { countedUid, grantEverywhere, grantOf, type Rights } from '../rights.ts';
 import type { ClientConnection, OwnStatus, Served, Target } from '../served.ts';
 import { type Counts, MarkedPlace } from './marked-place.ts';
 import { mayDecide, PERMISSION, problemOfMark, scopeOf } from './permitted.ts';
@@ -19,6 +19,11 @@ import type { Sight, Visible } from './sight.ts';
 /** What an event that waits is reckoned to take of the broker's memory. */
 export const QUEUED_EVENT_BYTES = 128;
 const LONGEST_MS = 60_000;
+
+/** How long an access may wait for all groups of a user, and so for one. */
+export function longestMsOf({ limits }: Rights): number {
+  return limits.longestMs ?? LONGEST_MS;
+}
 
 const writer = new EventWriter();
 
@@ -216,7 +221,7 @@ export class DescriptorsGroup implements Served {
   }
 
   get #longestMs(): number {
-    return this.#parts.connection.rights.limits.longestMs ?? LONGEST_MS;
+    return longestMsOf(this.#parts.connection.rights);
   }
 
   /** How many of the first have no more descriptors than may be sent. Where there may be none, what has none waits as well. */

@@ -8,6 +8,7 @@ import { MountTable } from '../../identity/mount-table.ts';
 import { ProcFiles } from '../../identity/proc-files.ts';
 import { Keep } from '../keep.ts';
 import type { Loop, LoopParts } from '../loop.ts';
+import { SHARE } from '../user-holdings.ts';
 import { Visitors } from '../visitors.ts';
 import { ClientGroups } from './client-groups.ts';
 import { UngrantedSubtrees } from './ungranted-subtrees.ts';
@@ -23,7 +24,13 @@ export function openDescriptorsLoop(parts: LoopParts): Loop {
   const kept = Math.floor(roomForDescriptors(kernel) * KEPT);
   const visits = (onStuck: (pid: number | null) => void) => new Visitors({ kernel, onStuck });
   const counts = { keep: new Keep(kept), subtrees: new UngrantedSubtrees() };
-  const clientele = (core: Core) => new ClientGroups({ ...parts, core, mounts, visits, counts, host: () => host });
-  const host: CoreHost = new CoreHost({ kernel, mounts, files, clientele, ...limitsOf(kernel, kept) });
+  const limits = limitsOf(kernel, kept);
+  const shares = {
+    mostPending: Math.floor(limits.maxPending * SHARE),
+    mostDescriptors: Math.floor(limits.maxCarried * SHARE),
+  };
+  const clientele = (core: Core) =>
+    new ClientGroups({ ...parts, ...shares, core, mounts, visits, counts, host: () => host });
+  const host: CoreHost = new CoreHost({ kernel, mounts, files, clientele, ...limits });
   return host;
 }

@@ -233,8 +233,8 @@ export class CoreHost {
     if (count > 1) this.#gatherUntilMs = now + GATHER_MS;
     // Those who are slow hold descriptors that others need.
     while (this.#feed.carried > this.#parts.maxCarried) {
-      const [slowest] = [...this.core.groups].sort((a, b) => b.queue.notifications - a.queue.notifications);
-      if (!slowest || slowest.queue.notifications === 0) break;
+      const [slowest] = [...this.core.groups].filter(({ queue }) => queue.notifications > 0).sort(bySlowness);
+      if (!slowest) break;
       slowest.queue.shorten(Math.floor(slowest.queue.notifications / 2));
       this.#clientele.wake(slowest);
     }
@@ -287,6 +287,11 @@ export class CoreHost {
     this.core.table.abandon(nowMs());
     this.#clientele.close();
   }
+}
+
+/** The one who has most that waits, in the largest of his groups. */
+function bySlowness({ queue: one }: CoreGroup, { queue: other }: CoreGroup): number {
+  return other.notificationsOfUser - one.notificationsOfUser || other.notifications - one.notifications;
 }
 
 function entryOf(fd: number, events: number): PollEntry {
