@@ -33,15 +33,35 @@ export class Turns<T extends { readonly peer: ClientPeer }> {
     this.#length++;
   }
 
-  shift(): T | undefined {
-    const [turn] = this.#users;
-    if (!turn) return undefined;
-    const [uid, items] = turn;
-    const item = items.shift();
-    this.#users.delete(uid);
-    if (items.length > 0) this.#users.set(uid, items);
-    this.#length--;
-    return item;
+  /** Where it was: behind what its user has asked for before. */
+  putBack(item: T, isBefore: (other: T) => boolean): void {
+    this.unshift(item);
+    const items = this.#users.get(countedUid(item.peer)) ?? [];
+    for (let at = 1; at < items.length; at++) {
+      const other = items[at] as T;
+      if (!isBefore(other)) return;
+      items[at - 1] = other;
+      items[at] = item;
+    }
+  }
+
+  /** The next, of those users whose first may go now. */
+  shift(mayGo: (first: T) => boolean = () => true): T | undefined {
+    for (const [uid, items] of this.#users) {
+      const [first] = items;
+      if (!first || !mayGo(first)) continue;
+      items.shift();
+      this.#users.delete(uid);
+      if (items.length > 0) this.#users.set(uid, items);
+      this.#length--;
+      return first;
+    }
+    return undefined;
+  }
+
+  /** The first of each user. */
+  *firsts(): IterableIterator<T> {
+    for (const [first] of this.#users.values()) if (first) yield first;
   }
 
   /** Takes out all that `test` says. */

@@ -1,12 +1,14 @@
 // What a visitor does: it goes where a user can go, as that user, and takes from clients what only it may take. Everything here may wait.
 
 import { AT_EMPTY_PATH, O_DIRECTORY, O_PATH } from '../abi/index.ts';
+import { nowMs } from '../decision/clock.ts';
 import { handleAt } from '../identity/handle-at.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { findEventFile, reopen } from './event-file.ts';
+import { isSlow } from './slowness.ts';
 import { Taking } from './taking.ts';
 import { isForWantOfRoom, R_OK, User, X_OK } from './user.ts';
-import { encodeAnswer, MAY_READ, MAY_SEARCH, SAID, VISIT, type VisitRequest } from './visit-wire.ts';
+import { encodeAnswer, MAY_READ, MAY_SEARCH, SAID, VISIT, type VisitAnswer, type VisitRequest } from './visit-wire.ts';
 
 const POLLOUT = 4;
 const HOW_TO_OPEN = 'a mark takes one descriptor, opened with O_PATH';
@@ -17,6 +19,12 @@ export class Visitor {
   readonly #control: number;
   readonly #user: User;
   readonly #taking: Taking;
+  /** Since when it is at the present request. */
+  #sinceMs = 0;
+  /** How much it has answered. */
+  #answered = 0;
+  /** By user: up to which answer he was slow. */
+  readonly #slow = new Map<number, number>();
 
   constructor(kernel: Kernel, control: number) {
     this.#kernel = kernel;
@@ -31,6 +39,24 @@ export class Visitor {
    * then nobody waits for it, sockets do not linger, and its memory is given back first.
    */
   serve(request: VisitRequest, descriptors: readonly number[]): boolean {
+    this.#sinceMs = nowMs();
+    const isAgain = request.type !== VISIT.letGo && this.#isPostponed(request);
+    if (isAgain) this.#reply(SAID.later, request.number);
+    const goesOn = isAgain ? this.#close(descriptors) : this.#serve(request, descriptors);
+    if (isSlow(nowMs() - this.#sinceMs)) this.#slow.set(request.user, this.#answered);
+    return goesOn;
+  }
+
+  /** Whether it was sent before anybody could hear that its user is slow: others come first. */
+  #isPostponed({ user, heard }: VisitRequest): boolean {
+    const slowUntil = this.#slow.get(user);
+    if (slowUntil === undefined) return false;
+    if (heard < slowUntil) return true;
+    this.#slow.delete(user);
+    return false;
+  }
+
+  #serve(request: VisitRequest, descriptors: readonly number[]): boolean {
     const [first, second] = descriptors;
     if (first === undefined || descriptors.length !== (request.type === VISIT.visit ? 2 : 1)) return false;
     if (request.type === VISIT.receive) return this.#receive(request, first);
@@ -38,8 +64,17 @@ export class Visitor {
     if (request.type === VISIT.walk) this.#answer(request, () => this.#walk(request, first));
     else if (request.type === VISIT.visit) this.#answer(request, () => this.#visit(request, first, second as number));
     else return false;
+    return this.#close(descriptors);
+  }
+
+  #close(descriptors: readonly number[]): true {
     for (const fd of descriptors) this.#kernel.close(fd);
     return true;
+  }
+
+  #reply(kind: number, number: number, parts: Partial<VisitAnswer> = {}, descriptors: readonly number[] = []): void {
+    this.#answered++;
+    this.say(encodeAnswer(kind, number, { ...parts, tookMs: Math.round(nowMs() - this.#sinceMs) }), descriptors);
   }
 
   say(message: Buffer, descriptors: readonly number[] = []): void {
@@ -63,7 +98,7 @@ export class Visitor {
       look();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      this.say(encodeAnswer(isForWantOfRoom(error) ? SAID.failed : SAID.unreached, number));
+      this.#reply(isForWantOfRoom(error) ? SAID.failed : SAID.unreached, number);
     }
   }
 
@@ -74,9 +109,9 @@ export class Visitor {
     try {
       if (handleAt(this.#kernel, fd, '', AT_EMPTY_PATH).handle.equals(handle)) {
         const first = (user.may(fd, X_OK) ? MAY_SEARCH : 0) | (user.may(fd, R_OK) ? MAY_READ : 0);
-        this.say(encodeAnswer(SAID.reached, number, { first }));
+        this.#reply(SAID.reached, number, { first });
       } else {
-        this.say(encodeAnswer(SAID.unreached, number));
+        this.#reply(SAID.unreached, number);
       }
     } finally {
       if (fd !== root) this.#kernel.close(fd);
@@ -86,16 +121,16 @@ export class Visitor {
   #visit({ identity, number, flags }: VisitRequest, root: number, event: number): void {
     const found = findEventFile(this.#user, identity, root, event);
     if (found === undefined) {
-      this.say(encodeAnswer(SAID.unreached, number));
+      this.#reply(SAID.unreached, number);
       return;
     }
     try {
       const fd = (flags & O_PATH) !== 0 ? found : reopen(this.#user, found, flags);
       if (fd === null) {
-        this.say(encodeAnswer(SAID.refused, number));
+        this.#reply(SAID.refused, number);
         return;
       }
-      this.say(encodeAnswer(SAID.opened, number), [fd]);
+      this.#reply(SAID.opened, number, {}, [fd]);
       if (fd !== found) this.#kernel.close(fd);
     } finally {
       if (found !== root) this.#kernel.close(found);
@@ -106,32 +141,32 @@ export class Visitor {
     const taken = this.#taking.take(connection);
     this.#kernel.close(connection);
     if (typeof taken === 'string') {
-      this.say(encodeAnswer(SAID.received, number, { problem: taken }));
+      this.#reply(SAID.received, number, { problem: taken });
       return true;
     }
     const { bytes, descriptors } = taken;
     const [target] = descriptors;
     if (target === undefined) {
-      this.say(encodeAnswer(SAID.received, number, { bytes }));
+      this.#reply(SAID.received, number, { bytes });
       return true;
     }
     this.#user.be(identity);
     if (descriptors.length === 1 && this.#taking.isPath(target)) {
       const first = this.#taking.canRead(target) ? 1 : 0;
       const second = this.#taking.filesystemType(target);
-      this.say(encodeAnswer(SAID.received, number, { first, second, bytes }), [target]);
+      this.#reply(SAID.received, number, { first, second, bytes }, [target]);
       this.#kernel.close(target);
       return true;
     }
     const areClosed = descriptors.map((fd) => this.#taking.close(fd)).every(Boolean);
-    this.say(encodeAnswer(SAID.received, number, { bytes, problem: HOW_TO_OPEN, isLast: !areClosed }));
+    this.#reply(SAID.received, number, { bytes, problem: HOW_TO_OPEN, isLast: !areClosed });
     return areClosed;
   }
 
   #letGo({ identity, number }: VisitRequest, fd: number): boolean {
     this.#user.be(identity);
     const isClosed = this.#taking.letGo(fd);
-    this.say(encodeAnswer(SAID.letGo, number, { isLast: !isClosed }));
+    this.#reply(SAID.letGo, number, { isLast: !isClosed });
     return isClosed;
   }
 }

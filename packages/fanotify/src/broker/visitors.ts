@@ -3,8 +3,10 @@
 import { fileURLToPath } from 'node:url';
 import { nowMs } from '../decision/clock.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
+import { GoneVisitors, openProcess } from './gone-visitors.ts';
 import { Penalties } from './penalties.ts';
 import { type ClientPeer, countedUid } from './rights.ts';
+import { Slowness } from './slowness.ts';
 import { Turns } from './turns.ts';
 import {
   decodeAnswer,
@@ -15,6 +17,7 @@ import {
   SAID,
   VISIT,
   type VisitAnswer,
+  writeHeard,
 } from './visit-wire.ts';
 import type { Access, Received, Then, Visits } from './visits.ts';
 
@@ -32,11 +35,8 @@ const START_MS = 30_000;
 const PENALTY = 5;
 /** What crashes a visitor is asked of so many. */
 const MOST_TRIES = 2;
-/** So many of those that have gone are remembered. */
-const MOST_GONE = 64;
-/** For so long: events of theirs may be under way. Somebody else gets the pid later, of whom everything is to be heard. */
-const GONE_MS = 10_000;
-const POLLIN = 1;
+/** What waits because its user's visits are slow waits for so many limits at most. */
+const LONGEST_WAIT = 5;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export interface VisitorsOptions {
@@ -73,18 +73,12 @@ interface Connection {
   pidfd: number | undefined;
   /** What it was asked and has not answered, in order. */
   readonly out: Ask[];
+  /** How much it has answered. */
+  heard: number;
   /** Since when it is at the first of those. */
   sinceMs: number;
   /** It ends, or has ended. `clean`: it has begun nothing that is out. */
   over: 'no' | 'yes' | 'clean';
-}
-
-/** A visitor that is asked nothing any more. One that is stuck may run for long yet. */
-interface Gone {
-  readonly pid: number;
-  /** Until it has ended. */
-  pidfd: number | undefined;
-  readonly sinceMs: number;
 }
 
 export class Visitors implements Visits {
@@ -101,7 +95,10 @@ export class Visitors implements Visits {
   #tellings: (() => void)[] = [];
   /** Connections that are received from; with somebody when they are to be let go then. */
   readonly #receiving = new Map<number, ClientPeer | undefined>();
-  readonly #gone: Gone[] = [];
+  readonly #gone: GoneVisitors;
+  readonly #slowness = new Slowness();
+  /** When it was looked last what may be sent. */
+  #sentMs = Number.NEGATIVE_INFINITY;
   readonly #inbox = Buffer.allocUnsafeSlow(MOST_VISIT_BYTES);
   /** Since when there is no visitor that is ready. */
   #aloneSinceMs: number;
@@ -109,6 +106,7 @@ export class Visitors implements Visits {
 
   constructor({ kernel, onStuck, limitMs = LIMIT_MS, clock = nowMs }: VisitorsOptions) {
     this.#kernel = kernel;
+    this.#gone = new GoneVisitors(kernel);
     this.#onStuck = onStuck;
     this.#limitMs = limitMs;
     this.#clock = clock;
@@ -138,12 +136,13 @@ export class Visitors implements Visits {
       else if (out.length > 0) due = Math.min(due, sinceMs + this.#limitMs);
     }
     if (this.#isAlone) for (const ask of this.#turns) due = Math.min(due, this.#patienceMs(ask));
+    due = Math.min(due, ...this.#restsEnd());
     return due;
   }
 
   hear(nowMs: number): void {
     // The next visitor's first word comes here, after the last has ended.
-    for (const gone of this.#gone) this.#letGoEnded(gone);
+    this.#gone.tidy();
     const wasAlone = this.#isAlone;
     for (const connection of [...this.#connections]) {
       this.#listen(connection, nowMs);
@@ -151,6 +150,7 @@ export class Visitors implements Visits {
     }
     if (!wasAlone && this.#isAlone) this.#aloneSinceMs = nowMs;
     this.#send(nowMs);
+    this.#giveUpRests(nowMs);
     if (this.#isAlone) {
       for (const ask of this.#turns.take((ask) => this.#patienceMs(ask) <= nowMs)) this.#giveUp(ask);
     }
@@ -166,6 +166,7 @@ export class Visitors implements Visits {
       pid: null,
       pidfd: undefined,
       out: [],
+      heard: 0,
       sinceMs: 0,
       over: 'no',
     });
@@ -173,36 +174,7 @@ export class Visitors implements Visits {
 
   isVisitor(pid: number): boolean {
     if (this.#connections.some((connection) => connection.pid === pid)) return true;
-    return this.#gone.some((gone) => gone.pid === pid && this.#isRemembered(gone));
-  }
-
-  #isRemembered({ pidfd, sinceMs }: Gone): boolean {
-    if (this.#clock() - sinceMs < GONE_MS) return true;
-    // Readable once the process has ended.
-    return pidfd !== undefined && this.#kernel.poll([{ fd: pidfd, events: POLLIN, revents: 0 }], 0) === 0;
-  }
-
-  #letGoEnded(gone: Gone): void {
-    if (gone.pidfd === undefined) return;
-    if (this.#kernel.poll([{ fd: gone.pidfd, events: POLLIN, revents: 0 }], 0) === 0) return;
-    this.#kernel.close(gone.pidfd);
-    gone.pidfd = undefined;
-  }
-
-  #remember({ pid, pidfd }: Connection, sinceMs: number): void {
-    const kept = this.#gone.filter((gone) => this.#isRemembered(gone)).slice(0, MOST_GONE - 1);
-    for (const gone of this.#gone) if (gone.pidfd !== undefined && !kept.includes(gone)) this.#kernel.close(gone.pidfd);
-    this.#gone.splice(0, this.#gone.length, ...(pid === null ? [] : [{ pid, pidfd, sinceMs }]), ...kept);
-  }
-
-  /** Undefined when it has ended, or there is no number left for it. */
-  #openProcess(pid: number): number | undefined {
-    try {
-      return this.#kernel.pidfdOpen(pid);
-    } catch (error) {
-      if (error instanceof KernelError) return undefined;
-      throw error;
-    }
+    return this.#gone.has(pid, this.#clock());
   }
 
   receive(peer: ClientPeer, connection: number, then: Then<Received>): void {
@@ -258,10 +230,11 @@ export class Visitors implements Visits {
     this.#number = (this.#number + 1) >>> 0;
     const number = this.#number;
     const { flags = 0, path = NOTHING, handle = NOTHING } = parts;
-    const message = encodeVisit({ type, number, identity: peer, flags, path, handle });
+    const message = encodeVisit({ type, number, identity: peer, user: countedUid(peer), flags, path, handle });
     const ask = { type, number, peer, message, askedMs: now, tell, tries: 0 };
     if (type !== VISIT.letGo) {
       this.asked++;
+      this.#slowness.asks(countedUid(peer), now);
       if (this.#penalties.isOut(countedUid(peer), now)) {
         this.#giveUp({ ...ask, descriptors: [] });
         return;
@@ -269,7 +242,9 @@ export class Visitors implements Visits {
     }
     const own = isRepeatable(type) ? this.#duplicate(descriptors) : descriptors;
     if (own) {
-      this.#turns.push({ ...ask, descriptors: own });
+      // What is to be closed takes no time: it waits for nothing else that its user has asked for.
+      if (type === VISIT.letGo) this.#turns.unshift({ ...ask, descriptors: own });
+      else this.#turns.push({ ...ask, descriptors: own });
       this.#send(now);
     } else {
       this.#giveUp({ ...ask, descriptors: [] });
@@ -301,10 +276,12 @@ export class Visitors implements Visits {
 
   /** Hands out what waits, to those who have least to do. */
   #send(now: number): void {
+    this.#sentMs = now;
     while (this.#turns.length > 0) {
       const connection = this.#freest();
-      const ask = connection && this.#turns.shift();
+      const ask = connection && this.#turns.shift((first) => this.#restsUntilMs(first, now) === 0);
       if (!ask) return;
+      writeHeard(ask.message, connection.heard);
       try {
         this.#kernel.sendMessage(connection.fd, ask.message, ask.descriptors);
       } catch (error) {
@@ -320,6 +297,31 @@ export class Visitors implements Visits {
       // It is the visitor's alone now.
       if (ask.type === VISIT.letGo) this.#close(ask);
     }
+  }
+
+  /** Until when something waits, as its user's visits are slow; 0 when it does not. */
+  #restsUntilMs({ type, peer }: Ask, now: number): number {
+    return type === VISIT.letGo ? 0 : this.#slowness.restsUntilMs(countedUid(peer), now);
+  }
+
+  /** When what waits so may be sent, or is given up. */
+  *#restsEnd(): IterableIterator<number> {
+    for (const first of this.#turns.firsts()) {
+      const untilMs = this.#restsUntilMs(first, this.#sentMs);
+      // What may be sent already waits for a visitor.
+      if (untilMs > 0) yield Math.min(untilMs, this.#givenUpMs(first));
+    }
+  }
+
+  /** Until when it waits so. What is received must not be given up: that would end a connection. */
+  #givenUpMs({ type, askedMs }: Ask): number {
+    return isRepeatable(type) ? askedMs + LONGEST_WAIT * this.#limitMs : Number.POSITIVE_INFINITY;
+  }
+
+  #giveUpRests(now: number): void {
+    const isOver = (ask: Ask) => this.#givenUpMs(ask) <= now && this.#restsUntilMs(ask, now) > 0;
+    if (![...this.#turns.firsts()].some(isOver)) return;
+    for (const ask of this.#turns.take(isOver)) this.#giveUp(ask);
   }
 
   #freest(): Connection | undefined {
@@ -356,11 +358,20 @@ export class Visitors implements Visits {
     if (answer.kind === SAID.hello) {
       if (connection.pid !== null || descriptor !== undefined) return false;
       connection.pid = answer.first;
-      connection.pidfd = this.#openProcess(answer.first);
+      connection.pidfd = openProcess(this.#kernel, answer.first);
       return true;
     }
     const [ask] = connection.out;
     if (ask?.number !== answer.number) return false;
+    connection.heard++;
+    if (answer.kind === SAID.later && ask.type !== VISIT.letGo && descriptor === undefined) {
+      connection.out.shift();
+      connection.sinceMs = now;
+      // Numbers may begin anew.
+      this.#turns.putBack(ask, ({ number }) => ((number - ask.number) | 0) < 0);
+      return true;
+    }
+    this.#slowness.charge(countedUid(ask.peer), answer.tookMs, now);
     const isStuck = answer.kind === SAID.failed;
     const tell = ask.tell(isStuck ? 'stuck' : answer, descriptor);
     if (!tell) return false;
@@ -383,7 +394,7 @@ export class Visitors implements Visits {
     if (over === 'no' && !isLate) return;
     this.#connections.splice(this.#connections.indexOf(connection), 1);
     this.#kernel.close(connection.fd);
-    this.#remember(connection, now);
+    if (pid !== null) this.#gone.add(pid, connection.pidfd, now);
     if (over !== 'clean') this.#blame(out.shift(), over === 'no', now);
     for (const ask of out.reverse()) this.#askAnother(ask, now);
     this.#tellings.push(() => this.#onStuck(pid));

@@ -161,6 +161,70 @@ describe.skipIf(process.platform !== 'linux')('visitors', () => {
     expect(heard()).toEqual(['stuck', 'stuck', 'stuck']);
   });
 
+  test('who is slow waits four times as long, and others do not', () => {
+    const visitor = new Played(77);
+    walk('a');
+    for (const name of ['b1', 'b2', 'b3']) walk(name, bob);
+    expect(visitor.next()?.path.toString()).toBe('a');
+    visitor.say(encodeAnswer(SAID.unreached, 1));
+    visitor.answer(SAID.unreached, { tookMs: 900 });
+    // They were sent before that was known.
+    visitor.answer(SAID.later);
+    visitor.answer(SAID.later);
+    walk('again');
+    expect(visitor.paths()).toEqual(['again']);
+    expect(visitors.dueMs).toBe(now + LIMIT_MS);
+    now += LIMIT_MS - 1;
+    visitor.say(encodeAnswer(SAID.unreached, 5));
+    hear();
+    expect([visitor.paths(), visitors.dueMs]).toEqual([[], now + 3_600 - LIMIT_MS + 1]);
+    now += 3_600 - LIMIT_MS;
+    hear();
+    expect(visitor.paths()).toEqual([]);
+    now += 1;
+    hear();
+    // In their order.
+    expect(visitor.paths()).toEqual(['b2', 'b3']);
+    expect([visitors.stuck, lost]).toEqual([0, []]);
+  });
+
+  test('what a slow user waits for is given up in the end, but for what is received and what is closed', () => {
+    const visitor = new Played(77);
+    const [connection, client] = kernel.socketPair();
+    ends.push(connection, client);
+    walk('a');
+    visitor.answer(SAID.unreached);
+    walk('slow', bob);
+    visitor.answer(SAID.unreached, { tookMs: 4_000 });
+    walk('waits', bob);
+    visitors.receive(bob, connection, then);
+    visitors.letGo(bob, openSync('/', 'r'));
+    expect(visitor.next()?.type).toBe(VISIT.letGo);
+    visitor.say(encodeAnswer(SAID.letGo, 5));
+    now += 5 * LIMIT_MS - 1;
+    expect(heard()).toEqual([undefined, undefined]);
+    now += 1;
+    expect(heard()).toEqual(['stuck']);
+  });
+
+  test('where nobody else has asked for anything for a minute, who is slow waits for nothing', () => {
+    const visitor = new Played(77);
+    walk('a');
+    visitor.answer(SAID.unreached);
+    walk('b1', bob);
+    visitor.answer(SAID.unreached, { tookMs: 900 });
+    walk('b2', bob);
+    expect(visitor.paths()).toEqual([]);
+    now += 3_600;
+    hear();
+    visitor.answer(SAID.unreached, { tookMs: 900 });
+    now += 60_000 - 3_600;
+    walk('b3', bob);
+    visitor.answer(SAID.unreached, { tookMs: 900 });
+    walk('b4', bob);
+    expect(visitor.paths()).toEqual(['b4']);
+  });
+
   test('that answer to nothing, or otherwise than they were asked, are ended', () => {
     for (const garbage of [
       () => Buffer.from('garbage'),

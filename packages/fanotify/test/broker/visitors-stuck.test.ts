@@ -113,7 +113,7 @@ describe.skipIf(!canMount)('visitors', () => {
   }
 
   /** A file system whose daemon does not answer. */
-  async function mountFuse(how: 'keep' | 'stall'): Promise<string> {
+  async function mountFuse(how: 'slow' | 'keep' | 'stall'): Promise<string> {
     const place = mkdtempSync(join(tmpdir(), 'fanotify-visitors-'));
     const daemon = spawn(process.execPath, [FUSE_DAEMON, how, place], { stdio: ['pipe', 'pipe', 'inherit'] });
     await once(daemon.stdout, 'data');
@@ -151,6 +151,23 @@ describe.skipIf(!canMount)('visitors', () => {
     await isServed(bob);
     stuck?.process.kill('SIGKILL');
     expect(await stuck?.ended).toEqual({ status: null, output: '' });
+  });
+
+  test.skipIf(!hasFuse)('that are slow for one user, and never stuck, are there for others at once', async () => {
+    asking = new Asking(1);
+    await ready(1);
+    const slow = pathTo(await mountFuse('slow'));
+    const root = pathTo(scratch.path);
+    const answers: string[] = [];
+    const ask = (peer: Peer, at: number, said: string) =>
+      asking.visitors.walk(peer, at, Buffer.from('none'), Buffer.alloc(8), () => answers.push(said));
+    for (let count = 1; count <= 8; count++) ask(alice, slow, `alice ${count}`);
+    for (let count = 1; count <= 8; count++) ask(bob, root, `bob ${count}`);
+    await asking.until(() => answers.length >= 9);
+    expect(answers).toEqual(['alice 1', ...[1, 2, 3, 4, 5, 6, 7, 8].map((count) => `bob ${count}`)]);
+    await asking.until(() => answers.length >= 10);
+    expect(answers.at(-1)).toBe('alice 2');
+    expect([asking.visitors.stuck, asking.lost]).toEqual([0, []]);
   });
 
   test.skipIf(!hasFuse)('end for what may not be closed, and wait without the memory that they had', async () => {

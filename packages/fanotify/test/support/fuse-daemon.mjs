@@ -1,5 +1,5 @@
-// A FUSE file system by hand: `node fuse-daemon.mjs answer|keep|stall DIRECTORY` mounts one and says 'mounted'. 'stall' never answers
-// anybody; 'answer' knows just enough of <linux/fuse.h> to have an empty root directory; 'keep' has a file of every name there, which
+// A FUSE file system by hand: `node fuse-daemon.mjs answer|slow|keep|stall DIRECTORY` mounts one and says 'mounted'. 'stall' never answers
+// anybody; 'answer' knows just enough of <linux/fuse.h> to have an empty root directory, and 'slow' says so later; 'keep' has a file of every name there, which
 // can be opened, and never answers who closes it. Ends with its standard input.
 
 import { spawnSync } from 'node:child_process';
@@ -17,6 +17,7 @@ const ENOSYS = 38;
 const S_IFDIR_755 = 0o40755;
 const S_IFREG_644 = 0o100644;
 const ROOT = 1n;
+const SLOW_MS = 150;
 
 const [, , how, directory] = process.argv;
 const device = openSync('/dev/fuse', 'r+');
@@ -39,7 +40,9 @@ function serve(request) {
     const opcode = request.readUInt32LE(4);
     const isKept = how === 'keep' && opcode === FLUSH;
     if (!WITHOUT_ANSWER.includes(opcode) && !isKept) {
-      writeSync(device, answer(opcode, request.readBigUInt64LE(8), request.readBigUInt64LE(16)));
+      const said = answer(opcode, request.readBigUInt64LE(8), request.readBigUInt64LE(16));
+      if (how === 'slow') setTimeout(() => writeSync(device, said), SLOW_MS);
+      else writeSync(device, said);
     }
     serve(request);
   });
