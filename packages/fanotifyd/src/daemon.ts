@@ -38,6 +38,7 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #startedMs = performance.now();
   #config: Config;
+  #file: string | undefined;
   #readAt = new Date();
   /** Whom those count as who connect from now on. */
   #subordinates = SubordinateUsers.read();
@@ -47,6 +48,7 @@ export class Daemon {
     const { kernel, log, config } = parts;
     this.#parts = parts;
     this.#config = config;
+    this.#file = parts.file;
     this.#admin = new Admin(kernel, () => this.status());
     this.#admission = new Admission({
       kernel,
@@ -95,18 +97,19 @@ export class Daemon {
   /**
    * Takes another configuration, without losing an event of those who keep their rights. What takes a restart is said, and stays.
    *
-   * @param read Reads it; what it throws changes nothing.
+   * @param read Reads it; what it throws changes nothing. `before` is the file that was read last.
    */
-  reload(read: () => Config): void {
+  reload(read: (before: string | undefined) => Pick<DaemonParts, 'config' | 'file'>): void {
     const { log, manager } = this.#parts;
     manager.reloading();
     try {
-      const config = read();
+      const { config, file } = read(this.#file);
       for (const { line, message } of config.warnings) log.say('warn', message, { line });
       const restart = needsRestart(this.#config, config);
       if (restart.length > 0) log.say('warn', `${restart.join(', ')}: what has changed there takes a restart`);
       const { socket, admin, metrics } = this.#config;
       this.#config = { ...config, socket, admin, metrics };
+      this.#file = file;
       this.#readAt = new Date();
       this.#subordinates = SubordinateUsers.read();
       log.settings = config.log;
@@ -132,7 +135,7 @@ export class Daemon {
   }
 
   async status(): Promise<DaemonStatus> {
-    const { version, file } = this.#parts;
+    const { version } = this.#parts;
     const reports = await Promise.all(
       this.#each(async (supervisor) => ({ supervisor, status: await supervisor.status() })),
     );
@@ -141,7 +144,7 @@ export class Daemon {
       version,
       pid: process.pid,
       upSeconds: (performance.now() - this.#startedMs) / 1_000,
-      configuration: { file, readAt: this.#readAt.toISOString() },
+      configuration: { file: this.#file, readAt: this.#readAt.toISOString() },
       connections: {
         accepted: this.#admission.accepted,
         waiting: this.#admission.waiting,

@@ -116,7 +116,8 @@ async function serve(named: string | undefined, { kernel, version, say, onSignal
   const daemon = new Daemon({ kernel: kernel(), log, manager, version, config, file });
   const ended = new Promise<void>((resolve) => onSignal(['SIGTERM', 'SIGINT'], resolve));
   await daemon.start();
-  onSignal(['SIGHUP'], () => daemon.reload(() => configFor(named).config));
+  // One that was there is not to go without a word: nobody would be granted anything any more.
+  onSignal(['SIGHUP'], () => daemon.reload((before) => configFor(named ?? before)));
   await ended;
   await daemon.close();
   return 0;

@@ -3,6 +3,7 @@
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -310,6 +311,30 @@ describe('the file', () => {
       expect(() => loadConfig(file)).toThrow(`others than its owner can write ${directory}`);
     } finally {
       chmodSync(directory, 0o755);
+    }
+  });
+
+  test('is refused where others can put another link in the place of one on the way', () => {
+    const place = mkdtempSync(join(tmpdir(), 'fanotifyd-links-'));
+    try {
+      for (const name of ['safe', 'open', 'real']) mkdirSync(join(place, name));
+      writeFileSync(join(place, 'real/it.yaml'), 'version: 1\n', { mode: 0o644 });
+      symlinkSync('../open/link', join(place, 'safe/way'));
+      symlinkSync(join(place, 'real/../real'), join(place, 'open/link'));
+      const named = join(place, 'safe/way/it.yaml');
+      expect(loadConfig(named).warnings).toEqual([]);
+      chmodSync(join(place, 'open'), 0o777);
+      expect(() => loadConfig(named)).toThrow(`others than its owner can write ${join(place, 'open')}: chmod go-w`);
+      // Another cannot be put there; but this one is as good as whose it is.
+      chmodSync(join(place, 'open'), 0o1777);
+      expect(loadConfig(named).warnings).toEqual([]);
+      if (process.getuid?.() !== 0) return;
+      lchownSync(join(place, 'open/link'), 12_345, 0);
+      expect(() => loadConfig(named)).toThrow(
+        `${join(place, 'open/link')} belongs to user 12345, who could grant anything: chown -h root`,
+      );
+    } finally {
+      rmSync(place, { recursive: true });
     }
   });
 

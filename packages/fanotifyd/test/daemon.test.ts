@@ -1,7 +1,7 @@
 // The daemon as a service: how it begins, tells of itself, reads its configuration again, and ends.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -150,6 +150,27 @@ describe.runIf(canServe)('the daemon', () => {
     await daemon.says('warn: metrics: what has changed there takes a restart');
     await until(async () => ((await marksOf())[0] === 79 ? true : undefined), 'the newest limit');
     expect(peer.heard).toHaveLength(1);
+  });
+
+  test('keeps the usual configuration where that goes, and takes it where it comes', async () => {
+    const directory = scratchDirectory();
+    const file = join(directory, 'fanotifyd.yaml');
+    const inside = `mount --bind '${directory}' /etc && mount -t tmpfs run /run && exec "$@"`;
+    const daemon = new Program(['unshare', '--mount', 'sh', '-c', inside, 'sh', process.execPath, COMMAND]);
+    await daemon.says('info: serving at /run/fanotifyd/socket');
+    let times = 0;
+    const reload = async (says: string) => {
+      daemon.child.kill('SIGHUP');
+      await daemon.says(new RegExp(`(${says}[^]*){${++times}}`));
+    };
+    // It was not there before, either.
+    await reload('the configuration was read again');
+    writeFileSync(file, 'version: 1\nlimits: { groups: 3 }\n', { mode: 0o644 });
+    await reload('the configuration was read again');
+    rmSync(file);
+    times = 0;
+    await reload('the configuration stays as it was, since the new one cannot be used');
+    await daemon.says('/etc/fanotifyd.yaml:1:1: the configuration cannot be read: it does not exist');
   });
 
   test('does not begin by a configuration that others can write', async () => {
