@@ -150,6 +150,7 @@ export class Connection implements ClientConnection {
 
   answer(number: number, errno: number, said: string | Uint8Array = ''): void {
     this.#isBusy = false;
+    if (errno !== 0) this.#refused++;
     this.#parts.changed();
     this.#reply(number, errno, said);
   }

@@ -152,8 +152,8 @@ export class Core {
     });
     assertCanHear(group, initBits);
     this.dispatcher.add(group, (one, other) => one.isBefore(other));
-    this.#count(group, 1);
     try {
+      this.#count(group, 1);
       if (initBits !== 0) this.#feed.syncFilesystems();
     } catch (error) {
       this.close(group);
@@ -169,8 +169,12 @@ export class Core {
     this.dispatcher.remove(group);
     this.table.abandon(this.#parts.nowMs(), group);
     group.queue.clear();
-    this.#count(group, -1);
-    this.#takeAllMarks(group);
+    // Whatever fails, nothing of it is to stay.
+    try {
+      this.#count(group, -1);
+    } finally {
+      this.#takeAllMarks(group);
+    }
   }
 
   /** The mark that a group has of what a descriptor is open on. */
@@ -241,11 +245,17 @@ export class Core {
       touched.add(mark.of);
       this.#drop(mark);
     }
+    const failures: unknown[] = [];
     for (const marked of touched) {
       if (!(marked instanceof MarkedObject)) needsThem = true;
-      this.#settle(marked, true);
+      try {
+        this.#settle(marked, true);
+      } catch (error) {
+        failures.push(error);
+      }
     }
     if (needsThem) this.#feed.syncFilesystems();
+    if (failures.length > 0) throw failures[0];
   }
 
   ignoreType(group: CoreGroup, type: number): void {
@@ -392,9 +402,12 @@ export class Core {
   }
 
   #count(group: CoreGroup, by: number): void {
-    for (const channel of [group.notification, group.permission]) {
-      channel.groups += by;
-      this.#feed.channelChanged(channel);
+    const { notification, permission } = group;
+    for (const channel of [notification, permission]) channel.groups += by;
+    try {
+      this.#feed.channelChanged(notification);
+    } finally {
+      this.#feed.channelChanged(permission);
     }
   }
 

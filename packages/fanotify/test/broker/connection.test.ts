@@ -3,10 +3,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Connection, type ConnectionParts } from '../../src/broker/connection.ts';
 import { Holdings } from '../../src/core/holdings.ts';
+import { PROTOCOL_VERSION, RequestWriter } from '../../src/core/process/wire.ts';
 import { ERRNO, KernelError } from '../../src/kernel/index.ts';
 import { rightsOf } from './house.ts';
 
 const FD = 12_345;
+const POLLIN = 1;
 const POLLOUT = 4;
 
 /** A connection to whose socket sending fails so. */
@@ -61,6 +63,31 @@ describe('a connection', () => {
     expect([first.roomForDescriptors(0), second.roomForDescriptors(0)]).toEqual([100, 80]);
     second.end('');
     expect(holdings.undelivered).toBe(0);
+  });
+
+  test('counts what is refused later among what is refused', () => {
+    const bind = new RequestWriter().bind({ mask: 0n, priority: 0, eventFlags: 0, flags: 0 }, PROTOCOL_VERSION);
+    const unread = [bind];
+    const kernel = {
+      peekMessage: () => ({ bytes: bind.length, hasDescriptors: false }),
+      receiveBytes: (_: number, buffer: Uint8Array) => {
+        const request = unread.shift();
+        if (!request) throw new KernelError('recv', ERRNO.EAGAIN);
+        buffer.set(request);
+        return request.length;
+      },
+      sendMessage: () => 1,
+    };
+    const nothing = () => undefined;
+    const broker = { bind: () => ({ status: () => ({}), close: nothing }) };
+    const rest = { visits: { letGo: nothing }, holdings: new Holdings(), mostDescriptors: 0, changed: nothing };
+    const parts = { kernel, broker, ended: nothing, ...rest };
+    const connection = new Connection(parts as unknown as ConnectionParts, 1, FD, rightsOf([]), 0);
+    connection.hear(POLLIN, 0);
+    expect(connection.status()?.refused).toBe(0);
+    connection.answer(2, ERRNO.EACCES, 'not now');
+    connection.answer(3, 0, 'well');
+    expect(connection.status()?.refused).toBe(1);
   });
 
   test('ends when what there is to say can never be said', () => {

@@ -244,6 +244,26 @@ describe('opening a group', () => {
   });
 });
 
+describe('a group that is closed where the kernel refuses something', () => {
+  test.each(['notification 0:', 'content 0:', 'syncObjectSoon', 'syncFilesystems'])(
+    'leaves nothing behind, and says so: %s',
+    (refused) => {
+      const scene = new Scene();
+      for (const ino of [1, 2]) scene.thing({ ino });
+      const group = scene.open();
+      for (const ino of [1, 2]) scene.mark(group, ino, FAN_OPEN);
+      scene.mark(group, 1, FAN_OPEN, { scope: 'filesystem' });
+      scene.feed.calls.length = 0;
+      scene.feed.refused = refused;
+      expect(() => scene.core.close(group)).toThrow('no marks are left');
+      expect(scene.feed.calls.toSorted()).toEqual(
+        ['content 0: 0', 'notification 0: 0', 'syncObjectSoon 1', 'syncObjectSoon 2', 'syncFilesystems'].toSorted(),
+      );
+      expect([scene.feed.filesystem.objects.size, scene.feed.filesystem.marks, group.marks.size]).toEqual([0, [], 0]);
+    },
+  );
+});
+
 describe('a mark', () => {
   test('grows in both masks, and shrinks in both until it is no more', () => {
     const scene = new Scene();

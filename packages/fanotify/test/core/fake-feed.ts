@@ -71,7 +71,7 @@ export class FakeFeed implements Feed {
   }
 
   channelChanged({ key, groups }: Channel): void {
-    this.calls.push(`${key}: ${groups}`);
+    this.#do(`${key}:`, `${groups}`);
   }
 
   #do(name: string, of: string): void {

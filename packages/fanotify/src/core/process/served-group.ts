@@ -74,9 +74,18 @@ export class ServedGroup {
   }
 
   close(): void {
-    if (this.group) this.#core.close(this.group);
+    this.#closeGroup();
     this.#kernel.close(this.fd);
     this.#kernel.close(this.#answers);
+  }
+
+  /** It is gone then: that the kernel's marks could not be brought in line with that is to end nobody else's groups. */
+  #closeGroup(): void {
+    try {
+      if (this.group) this.#core.close(this.group);
+    } catch (error) {
+      if (!(asCallError(error) instanceof CallError)) throw error;
+    }
   }
 
   #answer(message: Buffer, descriptors: readonly number[]): void {
@@ -108,8 +117,8 @@ export class ServedGroup {
   #do(request: RequestReader, [target]: readonly number[]): string | undefined {
     const core = this.#core;
     if (request.type === REQUEST.close) {
-      if (this.group) core.close(this.group);
       this.#isEnded = true;
+      this.#closeGroup();
       return undefined;
     }
     if (request.type === REQUEST.bind) {
