@@ -7,6 +7,7 @@
  * @module broker
  */
 
+export { accountNamesIn } from '../identity/account-names.ts';
 export { Broker, BrokerDiedError, type BrokerListener, type BrokerStatus } from './broker.ts';
 export type { BrokerTotals, GroupStatus } from './control.ts';
 export {

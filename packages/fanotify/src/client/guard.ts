@@ -1,6 +1,5 @@
 // guard() through the daemon: a listener's held accesses, decided by a function of this process.
 
-import { EventEmitter } from 'node:events';
 import { AT_EMPTY_PATH, AT_FDCWD } from '../abi/index.ts';
 import { type Listener, openListener } from '../core/listener.ts';
 import type { HeldEvent, ListenerEvent } from '../core/listener-events.ts';
@@ -9,6 +8,7 @@ import type { GroupStatistics } from '../core/types.ts';
 import { nowMs } from '../decision/clock.ts';
 import { GuardClosedError } from '../decision/errors.ts';
 import type { TimeoutNotice } from '../decision/guard.ts';
+import { GuardEmitter } from '../decision/guard-events.ts';
 import { KINDS, kindNumber, RULINGS } from '../decision/permission.ts';
 import { Questions } from '../decision/questions.ts';
 import { HeldRequest } from '../decision/request.ts';
@@ -66,7 +66,7 @@ export class DaemonGuard {
   readonly #socket: string;
   readonly #targets: readonly MarkTarget[];
   readonly #options: DaemonGuardOptions;
-  readonly #events = new EventEmitter<DaemonGuardEvents>();
+  readonly #events = new GuardEmitter<DaemonGuardEvents>();
   readonly #questions: Questions;
   readonly #held = new Map<number, HeldEvent>();
   readonly #sight: Sight;
@@ -96,8 +96,8 @@ export class DaemonGuard {
         const { allowed } = failed ? RULINGS[options.onError ?? 'allow'] : ruling;
         if (event) this.#respond(event, allowed);
       },
-      timedOut: (count, { pid, path }) => this.#emit('timeout', { count, pid, path }),
-      tell: (error) => this.#tell(error),
+      timedOut: (count, { pid, path }) => this.#events.emit('timeout', { count, pid, path }),
+      tell: (error) => this.#events.tell(error),
     });
   }
 
@@ -122,13 +122,13 @@ export class DaemonGuard {
 
   /** Calls a listener for each of an event: {@link DaemonGuardEvents}. */
   on<Name extends keyof DaemonGuardEvents>(name: Name, listener: (...told: DaemonGuardEvents[Name]) => void): this {
-    this.#events.on(name, listener as never);
+    this.#events.on(name, listener);
     return this;
   }
 
   /** Takes {@link on} back. */
   off<Name extends keyof DaemonGuardEvents>(name: Name, listener: (...told: DaemonGuardEvents[Name]) => void): this {
-    this.#events.off(name, listener as never);
+    this.#events.off(name, listener);
     return this;
   }
 
@@ -165,7 +165,7 @@ export class DaemonGuard {
     this.#reconnection.close();
     await this.#stop();
     this.#sight.mounts.close();
-    this.#emit('close');
+    this.#events.emit('close');
   }
 
   /** {@link close}, for `await using`. */
@@ -219,7 +219,7 @@ export class DaemonGuard {
     } catch (error) {
       if (this.#isClosed || this.#listener !== listener) return;
       await this.#stop();
-      this.#tell(error instanceof Error ? error : new Error(String(error)));
+      this.#events.tell(error instanceof Error ? error : new Error(String(error)));
       if (this.#isClosed) return;
       if (error instanceof DaemonEndedError) this.#reconnection.start();
       else await this.close();
@@ -273,33 +273,17 @@ export class DaemonGuard {
   #tryAgain(): boolean {
     if (this.#isClosed) return true;
     this.#start().then(
-      () => this.#emit('restart'),
+      () => this.#events.emit('restart'),
       async (error: unknown) => {
         if (this.#isClosed) return;
         if (error instanceof DaemonUnavailableError || error instanceof DaemonEndedError) {
           this.#reconnection.again();
           return;
         }
-        this.#tell(error instanceof Error ? error : new Error(String(error)));
+        this.#events.tell(error instanceof Error ? error : new Error(String(error)));
         await this.close();
       },
     );
     return true;
-  }
-
-  #emit<Name extends keyof DaemonGuardEvents>(name: Name, ...told: DaemonGuardEvents[Name]): void {
-    try {
-      this.#events.emit(name, ...(told as never));
-    } catch (error) {
-      // What a listener throws is no concern of what is being read.
-      process.nextTick(() => {
-        throw error;
-      });
-    }
-  }
-
-  #tell(error: Error): void {
-    if (this.#events.listenerCount('error') > 0) this.#emit('error', error);
-    else process.emitWarning(error);
   }
 }

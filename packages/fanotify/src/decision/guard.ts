@@ -1,6 +1,5 @@
 // guard(): holds accesses until there is a verdict. The responder process answers the kernel; this is its owner's side.
 
-import { EventEmitter } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { InvalidOptionsError } from '../group/errors.ts';
 import { MountTable } from '../identity/mount-table.ts';
@@ -12,6 +11,7 @@ import { nowMs } from './clock.ts';
 import { checkPolicy, configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
 import type { GuardCoverage, GuardedSubtree } from './coverage.ts';
 import { DecideError, GuardClosedError, ResponderDiedError, ScannerError } from './errors.ts';
+import { GuardEmitter } from './guard-events.ts';
 import type { GuardOptions, GuardTarget, PermissionRequest } from './options.ts';
 import type { CompiledPolicy } from './policy/compiled.ts';
 import type { Policy } from './policy/policy.ts';
@@ -86,7 +86,7 @@ export class Guard {
   readonly #options: GuardOptions;
   /** What `decide` is asked; undefined where the responder decides alone. */
   readonly #questions: Questions | undefined;
-  readonly #events = new EventEmitter<GuardEvents>();
+  readonly #events = new GuardEmitter<GuardEvents>();
   readonly #mounts: MountTable;
   readonly #reader: ProcessReader;
   readonly #files: ProcFiles;
@@ -117,7 +117,7 @@ export class Guard {
         abilities: () => this.#responder?.abilities ?? { audit: false, errno: 'none' },
         answer: (id, ruling, failed) => this.#responder?.answer(id, ruling, failed),
         timedOut: (count, first) => this.#timedOut(count, first),
-        tell: (error) => this.#tell(error),
+        tell: (error) => this.#events.tell(error),
       });
     }
     this.#mounts = new MountTable(kernel);
@@ -153,13 +153,13 @@ export class Guard {
 
   /** Calls a listener for each of an event: {@link GuardEvents}. */
   on<Name extends keyof GuardEvents>(name: Name, listener: (...told: GuardEvents[Name]) => void): this {
-    this.#events.on(name, listener as never);
+    this.#events.on(name, listener);
     return this;
   }
 
   /** Takes {@link on} back. */
   off<Name extends keyof GuardEvents>(name: Name, listener: (...told: GuardEvents[Name]) => void): this {
-    this.#events.off(name, listener as never);
+    this.#events.off(name, listener);
     return this;
   }
 
@@ -322,7 +322,7 @@ export class Guard {
       withdrawn: (id) => this.#questions?.withdraw(id),
       notice: (notice) => this.#hear(notice),
       records: (records) => {
-        for (const record of records) this.#emit('decision', record);
+        for (const record of records) this.#events.emit('decision', record);
       },
       ended: (responder, error) => this.#ended(responder, error),
     };
@@ -344,9 +344,9 @@ export class Guard {
     this.#questions?.end();
     this.#mounts.close();
     for (const fd of this.#kept.splice(0)) this.#kernel.close(fd);
-    if (this.#lastWord) this.#tell(this.#lastWord);
+    if (this.#lastWord) this.#events.tell(this.#lastWord);
     this.#lastWord = undefined;
-    this.#emit('close');
+    this.#events.emit('close');
   }
 
   readonly #abort = (): void => {
@@ -377,38 +377,42 @@ export class Guard {
   }
 
   #timedOut(count: number, { pid, path }: HeldRequest): void {
-    this.#emit('timeout', { count, pid, path });
+    this.#events.emit('timeout', { count, pid, path });
   }
 
   #hear(notice: Notice): void {
     switch (notice.notice) {
       case 'kernelDenied':
-        this.#emit('kernelDenied', { errno: notice.errno, count: notice.count });
+        this.#events.emit('kernelDenied', { errno: notice.errno, count: notice.count });
         break;
       case 'decideFailed': {
         const cause = new Error(notice.message);
         if (notice.stack !== undefined) cause.stack = notice.stack;
-        this.#tell(new DecideError(`the decide module failed: ${notice.message}`, { cause, count: notice.count }));
+        this.#events.tell(
+          new DecideError(`the decide module failed: ${notice.message}`, { cause, count: notice.count }),
+        );
         break;
       }
       case 'coverage':
-        this.#emit('coverage', { held: notice.held, notHeld: notice.notHeld });
+        this.#events.emit('coverage', { held: notice.held, notHeld: notice.notHeld });
         break;
       case 'scannerUp':
         this.#scannerIs(notice.clamd);
-        if (notice.wasDown) this.#emit('scannerBack');
+        if (notice.wasDown) this.#events.emit('scannerBack');
         break;
       case 'scannerFailed':
-        this.#tell(new ScannerError(notice.message, { socket: this.#config.scan?.socket ?? '', count: notice.count }));
+        this.#events.tell(
+          new ScannerError(notice.message, { socket: this.#config.scan?.socket ?? '', count: notice.count }),
+        );
         break;
       case 'timedOut':
-        this.#emit('timeout', { count: notice.count, pid: notice.pid, path: notice.path });
+        this.#events.emit('timeout', { count: notice.count, pid: notice.pid, path: notice.path });
         break;
       case 'recordsLost':
-        this.#emit('decisionsLost', notice.count);
+        this.#events.emit('decisionsLost', notice.count);
         break;
       case 'gone':
-        this.#emit('gone', notice.subtree);
+        this.#events.emit('gone', notice.subtree);
         break;
       case 'stalled':
         this.#lastWord = new ResponderDiedError(
@@ -435,7 +439,7 @@ export class Guard {
     this.#questions?.end();
     const lastWord = this.#lastWord ?? error;
     this.#lastWord = undefined;
-    this.#tell(lastWord);
+    this.#events.tell(lastWord);
     // Who was told may have closed it.
     if (this.#closing) return;
     if (this.#options.restart) this.#starting = this.#restart();
@@ -458,28 +462,12 @@ export class Guard {
         );
       }
       await this.#start();
-      if (!this.#closing) this.#emit('restart');
+      if (!this.#closing) this.#events.emit('restart');
     } catch (error) {
       if (this.#closing) return;
-      this.#tell(error instanceof Error ? error : new Error(String(error)));
+      this.#events.tell(error instanceof Error ? error : new Error(String(error)));
       if (!this.#closing) this.#endedForGood();
     }
-  }
-
-  /** What a listener throws is no concern of the frames that are being read. */
-  #emit<Name extends keyof GuardEvents>(name: Name, ...told: GuardEvents[Name]): void {
-    try {
-      this.#events.emit(name, ...(told as never));
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
-    }
-  }
-
-  #tell(error: Error): void {
-    if (this.#events.listenerCount('error') > 0) this.#emit('error', error);
-    else process.emitWarning(error);
   }
 }
 

@@ -1,6 +1,6 @@
 // Single values of the configuration: numbers, paths, modes, and users and groups by name or number.
 
-import { readFileSync } from 'node:fs';
+import { accountNamesIn } from 'fanotify/broker';
 import type { Node } from 'yaml';
 import type { ConfigText, Spot } from './config-text.ts';
 
@@ -58,7 +58,7 @@ export function mode(text: ConfigText, node: Spot): number | undefined {
   return text.shape(node, "a mode is written as chmod(1) takes it, in quotes: '0660'");
 }
 
-/** What users or groups are called here: passwd(5), group(5). What other services know (LDAP) is not among them. */
+/** What users or groups are called here. */
 export class Accounts {
   readonly #files: Readonly<Record<'user' | 'group', string>>;
   readonly #names = new Map<string, Map<string, number>>();
@@ -96,24 +96,9 @@ export class Accounts {
   #namesOf(what: 'user' | 'group'): Map<string, number> {
     let names = this.#names.get(what);
     if (!names) {
-      names = namesIn(this.#files[what]);
+      names = accountNamesIn(this.#files[what]);
       this.#names.set(what, names);
     }
     return names;
   }
-}
-
-function namesIn(file: string): Map<string, number> {
-  const names = new Map<string, number>();
-  let text = '';
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    // Without it there are numbers alone.
-  }
-  for (const line of text.split('\n')) {
-    const [name, , number] = line.split(':');
-    if (name && number && /^\d+$/.test(number) && !names.has(name)) names.set(name, Number(number));
-  }
-  return names;
 }

@@ -1,6 +1,6 @@
 // Users and groups by name: passwd(5) and group(5).
 
-import { readFileSync } from 'node:fs';
+import { accountNamesIn } from '../../identity/account-names.ts';
 
 /** What users and groups are called here. */
 export interface Accounts {
@@ -10,20 +10,5 @@ export interface Accounts {
 
 /** Those of this machine's files; what other services know (LDAP) is not among them. */
 export function readAccounts(): Accounts {
-  return { users: namesIn('/etc/passwd'), groups: namesIn('/etc/group') };
-}
-
-function namesIn(file: string): Map<string, number> {
-  const names = new Map<string, number>();
-  let text = '';
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    // Without it there are numbers alone.
-  }
-  for (const line of text.split('\n')) {
-    const [name, , number] = line.split(':');
-    if (name && number && /^\d+$/.test(number) && !names.has(name)) names.set(name, Number(number));
-  }
-  return names;
+  return { users: accountNamesIn('/etc/passwd'), groups: accountNamesIn('/etc/group') };
 }
