@@ -11,7 +11,7 @@ import { Allowance } from './allowance.ts';
 import type { GroupStatus } from './control.ts';
 import type { Rights } from './rights.ts';
 import type { Broker, ClientConnection, Served, Target } from './served.ts';
-import { mostHeld } from './user-holdings.ts';
+import { Undelivered } from './undelivered.ts';
 import type { Received, Visits } from './visits.ts';
 
 const POLLIN = 1;
@@ -22,9 +22,6 @@ const POLLHUP = 16;
 const REQUESTS_PER_TURN = 16;
 /** Whoever sends so many messages that are no requests does not mean to. */
 const MOST_MALFORMED = 16;
-/** After so long it is looked again whether descriptors were received: doubled each time they were not. */
-const FIRST_LOOK_MS = 1;
-const LONGEST_LOOK_MS = 64;
 /** Longer than any request. */
 const INBOX_BYTES = 4096;
 
@@ -77,10 +74,7 @@ export class Connection implements ClientConnection {
   #malformed = 0;
   #hasComplained = false;
   #refused = 0;
-  /** Descriptors that were sent since the client was last known to have received everything. */
-  #descriptors = 0;
-  #lookMs = FIRST_LOOK_MS;
-  #nextLookMs = Number.POSITIVE_INFINITY;
+  readonly #undelivered: Undelivered;
 
   constructor(parts: ConnectionParts, id: number, fd: number, rights: Rights, nowMs: number) {
     this.#parts = parts;
@@ -90,6 +84,7 @@ export class Connection implements ClientConnection {
     this.fd = fd;
     this.rights = rights;
     this.#requests = new Allowance(rights.limits.requestsPerSecond, nowMs);
+    this.#undelivered = new Undelivered(parts.kernel, fd, parts.holdings, parts.mostDescriptors);
   }
 
   /** Whether its end was told, and it is only kept until a visitor gives it back. */
@@ -102,50 +97,25 @@ export class Connection implements ClientConnection {
   }
 
   get undelivered(): number {
-    return this.#descriptors;
+    return this.#undelivered.count;
   }
 
   countUndelivered(): number {
-    if (this.#descriptors > 0 && !this.#isEnded && this.#kernel.unsentBytes(this.fd) === 0) {
-      this.#count(-this.#descriptors);
-    }
-    return this.#descriptors;
+    if (!this.#isEnded) this.#undelivered.look();
+    return this.#undelivered.count;
   }
 
   roomForDescriptors(nowMs: number): number {
-    let room = this.#room;
-    if (room <= 0) {
-      this.countUndelivered();
-      room = Math.max(0, this.#room);
-    }
-    if (room > 0) {
-      this.#lookMs = FIRST_LOOK_MS;
-    } else {
-      this.#nextLookMs = nowMs + this.#lookMs;
-      this.#parts.changed();
-      this.#lookMs = Math.min(LONGEST_LOOK_MS, this.#lookMs * 2);
-    }
+    const room = this.#undelivered.room(this.rights.limits, nowMs);
+    if (room === 0) this.#parts.changed();
     return room;
   }
 
   send(events: Uint8Array, descriptors: readonly number[] = []): boolean {
     if (this.#isEnded) return true;
     if (!this.isWritable || !this.#trySend(events, descriptors)) return false;
-    this.#count(descriptors.length);
+    this.#undelivered.sent(descriptors.length);
     return true;
-  }
-
-  get #room(): number {
-    const { limits } = this.rights;
-    const { undelivered } = this.holdings;
-    return (
-      mostHeld(this.#descriptors, limits.descriptors, undelivered, this.#parts.mostDescriptors) - this.#descriptors
-    );
-  }
-
-  #count(change: number): void {
-    this.#descriptors += change;
-    this.holdings.undelivered += change;
   }
 
   answer(number: number, errno: number, said: string | Uint8Array = ''): void {
@@ -157,7 +127,7 @@ export class Connection implements ClientConnection {
 
   /** Sets {@link events}; returns when the connection is to be heard at the latest. */
   prepare(nowMs: number): number {
-    let due = this.#nextLookMs;
+    let due = this.#undelivered.nextLookMs;
     if (this.#broken !== undefined) {
       this.events = 0;
       due = nowMs;
@@ -181,10 +151,7 @@ export class Connection implements ClientConnection {
       return;
     }
     if ((revents & POLLOUT) !== 0) this.#unblock();
-    if (nowMs >= this.#nextLookMs) {
-      this.#nextLookMs = Number.POSITIVE_INFINITY;
-      if (this.isWritable) this.#served?.writable();
-    }
+    if (this.#undelivered.takeLook(nowMs) && this.isWritable) this.#served?.writable();
     if ((revents & (POLLHUP | POLLERR)) !== 0) this.#hungUp();
     else if ((revents & POLLIN) !== 0) this.#listen(nowMs);
   }
@@ -207,7 +174,7 @@ export class Connection implements ClientConnection {
   end(why: string): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#count(-this.#descriptors);
+    this.#undelivered.forget();
     this.#served?.close();
     this.#parts.ended(why);
     if (!this.#isLent) this.#letGo();
