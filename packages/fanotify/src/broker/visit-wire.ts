@@ -6,6 +6,11 @@ import type { Identity } from '../kernel/index.ts';
 /** What a visitor is asked for. */
 export const VISIT = { receive: 1, walk: 2, visit: 3, letGo: 4 } as const;
 
+/** Whether it may be asked twice. Its descriptors are duplicates then. */
+export function isRepeatable(type: number): boolean {
+  return type === VISIT.walk || type === VISIT.visit;
+}
+
 /** The biggest message that the kernel lets through at its default (net.core.wmem_default), and more. */
 export const MOST_VISIT_BYTES = 1 << 18;
 /** How many words come first. */

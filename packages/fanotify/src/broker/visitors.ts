@@ -6,11 +6,10 @@ import { type Kernel, KernelError } from '../kernel/index.ts';
 import { GoneVisitors, openProcess } from './gone-visitors.ts';
 import { Penalties } from './penalties.ts';
 import { type ClientPeer, countedUid } from './rights.ts';
-import { Slowness } from './slowness.ts';
-import { Turns } from './turns.ts';
 import {
   decodeAnswer,
   encodeVisit,
+  isRepeatable,
   MAY_READ,
   MAY_SEARCH,
   MOST_VISIT_BYTES,
@@ -20,6 +19,7 @@ import {
   writeHeard,
 } from './visit-wire.ts';
 import type { Access, Received, Then, Visits } from './visits.ts';
+import { WaitingVisits } from './waiting-visits.ts';
 
 /** `node` runs it, with its end of a connection on descriptor 3. */
 export const VISITOR_PROGRAM: string = fileURLToPath(new URL('./visitor-main.js', import.meta.url));
@@ -90,15 +90,12 @@ export class Visitors implements Visits {
   readonly #clock: () => number;
   readonly #penalties: Penalties;
   readonly #connections: Connection[] = [];
-  readonly #turns = new Turns<Ask>();
+  readonly #waiting: WaitingVisits<Ask>;
   /** What the next hear() says. */
   #tellings: (() => void)[] = [];
   /** Connections that are received from; with somebody when they are to be let go then. */
   readonly #receiving = new Map<number, ClientPeer | undefined>();
   readonly #gone: GoneVisitors;
-  readonly #slowness = new Slowness();
-  /** When it was looked last what may be sent. */
-  #sentMs = Number.NEGATIVE_INFINITY;
   readonly #inbox = Buffer.allocUnsafeSlow(MOST_VISIT_BYTES);
   /** Since when there is no visitor that is ready. */
   #aloneSinceMs: number;
@@ -109,6 +106,7 @@ export class Visitors implements Visits {
     this.#gone = new GoneVisitors(kernel);
     this.#onStuck = onStuck;
     this.#limitMs = limitMs;
+    this.#waiting = new WaitingVisits(LONGEST_WAIT * limitMs);
     this.#clock = clock;
     this.#aloneSinceMs = clock();
     this.#penalties = new Penalties(PENALTY * limitMs);
@@ -119,12 +117,12 @@ export class Visitors implements Visits {
   }
 
   get waiting(): number {
-    return this.#connections.reduce((sum, { out }) => sum + out.length, this.#turns.length);
+    return this.#connections.reduce((sum, { out }) => sum + out.length, this.#waiting.length);
   }
 
   /** What waits to be handed to a visitor: of one user, and of all. */
   unsent(peer: ClientPeer): { readonly ofUser: number; readonly ofAll: number } {
-    return { ofUser: this.#turns.of(peer), ofAll: this.#turns.length };
+    return { ofUser: this.#waiting.of(peer), ofAll: this.#waiting.length };
   }
 
   get dueMs(): number {
@@ -135,9 +133,8 @@ export class Visitors implements Visits {
       if (pid === null) due = Math.min(due, addedMs + START_MS);
       else if (out.length > 0) due = Math.min(due, sinceMs + this.#limitMs);
     }
-    if (this.#isAlone) for (const ask of this.#turns) due = Math.min(due, this.#patienceMs(ask));
-    due = Math.min(due, ...this.#restsEnd());
-    return due;
+    if (this.#isAlone) for (const ask of this.#waiting) due = Math.min(due, this.#patienceMs(ask));
+    return Math.min(due, this.#waiting.dueMs);
   }
 
   hear(nowMs: number): void {
@@ -150,9 +147,9 @@ export class Visitors implements Visits {
     }
     if (!wasAlone && this.#isAlone) this.#aloneSinceMs = nowMs;
     this.#send(nowMs);
-    this.#giveUpRests(nowMs);
+    for (const ask of this.#waiting.takeOverdue(nowMs)) this.#giveUp(ask);
     if (this.#isAlone) {
-      for (const ask of this.#turns.take((ask) => this.#patienceMs(ask) <= nowMs)) this.#giveUp(ask);
+      for (const ask of this.#waiting.take((ask) => this.#patienceMs(ask) <= nowMs)) this.#giveUp(ask);
     }
     const tellings = this.#tellings;
     this.#tellings = [];
@@ -234,7 +231,7 @@ export class Visitors implements Visits {
     const ask = { type, number, peer, message, askedMs: now, tell, tries: 0 };
     if (type !== VISIT.letGo) {
       this.asked++;
-      this.#slowness.asks(countedUid(peer), now);
+      this.#waiting.asks(peer, now);
       if (this.#penalties.isOut(countedUid(peer), now)) {
         this.#giveUp({ ...ask, descriptors: [] });
         return;
@@ -242,9 +239,7 @@ export class Visitors implements Visits {
     }
     const own = isRepeatable(type) ? this.#duplicate(descriptors) : descriptors;
     if (own) {
-      // What is to be closed takes no time: it waits for nothing else that its user has asked for.
-      if (type === VISIT.letGo) this.#turns.unshift({ ...ask, descriptors: own });
-      else this.#turns.push({ ...ask, descriptors: own });
+      this.#waiting.push({ ...ask, descriptors: own });
       this.#send(now);
     } else {
       this.#giveUp({ ...ask, descriptors: [] });
@@ -276,17 +271,16 @@ export class Visitors implements Visits {
 
   /** Hands out what waits, to those who have least to do. */
   #send(now: number): void {
-    this.#sentMs = now;
-    while (this.#turns.length > 0) {
+    while (this.#waiting.length > 0) {
       const connection = this.#freest();
-      const ask = connection && this.#turns.shift((first) => this.#restsUntilMs(first, now) === 0);
+      const ask = connection && this.#waiting.shift(now);
       if (!ask) return;
       writeHeard(ask.message, connection.heard);
       try {
         this.#kernel.sendMessage(connection.fd, ask.message, ask.descriptors);
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
-        if (error.code === 'EAGAIN' || hasEnded(error)) this.#turns.unshift(ask);
+        if (error.code === 'EAGAIN' || hasEnded(error)) this.#waiting.unshift(ask);
         if (error.code === 'EAGAIN') return;
         if (hasEnded(error)) connection.over = 'yes';
         else this.#giveUp(ask);
@@ -297,31 +291,6 @@ export class Visitors implements Visits {
       // It is the visitor's alone now.
       if (ask.type === VISIT.letGo) this.#close(ask);
     }
-  }
-
-  /** Until when something waits, as its user's visits are slow; 0 when it does not. */
-  #restsUntilMs({ type, peer }: Ask, now: number): number {
-    return type === VISIT.letGo ? 0 : this.#slowness.restsUntilMs(countedUid(peer), now);
-  }
-
-  /** When what waits so may be sent, or is given up. */
-  *#restsEnd(): IterableIterator<number> {
-    for (const first of this.#turns.firsts()) {
-      const untilMs = this.#restsUntilMs(first, this.#sentMs);
-      // What may be sent already waits for a visitor.
-      if (untilMs > 0) yield Math.min(untilMs, this.#givenUpMs(first));
-    }
-  }
-
-  /** Until when it waits so. What is received must not be given up: that would end a connection. */
-  #givenUpMs({ type, askedMs }: Ask): number {
-    return isRepeatable(type) ? askedMs + LONGEST_WAIT * this.#limitMs : Number.POSITIVE_INFINITY;
-  }
-
-  #giveUpRests(now: number): void {
-    const isOver = (ask: Ask) => this.#givenUpMs(ask) <= now && this.#restsUntilMs(ask, now) > 0;
-    if (![...this.#turns.firsts()].some(isOver)) return;
-    for (const ask of this.#turns.take(isOver)) this.#giveUp(ask);
   }
 
   #freest(): Connection | undefined {
@@ -367,11 +336,10 @@ export class Visitors implements Visits {
     if (answer.kind === SAID.later && ask.type !== VISIT.letGo && descriptor === undefined) {
       connection.out.shift();
       connection.sinceMs = now;
-      // Numbers may begin anew.
-      this.#turns.putBack(ask, ({ number }) => ((number - ask.number) | 0) < 0);
+      this.#waiting.putBack(ask);
       return true;
     }
-    this.#slowness.charge(countedUid(ask.peer), answer.tookMs, now);
+    this.#waiting.took(ask.peer, answer.tookMs, now);
     const isStuck = answer.kind === SAID.failed;
     const tell = ask.tell(isStuck ? 'stuck' : answer, descriptor);
     if (!tell) return false;
@@ -415,7 +383,7 @@ export class Visitors implements Visits {
   #askAnother(ask: Ask, now: number): void {
     if (ask.type === VISIT.letGo) return;
     if (this.#penalties.isOut(countedUid(ask.peer), now)) this.#giveUp(ask);
-    else this.#turns.unshift(ask);
+    else this.#waiting.unshift(ask);
   }
 
   #giveUp(ask: Ask): void {
@@ -428,11 +396,6 @@ export class Visitors implements Visits {
   #close({ descriptors }: Ask): void {
     for (const fd of descriptors) this.#kernel.close(fd);
   }
-}
-
-/** Whether it may be asked twice. Its descriptors are duplicates then. */
-function isRepeatable(type: number): boolean {
-  return type === VISIT.walk || type === VISIT.visit;
 }
 
 function hasEnded({ code }: KernelError): boolean {
