@@ -2,14 +2,8 @@
 
 import { FAN_REPORT_DIR_FID, FAN_REPORT_FID, FAN_REPORT_NAME } from '../abi/index.ts';
 import { CallError } from '../core/errors.ts';
-import {
-  answerEvent,
-  PROTOCOL_VERSION,
-  REQUEST,
-  REQUEST_BYTES,
-  RequestReader,
-  requestNumber,
-} from '../core/process/wire.ts';
+import { answerEvent } from '../core/process/event-wire.ts';
+import { PROTOCOL_VERSION, REQUEST, REQUEST_BYTES, RequestReader, requestNumber } from '../core/process/wire.ts';
 import { ERRNO } from '../kernel/index.ts';
 
 /** Which of a daemon's brokers: the one whose events carry descriptors and may hold accesses, or the one whose events carry names. */

@@ -3,7 +3,8 @@
 import { EventCursor, FAN_CLOEXEC, FAN_NONBLOCK, O_CLOEXEC } from '../abi/index.ts';
 import { CallError } from '../core/errors.ts';
 import type { GroupConnection } from '../core/process/connection.ts';
-import { REQUEST, readEvents, readStatistics } from '../core/process/wire.ts';
+import { readEvents, readStatistics } from '../core/process/event-wire.ts';
+import { REQUEST } from '../core/process/wire.ts';
 import type { CoreEvent, GroupSettings, GroupStatistics, MarkChange } from '../core/types.ts';
 import type { Kernel } from '../kernel/index.ts';
 import { DaemonConnection } from './connection.ts';

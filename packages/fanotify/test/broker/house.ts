@@ -18,14 +18,8 @@ import {
 } from '../../src/abi/index.ts';
 import type { News, Order, StatusPage } from '../../src/broker/control.ts';
 import type { ClientLimits, Grant, Rights } from '../../src/broker/rights.ts';
-import {
-  ANSWER_TYPE,
-  PROTOCOL_VERSION,
-  REQUEST,
-  RequestWriter,
-  readEvents,
-  SEQUENCE_TYPE,
-} from '../../src/core/process/wire.ts';
+import { readEvents } from '../../src/core/process/event-wire.ts';
+import { ANSWER_TYPE, PROTOCOL_VERSION, REQUEST, RequestWriter, SEQUENCE_TYPE } from '../../src/core/process/wire.ts';
 import type { CoreEvent, GroupSettings, MarkChange } from '../../src/core/types.ts';
 import { KernelError, linuxKernel } from '../../src/kernel/index.ts';
 

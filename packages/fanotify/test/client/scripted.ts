@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { encodeEvent, FAN_NOFD, FAN_Q_OVERFLOW } from '../../src/abi/index.ts';
-import { answerEvent } from '../../src/core/process/wire.ts';
+import { answerEvent } from '../../src/core/process/event-wire.ts';
 
 const PROGRAM = fileURLToPath(new URL('./scripted-daemon.mjs', import.meta.url));
 /** In place of the number of the request that is answered. */

@@ -4,10 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AbiError, EventCursor, FAN_NOFD } from '../../src/abi/index.ts';
 import { Carried } from '../../src/core/carried.ts';
+import { answerOf, EventWriter, readAnswer, readEvents } from '../../src/core/process/event-wire.ts';
 import { ServedGroup } from '../../src/core/process/served-group.ts';
 import {
-  answerOf,
-  EventWriter,
   MOST_ANSWER_BYTES,
   MOST_EVENTS,
   MOST_MESSAGE_BYTES,
@@ -15,8 +14,6 @@ import {
   REQUEST_BYTES,
   RequestReader,
   RequestWriter,
-  readAnswer,
-  readEvents,
 } from '../../src/core/process/wire.ts';
 import type { MarkScope } from '../../src/core/types.ts';
 import { fsidNumber } from '../../src/identity/handle-at.ts';

@@ -5,7 +5,7 @@ import { AT_FDCWD } from '../../abi/index.ts';
 import { OVERFLOW } from '../../core/bits.ts';
 import type { Core } from '../../core/core.ts';
 import type { CoreGroup } from '../../core/group.ts';
-import type { Told } from '../../core/process/wire.ts';
+import type { Told } from '../../core/process/event-wire.ts';
 import type { Waiting } from '../../core/queue.ts';
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import { grantEverywhere, UNGRANTED } from '../rights.ts';

@@ -4,16 +4,9 @@ import { EventCursor, FAN_CLOEXEC, FAN_NONBLOCK, O_CLOEXEC, O_NONBLOCK } from '.
 import { type Kernel, KernelError, linuxKernel } from '../../kernel/index.ts';
 import { CallError } from '../errors.ts';
 import type { CoreEvent, GroupSettings, GroupStatistics, MarkChange } from '../types.ts';
+import { readAnswer, readEvents, readStatistics } from './event-wire.ts';
 import { type PrivateCore, privateCore } from './private-core.ts';
-import {
-  MOST_ANSWER_BYTES,
-  MOST_MESSAGE_BYTES,
-  REQUEST,
-  RequestWriter,
-  readAnswer,
-  readEvents,
-  readStatistics,
-} from './wire.ts';
+import { MOST_ANSWER_BYTES, MOST_MESSAGE_BYTES, REQUEST, RequestWriter } from './wire.ts';
 
 /** A group of a core, at its owner's end. Whatever is refused throws a CallError. */
 export interface GroupConnection {

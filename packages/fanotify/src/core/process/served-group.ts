@@ -5,8 +5,9 @@ import type { Core } from '../core.ts';
 import { CallError } from '../errors.ts';
 import { asCallError } from '../feed/kernel-group.ts';
 import type { CoreGroup } from '../group.ts';
+import { answerOf, EventWriter } from './event-wire.ts';
 import { requestOf } from './requests.ts';
-import { answerOf, EventWriter, MOST_EVENTS, REQUEST, RequestReader } from './wire.ts';
+import { MOST_EVENTS, REQUEST, RequestReader } from './wire.ts';
 
 const writer = new EventWriter();
 const POLLIN = 1;
