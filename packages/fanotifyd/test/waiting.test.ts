@@ -23,7 +23,12 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function admissionOf({ isServing = true, grants = 0, countedAs = (uid: number) => uid, isFull = (): boolean => false } = {}) {
+function admissionOf({
+  isServing = true,
+  grants = 0,
+  countedAs = (uid: number) => uid,
+  isFull = (): boolean => false,
+} = {}) {
   const lines: string[] = [];
   const admitted: number[] = [];
   const log = new Log(
