@@ -12,6 +12,7 @@ export { Core, type CoreParts, type Feed, type Seen } from './core.ts';
 export { Dispatcher, type Happening } from './dispatch.ts';
 export { CallError } from './errors.ts';
 export { CoreGroup, type GroupBounds, type HeldAccess } from './group.ts';
+export type { Holdings } from './holdings.ts';
 export { Listener } from './listener.ts';
 export type { HeldEvent, ListenerEvent, LostEvent, NotificationEvent } from './listener-events.ts';
 export type { HeldEventName, ListenerEventName, ListenerMark, ListenerOptions } from './listener-options.ts';
