@@ -7,7 +7,7 @@ import { Connection } from './connection.ts';
 import type { GroupStatus, Order } from './control.ts';
 import { NewsDesk } from './news.ts';
 import type { Broker } from './served.ts';
-import type { Visits } from './visits.ts';
+import type { OpenVisits, Visits } from './visits.ts';
 import { WatchedConnections } from './watched-connections.ts';
 
 const POLLIN = 1;
@@ -27,8 +27,7 @@ export interface DeskParts {
   /** The main process: readable once it has ended. */
   readonly mainPidfd: number;
   readonly mainPid: number;
-  /** @param onStuck A visitor is to be killed, and another given. */
-  visits(onStuck: (pid: number | null) => void): Visits;
+  readonly visits: OpenVisits;
   readonly broker: Broker;
 }
 
@@ -54,7 +53,10 @@ export class Desk {
     this.#control = { fd: parts.control, events: POLLIN, revents: 0 };
     this.#main = { fd: parts.mainPidfd, events: POLLIN, revents: 0 };
     this.news = new NewsDesk(parts.kernel, parts.control, nowMs());
-    this.visits = parts.visits((pid) => this.news.add({ is: 'visitorStuck', pid }));
+    this.visits = parts.visits(
+      (pid) => this.news.add({ is: 'visitorStuck', pid }),
+      (uid, untilMs) => parts.broker.userIsOut(uid, untilMs),
+    );
     this.#nameOwn();
   }
 

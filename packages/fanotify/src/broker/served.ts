@@ -77,5 +77,7 @@ export interface Broker {
    * @throws CallError what is refused; the client may ask again.
    */
   bind(connection: ClientConnection, request: RequestReader): Served;
+  /** Nothing is asked of visitors for a user until then. */
+  userIsOut(uid: number, untilMs: number): void;
   totals(): Omit<BrokerTotals, 'visits' | 'visitsStuck'>;
 }

@@ -42,6 +42,8 @@ export interface VisitorsOptions {
   readonly kernel: Kernel;
   /** A visitor does not answer in time, or has ended: it is to be killed, and another given. Its pid is null when it never said it. */
   readonly onStuck: (pid: number | null) => void;
+  /** Nothing is asked for a user until then: what happens meanwhile is not what begins it. */
+  readonly onOut?: (uid: number, untilMs: number) => void;
   /** How long a visitor may take for one thing: 1 s. */
   readonly limitMs?: number;
   /** What hear() is told, too. */
@@ -91,6 +93,7 @@ export class Visitors implements Visits {
   stuck = 0;
   readonly #kernel: Kernel;
   readonly #onStuck: (pid: number | null) => void;
+  readonly #onOut: (uid: number, untilMs: number) => void;
   readonly #limitMs: number;
   readonly #clock: () => number;
   readonly #penalties: Penalties;
@@ -106,9 +109,10 @@ export class Visitors implements Visits {
   #aloneSinceMs: number;
   #number = 0;
 
-  constructor({ kernel, onStuck, limitMs = LIMIT_MS, clock = nowMs }: VisitorsOptions) {
+  constructor({ kernel, onStuck, onOut = () => undefined, limitMs = LIMIT_MS, clock = nowMs }: VisitorsOptions) {
     this.#kernel = kernel;
     this.#onStuck = onStuck;
+    this.#onOut = onOut;
     this.#limitMs = limitMs;
     this.#clock = clock;
     this.#aloneSinceMs = clock();
@@ -133,6 +137,10 @@ export class Visitors implements Visits {
     }
     if (this.#isAlone) for (const ask of this.#turns) due = Math.min(due, this.#patienceMs(ask));
     return due;
+  }
+
+  outUntilMs(uid: number): number {
+    return this.#penalties.outUntilMs(uid);
   }
 
   hear(nowMs: number): void {
@@ -365,7 +373,7 @@ export class Visitors implements Visits {
     if (isRepeatable(ask.type)) this.#close(ask);
     if (answer.isLast) {
       connection.over = 'clean';
-      this.#penalties.punish(ask.peer.uid, now);
+      this.#punish(ask.peer.uid, now);
     }
     return true;
   }
@@ -390,8 +398,13 @@ export class Visitors implements Visits {
       this.#askAnother(ask, now);
       return;
     }
-    this.#penalties.punish(ask.peer.uid, now);
+    this.#punish(ask.peer.uid, now);
     if (ask.type !== VISIT.letGo) this.#giveUp(ask);
+  }
+
+  #punish(uid: number, now: number): void {
+    this.#penalties.punish(uid, now);
+    this.#onOut(uid, this.#penalties.outUntilMs(uid));
   }
 
   /** What a visitor had not begun. What it was to close is closed by its end. */

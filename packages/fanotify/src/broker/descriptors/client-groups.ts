@@ -5,12 +5,14 @@ import type { CoreGroup } from '../../core/group.ts';
 import type { Clientele } from '../../core/process/clientele.ts';
 import type { CoreHost } from '../../core/process/host.ts';
 import type { RequestReader } from '../../core/process/wire.ts';
+import { nowMs } from '../../decision/clock.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { PollEntry } from '../../kernel/index.ts';
 import { Desk } from '../desk.ts';
 import type { LoopParts } from '../loop.ts';
+import { Losses } from '../losses.ts';
 import type { Broker, ClientConnection, Served } from '../served.ts';
-import type { Visits } from '../visits.ts';
+import type { OpenVisits } from '../visits.ts';
 import { DescriptorsGroup, QUEUED_EVENT_BYTES } from './descriptors-group.ts';
 import type { Counts } from './marked-place.ts';
 import { assertMayBind } from './permitted.ts';
@@ -19,7 +21,7 @@ import { Sight } from './sight.ts';
 export interface ClientGroupsParts extends LoopParts {
   readonly core: Core;
   readonly mounts: MountTable;
-  visits(onStuck: (pid: number | null) => void): Visits;
+  readonly visits: OpenVisits;
   readonly counts: Counts;
   host(): CoreHost;
 }
@@ -30,6 +32,7 @@ export class ClientGroups implements Clientele, Broker {
   readonly #byGroup = new Map<CoreGroup, DescriptorsGroup>();
   /** Groups that something waits for. */
   readonly #woken = new Set<CoreGroup>();
+  readonly #losses = new Losses<DescriptorsGroup>();
   /** Of groups that are closed. */
   #timedOut = 0;
 
@@ -47,11 +50,19 @@ export class ClientGroups implements Clientele, Broker {
   }
 
   prepare(polled: PollEntry[], nowMs: number): number {
-    return this.#desk.prepare(polled, nowMs);
+    return Math.min(this.#desk.prepare(polled, nowMs), this.#losses.dueMs);
   }
 
   hear(nowMs: number): boolean {
+    for (const group of this.#losses.due(nowMs)) group.tellLoss();
     return this.#desk.hear(nowMs);
+  }
+
+  userIsOut(uid: number, untilMs: number): void {
+    const now = nowMs();
+    for (const group of this.#byGroup.values()) {
+      if (group.uid === uid && this.#losses.loseUntil(group, untilMs, now)) group.tellLoss();
+    }
   }
 
   wake(group: CoreGroup): void {
@@ -94,10 +105,12 @@ export class ClientGroups implements Clientele, Broker {
       get maxPending() {
         return connection.rights.limits.pending;
       },
+      tellsLoss: () => !served.isLookedAt || lose(),
     });
+    const lose = () => this.#losses.lose(served, nowMs());
     const wake = () => this.wake(group);
-    const sight = new Sight({ kernel, core, group, visits, connection, eventFlags, looked: wake });
-    const served = new DescriptorsGroup({
+    const sight = new Sight({ kernel, core, group, visits, connection, eventFlags, looked: wake, lose });
+    const served: DescriptorsGroup = new DescriptorsGroup({
       kernel,
       mounts,
       core,
@@ -112,9 +125,12 @@ export class ClientGroups implements Clientele, Broker {
         this.#timedOut += group.statistics.timedOut;
         this.#byGroup.delete(group);
         this.#woken.delete(group);
+        this.#losses.forget(served);
       },
     });
     this.#byGroup.set(group, served);
+    const outUntilMs = visits.outUntilMs(rights.peer.uid);
+    if (outUntilMs > nowMs()) this.userIsOut(rights.peer.uid, outUntilMs);
     return served;
   }
 

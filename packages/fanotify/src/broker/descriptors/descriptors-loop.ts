@@ -9,6 +9,7 @@ import { ProcFiles } from '../../identity/proc-files.ts';
 import { Keep } from '../keep.ts';
 import type { Loop, LoopParts } from '../loop.ts';
 import { Visitors } from '../visitors.ts';
+import type { OpenVisits } from '../visits.ts';
 import { ClientGroups } from './client-groups.ts';
 import { UngrantedSubtrees } from './ungranted-subtrees.ts';
 
@@ -21,7 +22,7 @@ export function openDescriptorsLoop(parts: LoopParts): Loop {
   const mounts = new MountTable(kernel);
   const files = new ProcFiles(kernel, mounts, () => undefined);
   const kept = Math.floor(roomForDescriptors(kernel) * KEPT);
-  const visits = (onStuck: (pid: number | null) => void) => new Visitors({ kernel, onStuck });
+  const visits: OpenVisits = (onStuck, onOut) => new Visitors({ kernel, onStuck, onOut });
   const counts = { keep: new Keep(kept), subtrees: new UngrantedSubtrees() };
   const clientele = (core: Core) => new ClientGroups({ ...parts, core, mounts, visits, counts, host: () => host });
   const host: CoreHost = new CoreHost({ kernel, mounts, files, clientele, ...limitsOf(kernel, kept) });

@@ -37,6 +37,8 @@ export interface SightParts {
   readonly eventFlags: number;
   /** More is known than before. */
   looked(): void;
+  /** Nobody can look at an event: whether it is told as a loss in its place, and not later. By default it is. */
+  readonly lose?: () => boolean;
 }
 
 export class Sight {
@@ -73,6 +75,12 @@ export class Sight {
     return visible;
   }
 
+  /** How many are told for certain. */
+  certain(events: readonly Waiting[]): number {
+    const isCertain = (event: Waiting) => !this.#isHidden(event) || this.#looks.get(event)?.found !== undefined;
+    return events.filter((event) => event.request === undefined && isCertain(event)).length;
+  }
+
   /** These were told. */
   taken(events: readonly Waiting[]): void {
     for (const event of events) this.#forget(event);
@@ -91,11 +99,11 @@ export class Sight {
 
   /** Has an event looked at; undefined when too many are. */
   #look(event: Waiting): Look | undefined {
-    const { group, visits, connection, eventFlags } = this.#parts;
+    const { visits, connection, eventFlags } = this.#parts;
     const place = event.attached as MarkedPlace | undefined;
     if (!event.carried || !place) {
       // Nothing tells what it is of, and so who may hear it.
-      group.queue.lose(event);
+      this.#lose(event);
       return { found: null };
     }
     if (this.#out >= MOST_LOOKED_AT) return undefined;
@@ -131,8 +139,14 @@ export class Sight {
   /** Nobody could look. */
   #giveUp(event: Waiting): void {
     const { core, group } = this.#parts;
-    if (event.ask === undefined) group.queue.lose(event);
+    if (event.ask === undefined) this.#lose(event);
     else core.giveUp(group, event.ask);
+  }
+
+  #lose(event: Waiting): void {
+    const { group, lose } = this.#parts;
+    if (lose?.() ?? true) group.queue.lose(event);
+    else group.queue.drop(event);
   }
 
   #as({ bits, pid, ask, range, attached }: Waiting, carried: Told['carried'], pids: Map<number, number>): Told {
