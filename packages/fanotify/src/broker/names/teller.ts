@@ -237,7 +237,7 @@ function decide(
   let isStuck = false;
   for (const hit of hits) {
     if (hit.verdict?.answer === 'stuck') isStuck = true;
-    hit.bits = allowed(hit);
+    hit.bits = allowed(hit, happening.bits);
     mask |= hit.bits;
     if (hit.bits === 0) continue;
     sides |= hit.sides;

@@ -1,11 +1,19 @@
 // What a client may not hear says nothing: not by losses, not by numbers, and not by how much of it there is.
 
 import { describe, expect, test } from 'vitest';
-import { FAN_CREATE, FAN_DELETE, FAN_ONDIR, FAN_RENAME, FAN_REPORT_DFID_NAME_TARGET } from '../../../src/abi/index.ts';
+import {
+  FAN_ATTRIB,
+  FAN_CREATE,
+  FAN_DELETE,
+  FAN_MODIFY,
+  FAN_ONDIR,
+  FAN_RENAME,
+  FAN_REPORT_DFID_NAME_TARGET,
+} from '../../../src/abi/index.ts';
 import { REQUEST } from '../../../src/core/process/wire.ts';
 import { fsidText } from '../../../src/identity/handle-at.ts';
 import { canMount } from '../../support/mounts.ts';
-import { handleOf, type NamesClient, NamesHouse, rightsOf, USER } from './names-house.ts';
+import { handleOf, lineOf, type NamesClient, NamesHouse, rightsOf, USER } from './names-house.ts';
 
 const NAMES = FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_ONDIR;
 const EVERY_MS = 5_000;
@@ -141,5 +149,26 @@ describe.runIf(canMount)('what is not decided yet', () => {
     house.visits.isHeld = false;
     house.until(() => house.visits.waiting === 0, 'those that were asked have answered');
     expect(Math.max(...held())).toBe(0);
+  });
+});
+
+describe.runIf(canMount)('a name that is gone by the end of an event', () => {
+  test('is told only to who could have read the directory, whatever else has happened to it', () => {
+    const house = new NamesHouse();
+    house.do('mkdir dark light; chmod 711 dark');
+    const client = house.client(rightsOf([], { uid: USER }));
+    client.mark('.', NAMES | FAN_ATTRIB | FAN_MODIFY);
+    const made = house.client(rightsOf([], { uid: USER }));
+    made.mark('.', FAN_CREATE);
+    // By one process, before anybody has read: the kernel makes one event of it.
+    for (const directory of ['dark', 'light']) {
+      house.do(`cd ${directory}; perl -e 'open my $f, ">", "short" or die $!; unlink "short" or die $!'`);
+      house.do(`cd ${directory}; perl -e 'mkdir "made" or die $!; rmdir "made" or die $!'`);
+    }
+    const told = client.sync().map(lineOf);
+    expect(told).toEqual(['CREATE|DELETE short @1:light', 'CREATE|DELETE|ONDIR made @1:light']);
+    expect(made.lines()).toEqual(['CREATE short @1:light']);
+    house.do(`echo > dark/stays`);
+    expect(client.lines()).toEqual(['MODIFY|CREATE stays @1:dark']);
   });
 });
