@@ -54,6 +54,27 @@ describe('the tree', () => {
     expect(tree.size).toBeLessThanOrEqual(100);
   });
 
+  test('forgets a file system without looking at the directories of others', () => {
+    const tree = new DirectoryTree();
+    const [top, gone] = [tree.add('top', filesystem, true), {} as DirectoryNode['filesystem']];
+    const kept = tree.add('kept', filesystem, false);
+    tree.place(kept, top, 'kept');
+    let looks = 0;
+    for (const node of [top, kept]) {
+      Object.defineProperty(node, 'filesystem', {
+        get: () => {
+          looks++;
+          return filesystem;
+        },
+      });
+    }
+    tree.add('other', gone, true);
+    tree.forget(gone);
+    expect([looks, tree.size, kept.above]).toEqual([0, 2, top]);
+    tree.forget();
+    expect(tree.size).toBe(0);
+  });
+
   test('takes no directory to be in itself', () => {
     const tree = new DirectoryTree();
     const top = tree.add('top', filesystem, true);
