@@ -8,7 +8,7 @@ import type { GroupStatus, Order } from './control.ts';
 import { NewsDesk } from './news.ts';
 import type { Broker } from './served.ts';
 import { UserHoldings } from './user-holdings.ts';
-import type { Visits } from './visits.ts';
+import type { OpenVisits, Visits } from './visits.ts';
 import { WatchedConnections } from './watched-connections.ts';
 
 const POLLIN = 1;
@@ -28,8 +28,7 @@ export interface DeskParts {
   /** The main process: readable once it has ended. */
   readonly mainPidfd: number;
   readonly mainPid: number;
-  /** @param onStuck A visitor is to be killed, and another given. */
-  visits(onStuck: (pid: number | null) => void): Visits;
+  readonly visits: OpenVisits;
   readonly broker: Broker;
   /** How many descriptors all groups of a user may hold; none where events have none. */
   readonly mostDescriptors?: number | undefined;
@@ -58,7 +57,10 @@ export class Desk {
     this.#control = { fd: parts.control, events: POLLIN, revents: 0 };
     this.#main = { fd: parts.mainPidfd, events: POLLIN, revents: 0 };
     this.news = new NewsDesk(parts.kernel, parts.control, nowMs());
-    this.visits = parts.visits((pid) => this.news.add({ is: 'visitorStuck', pid }));
+    this.visits = parts.visits(
+      (pid) => this.news.add({ is: 'visitorStuck', pid }),
+      (user, untilMs) => parts.broker.userIsOut(user, untilMs),
+    );
     this.#nameOwn();
   }
 

@@ -1,9 +1,11 @@
 // Which file systems a broker touches: never one that may make it wait, as whoever mounts a FUSE file system can.
 
+import { AT_EMPTY_PATH } from '../abi/index.ts';
 import { CallError } from '../core/errors.ts';
 import { kindOf } from '../identity/filesystems.ts';
 import { mountIdOf } from '../identity/handle-at.ts';
 import type { MountTable } from '../identity/mount-table.ts';
+import { deviceText } from '../identity/mounts.ts';
 import type { Kernel } from '../kernel/index.ts';
 
 // linux/magic.h, and what f_type says where that has none. An overlay is as slow as what is below it, so it is not among these.
@@ -74,8 +76,10 @@ export function isOfTheKernel(kernel: Kernel, mounts: MountTable, fd: number, ty
   if (OF_THE_KERNEL.has(type)) return true;
   const mountId = mountIdOf(kernel, fd);
   const mount = mountId === undefined ? undefined : mounts.byId(mountId);
+  // Anybody may have it mounted in a namespace of his own, where devtmpfs says that it is a tmpfs: here it is called by its name.
+  const [here] = mount ? [mount] : mounts.byDevice(deviceText(kernel.statAt(fd, '', AT_EMPTY_PATH).dev));
   // A system that never left its initramfs has all of its ordinary files on rootfs.
-  return mount !== undefined && mount.type !== 'rootfs' && kindOf(mount.type) === 'pseudo';
+  return here !== undefined && here.type !== 'rootfs' && kindOf(here.type) === 'pseudo';
 }
 
 export function refusalOfTheKernels(uid: number): CallError {

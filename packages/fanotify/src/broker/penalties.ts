@@ -28,8 +28,12 @@ export class Penalties {
 
   /** Whether a user's time is not over yet. */
   isOut(uid: number, nowMs: number): boolean {
-    const user = this.#users.get(uid);
-    return user !== undefined && nowMs < user.untilMs;
+    return nowMs < this.outUntilMs(uid);
+  }
+
+  /** When it is over. */
+  outUntilMs(uid: number): number {
+    return this.#users.get(uid)?.untilMs ?? 0;
   }
 
   #forget(nowMs: number): void {

@@ -80,5 +80,7 @@ export interface Broker {
    * @throws CallError what is refused; the client may ask again.
    */
   bind(connection: ClientConnection, request: RequestReader): Served;
+  /** Nothing is asked of visitors for a user, as {@link countedUid} has it, until then. */
+  userIsOut(user: number, untilMs: number): void;
   totals(): Omit<BrokerTotals, 'visits' | 'visitsStuck'>;
 }

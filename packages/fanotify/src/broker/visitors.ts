@@ -43,6 +43,8 @@ export interface VisitorsOptions {
   readonly kernel: Kernel;
   /** A visitor does not answer in time, or has ended: it is to be killed, and another given. Its pid is null when it never said it. */
   readonly onStuck: (pid: number | null) => void;
+  /** Nothing is asked for a user until then: what happens meanwhile is not what begins it. */
+  readonly onOut?: (user: number, untilMs: number) => void;
   /** How long a visitor may take for one thing: 1 s. */
   readonly limitMs?: number;
   /** What hear() is told, too. */
@@ -86,6 +88,7 @@ export class Visitors implements Visits {
   stuck = 0;
   readonly #kernel: Kernel;
   readonly #onStuck: (pid: number | null) => void;
+  readonly #onOut: (user: number, untilMs: number) => void;
   readonly #limitMs: number;
   readonly #clock: () => number;
   readonly #penalties: Penalties;
@@ -101,10 +104,11 @@ export class Visitors implements Visits {
   #aloneSinceMs: number;
   #number = 0;
 
-  constructor({ kernel, onStuck, limitMs = LIMIT_MS, clock = nowMs }: VisitorsOptions) {
+  constructor({ kernel, onStuck, onOut = () => undefined, limitMs = LIMIT_MS, clock = nowMs }: VisitorsOptions) {
     this.#kernel = kernel;
     this.#gone = new GoneVisitors(kernel);
     this.#onStuck = onStuck;
+    this.#onOut = onOut;
     this.#limitMs = limitMs;
     this.#waiting = new WaitingVisits(LONGEST_WAIT * limitMs);
     this.#clock = clock;
@@ -135,6 +139,10 @@ export class Visitors implements Visits {
     }
     if (this.#isAlone) for (const ask of this.#waiting) due = Math.min(due, this.#patienceMs(ask));
     return Math.min(due, this.#waiting.dueMs);
+  }
+
+  outUntilMs(user: number): number {
+    return this.#penalties.outUntilMs(user);
   }
 
   hear(nowMs: number): void {
@@ -350,7 +358,7 @@ export class Visitors implements Visits {
     if (isRepeatable(ask.type)) this.#close(ask);
     if (answer.isLast) {
       connection.over = 'clean';
-      this.#penalties.punish(countedUid(ask.peer), now);
+      this.#punish(ask.peer, now);
     }
     return true;
   }
@@ -375,8 +383,14 @@ export class Visitors implements Visits {
       this.#askAnother(ask, now);
       return;
     }
-    this.#penalties.punish(countedUid(ask.peer), now);
+    this.#punish(ask.peer, now);
     if (ask.type !== VISIT.letGo) this.#giveUp(ask);
+  }
+
+  #punish(peer: ClientPeer, now: number): void {
+    const user = countedUid(peer);
+    this.#penalties.punish(user, now);
+    this.#onOut(user, this.#penalties.outUntilMs(user));
   }
 
   /** What a visitor had not begun. What it was to close is closed by its end. */

@@ -36,6 +36,8 @@ export interface Visits {
   readonly stuck: number;
   /** How many wait for an answer. */
   readonly waiting: number;
+  /** Until when nothing is asked for a user ({@link countedUid}), as nowMs() counts: whatever is, is 'stuck'. What is over says nothing. */
+  outUntilMs(user: number): number;
   /** Takes answers in, and gives up what has taken too long. */
   hear(nowMs: number): void;
   /** Another visitor: a connection to one, which is the callee's from then on. */
@@ -68,3 +70,12 @@ export interface Visits {
    */
   visit(peer: ClientPeer, root: number, event: number, flags: number, then: Then<number | null | undefined>): void;
 }
+
+/**
+ * @param onStuck A visitor is to be killed, and another given.
+ * @param onOut Nothing is asked for a user until then: {@link Visits.outUntilMs}.
+ */
+export type OpenVisits = (
+  onStuck: (pid: number | null) => void,
+  onOut: (user: number, untilMs: number) => void,
+) => Visits;

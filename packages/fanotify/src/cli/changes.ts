@@ -12,6 +12,7 @@ import {
   watch,
 } from '../index.ts';
 import { type Kernel, KernelUnavailableError } from '../kernel/index.ts';
+import { askedKernel } from './asked-kernel.ts';
 import { type ChangeFormat, changeJson, changeText } from './change-lines.ts';
 import { outputFailure, type Written } from './ending.ts';
 import { UserError } from './failure.ts';
@@ -84,7 +85,7 @@ export async function printChanges(
   options: ChangesOptions,
   surroundings: Surroundings,
 ): Promise<Ending> {
-  const kernel = kernelOf(surroundings);
+  const kernel = kernelOf(surroundings, paths, options.who);
   const output = surroundings.openOutput();
   const { recursive = false, exclude: ignore, who: by, initial, since, baseline, snapshot } = options;
   const watcher = watch(paths, { recursive, ignore, by, initial, since, baseline, kernel });
@@ -117,9 +118,13 @@ export async function printChanges(
 }
 
 /** Elsewhere watch() says what is missing, and takes something else. */
-function kernelOf({ kernel }: Surroundings): Kernel | undefined {
+function kernelOf(
+  { kernel }: Surroundings,
+  paths: readonly string[],
+  who: ProcessDepth | undefined,
+): Kernel | undefined {
   try {
-    return kernel();
+    return askedKernel(kernel(), paths, who);
   } catch (error) {
     if (error instanceof KernelUnavailableError) return undefined;
     throw error;

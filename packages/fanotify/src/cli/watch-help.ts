@@ -29,5 +29,6 @@ Exit status:
 
 As root, -r puts one mark on the file system and sees which process did it (pid); --who
 adds its name ('name'), executable, arguments and user ('command'), container, unit and
-parents ('full'). Without root it marks each directory, and pid is '-' (0 in JSON): the
-kernel does not tell it.`;
+parents ('full'). Without root, -r goes through fanotifyd where that serves this user
+(FANOTIFY_SOCKET names its socket), else it marks each directory; pid is '-' (0 in JSON)
+for other users' processes: nobody tells it.`;

@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel/index.ts';
 import { markSubtrees, type Subtree, type Subtrees } from '../scope/subtree.ts';
 import { hearExecutions } from '../scope/system.ts';
 import { seconds, WHO_DEPTHS, wholeNumber } from './arguments.ts';
+import { askedKernel } from './asked-kernel.ts';
 import { BASELINES, type ChangesOptions, checkChanges, printChanges } from './changes.ts';
 import { endingOf, outputFailure, type Written } from './ending.ts';
 import { parseEvents } from './events.ts';
@@ -85,7 +86,7 @@ const HALVES: readonly FileEventName[] = ['movedFrom', 'movedTo'];
 const inHalves = (events: readonly FileEventName[]) => events.flatMap((name) => (name === 'rename' ? HALVES : [name]));
 
 async function watch(paths: readonly string[], options: WatchOptions, surroundings: Surroundings): Promise<Ending> {
-  const kernel = surroundings.kernel();
+  const kernel = askedKernel(surroundings.kernel(), paths, options.who);
   const output = surroundings.openOutput();
   const format = formatOf(options, output);
   const group = await open(kernel, options.who);
@@ -93,6 +94,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
   const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
   const count: Written = { written: 0, unwritten: 0 };
   const unseen = new Unseen(screen.say.bind(screen));
+  const loss = kernel.marksSubtrees ? LOSS_BY_DAEMON : LOSS;
   let mounts: MountWatch | undefined;
   try {
     const subtrees = await mark(group, paths, options, screen);
@@ -101,9 +103,9 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
       // On file systems that come later, too.
       mounts = new MountWatch(kernel, async () => void (await executions.look().catch(() => undefined)));
     }
-    announce(subtrees, options, screen);
+    announce(subtrees, options, kernel, screen);
     unseen.tell(subtrees);
-    await Promise.race([print(group, subtrees, options, format, screen, count, unseen), stopping.overdue]);
+    await Promise.race([print(group, subtrees, options, format, screen, count, unseen, loss), stopping.overdue]);
     if (stopping.why === undefined && !(count.written === options.count)) {
       throw new UserError(`${subtrees.roots.map(goneText).join(', ')}: nothing is left to watch`);
     }
@@ -133,6 +135,7 @@ async function open(kernel: Kernel, who: ProcessDepth | undefined): Promise<Grou
 }
 
 const LOSS = "fanotify: events were lost: the kernel's queue was full";
+const LOSS_BY_DAEMON = 'fanotify: events were lost: the daemon was started again, or could not tell them in time';
 
 function goneText({ path, gone }: Subtree): string {
   return gone === 'moved' ? `${path} was moved to where it cannot be followed without root` : `${path} is gone`;
@@ -162,6 +165,7 @@ async function print(
   screen: Screen,
   count: Written,
   unseen: Unseen,
+  loss: string,
 ): Promise<void> {
   const left = () => (options.count === undefined ? Number.POSITIVE_INFINITY : options.count - count.written);
   // Nothing more is asked for before what there is is written: what a slow reader has no room for waits in the kernel.
@@ -170,7 +174,7 @@ async function print(
     count.unwritten = events.length;
     const lines = events.map((event) => format(event, subtrees.crossing(event)));
     // A format need not have %e.
-    if (options.format !== undefined && events.some(({ kind }) => kind === 'overflow')) screen.say(LOSS);
+    if (options.format !== undefined && events.some(({ kind }) => kind === 'overflow')) screen.say(loss);
     await screen.print(lines, group.counters.overflows, (lines) => {
       count.written += lines;
       count.unwritten -= lines;
@@ -214,14 +218,15 @@ function eventsOf(options: WatchOptions): readonly FileEventName[] {
 }
 
 /** Tells what is watched, and how. */
-function announce(subtrees: Subtrees, { recursive }: WatchOptions, screen: Screen): void {
+function announce(subtrees: Subtrees, { recursive }: WatchOptions, kernel: Kernel, screen: Screen): void {
   const roots = subtrees.roots;
   const names = roots.map(({ path }) => shown(path)).join(', ');
   const marked = subtrees.markedDirectories;
   const directories = `${marked} ${marked === 1 ? 'directory' : 'directories'} marked`;
   const because = roots.find((root) => root.because)?.because;
   const reason = because === 'privilege' ? 'without root' : 'the file system takes no mark as a whole';
-  const how = recursive ? ` and below (${because ? `${directories}: ${reason}` : byFilesystem(subtrees)})` : '';
+  const byMarks = because ? `${directories}: ${reason}` : byFilesystem(subtrees);
+  const how = recursive ? ` and below (${kernel.marksSubtrees ? 'through fanotifyd' : byMarks})` : '';
   screen.say(`watching ${names}${how}`);
 }
 

@@ -29,6 +29,8 @@ export interface Happening<Owner extends MarkOwner = MarkOwner> {
   parent(): MarkedObject<Owner> | 'unknown' | undefined;
   /** The marked subtrees that it is in. */
   subtrees(): readonly Subtree<Owner>[];
+  /** Those that it may be in, for all that can be told: it is taken to be. By default none. */
+  perhapsIn?(): readonly Subtree<Owner>[];
 }
 
 /**
@@ -123,6 +125,7 @@ export class Dispatcher<Owner extends MarkOwner> {
     if (filesystem.objects.size > 0) this.#gatherObjects(happening, needed);
     if (this.#subtrees.size > 0) {
       for (const { marks } of happening.subtrees()) this.#gatherAll(marks, happening, needed);
+      for (const { marks } of happening.perhapsIn?.() ?? []) this.#gatherAll(marks, happening, needed, false);
     }
     if (touched.length > 1 && !isInTurn(touched)) touched.sort((one, other) => one.rank - other.rank);
     let visited = 0;
@@ -146,13 +149,18 @@ export class Dispatcher<Owner extends MarkOwner> {
     else for (const directory of filesystem.parents) this.#gatherChild(directory, happening, needed, false);
   }
 
-  #gatherAll(marks: readonly Mark<Owner>[], { channel, bits }: Happening<Owner>, needed: number): void {
+  #gatherAll(
+    marks: readonly Mark<Owner>[],
+    { channel, bits }: Happening<Owner>,
+    needed: number,
+    isCertain = true,
+  ): void {
     for (const { group, mask, ignored, attached } of marks) {
       if (!hears(group, channel)) continue;
-      this.#touch(group).ignored |= ignored;
+      this.#touch(group).ignored |= isCertain ? ignored : 0;
       if ((mask & needed) !== needed) continue;
       group.gathered |= mask;
-      if (attached && (mask & bits) !== 0) heardBy(group, attached);
+      if (attached && (mask & bits) !== 0) heardBy(group, attached, isCertain);
     }
   }
 
@@ -167,7 +175,7 @@ export class Dispatcher<Owner extends MarkOwner> {
       if (!hears(group, channel)) continue;
       if ((mask & ON_CHILD) !== 0 && (mask & needed) === needed) {
         this.#touch(group).gathered |= mask;
-        if (attached && (mask & bits) !== 0) heardBy(group, attached);
+        if (attached && (mask & bits) !== 0) heardBy(group, attached, isCertain);
       }
       if (isCertain && (ignored & ON_CHILD) !== 0) this.#touch(group).ignored |= ignored;
     }
@@ -184,8 +192,9 @@ export class Dispatcher<Owner extends MarkOwner> {
   }
 }
 
-function heardBy(group: MarkOwner, attached: Attached): void {
-  if (!group.by || attached.weight > group.by.weight) group.by = attached;
+function heardBy(group: MarkOwner, attached: Attached, isCertain: boolean): void {
+  const by = isCertain ? attached : (attached.perhaps ?? attached);
+  if (!group.by || by.weight > group.by.weight) group.by = by;
 }
 
 function isInTurn(groups: readonly MarkOwner[]): boolean {

@@ -26,6 +26,8 @@ export interface MarkOwner {
 export interface Attached {
   /** Of several marks that an event is heard by, the one with the highest counts. */
   readonly weight: number;
+  /** What stands for it where nothing tells whether something has happened to what is marked, or elsewhere. By default itself. */
+  readonly perhaps?: Attached;
   hold(): this;
   release(): void;
 }

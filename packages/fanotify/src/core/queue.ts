@@ -50,6 +50,8 @@ export interface QueueBounds {
   readonly maxQueued: number;
   /** What all groups of its user hold, where others have some, too. */
   readonly holdings?: Holdings | undefined;
+  /** Whether it is told at once that there was no room for one; else whoever gives bounds sees to it that it is later. By default it is. */
+  readonly tellsLoss?: (() => boolean) | undefined;
 }
 
 /** What somebody is asked. */
@@ -113,8 +115,10 @@ export class EventQueue {
       this.merged++;
       return;
     }
-    if (this.#notifications >= this.#bounds.maxQueued) {
-      this.#overflow(1);
+    const { maxQueued, tellsLoss } = this.#bounds;
+    if (this.#notifications >= maxQueued) {
+      if (tellsLoss?.() ?? true) this.#overflow(1);
+      else this.lost++;
       return;
     }
     this.#overflowing = undefined;

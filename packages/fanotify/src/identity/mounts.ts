@@ -116,3 +116,10 @@ export function awaitedMounts(mounts: readonly Mount[]): Mount[] {
     mounts.some((other) => other.parentId === mountId && other.mountPoint.equals(mountPoint));
   return mounts.filter((mount) => mount.type === 'autofs' && !isCovered(mount));
 }
+
+/** st_dev as the mount table writes it: gnu_dev_major and gnu_dev_minor of glibc. */
+export function deviceText(dev: bigint): string {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & 0xffff_f000n);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & 0xffff_ff00n);
+  return `${major}:${minor}`;
+}

@@ -18,7 +18,7 @@ import { rightsOf } from './house.ts';
 type Answer = number | null | undefined | 'stuck';
 
 /** A client with a mark of a file system, and visits that are answered by hand. */
-function look(all = false) {
+function look(all = false, lose?: () => boolean) {
   const scene = new Scene();
   const closed: number[] = [];
   const asked: { readonly event: number; readonly then: Then<number | null | undefined> }[] = [];
@@ -40,6 +40,7 @@ function look(all = false) {
     connection: { rights: rightsOf([], { uid: 1 }) } as unknown as ClientConnection,
     eventFlags: 0,
     looked: () => looked++,
+    ...(lose && { lose }),
   });
   const carried = new Carried(50, () => undefined);
   const counts = { keep: new Keep(10), subtrees: new UngrantedSubtrees() };
@@ -105,6 +106,30 @@ test('what takes too long is lost, and told in its place', () => {
   client.answer(first, 'stuck');
   expect(client.told()).toEqual(['lost', 202]);
   expect(client.group.statistics).toMatchObject({ lost: 1, overflows: 1 });
+});
+
+test('what nobody could look at is a loss where that may be said, and else nothing', () => {
+  const told = [true, false, false];
+  const client = look(false, () => told.shift() ?? false);
+  const events = [client.happen(1), client.happen(2), client.happen(3), client.happen(4)] as const;
+  client.told();
+  for (const event of events.slice(0, 3)) client.answer(event ?? 0, 'stuck');
+  client.answer(events[3] ?? 0, 204);
+  client.scene.core.happenedSomewhere(client.group.notification, Number(FAN_OPEN), 1);
+  expect(client.told()).toEqual(['lost', 204]);
+  expect(client.group.statistics).toMatchObject({ lost: 1, overflows: 1, queued: 0 });
+});
+
+test('only what is told for certain is counted', () => {
+  const client = look();
+  const [first, second] = [client.happen(1), client.happen(2)] as [number, number];
+  const { queue } = client.group;
+  client.told();
+  expect([queue.length, client.sight.certain(queue.peek(100))]).toEqual([2, 0]);
+  client.answer(second, 202);
+  expect(client.sight.certain(queue.peek(100))).toBe(1);
+  client.answer(first, undefined);
+  expect([queue.length, client.sight.certain(queue.peek(100))]).toEqual([1, 1]);
 });
 
 test('an event that is being looked at takes no other in: that would need another look', () => {

@@ -268,6 +268,27 @@ describe.skipIf(process.platform !== 'linux')('visitors', () => {
     expect(next.paths()).toEqual(['1', '2']);
   });
 
+  test('say who is answered nothing, and until when, as that begins', () => {
+    const out: [number, number][] = [];
+    const onOut = (uid: number, untilMs: number) => out.push([uid, untilMs]);
+    const others = new Visitors({ kernel, limitMs: LIMIT_MS, clock: () => now, onStuck: () => undefined, onOut });
+    const [ours, theirs] = kernel.socketPair();
+    others.add(ours);
+    kernel.sendMessage(theirs, encodeAnswer(SAID.hello, 0, { first: 77 }));
+    others.hear(now);
+    others.walk(bob, root, Buffer.from('slow'), Buffer.alloc(0), then);
+    now += LIMIT_MS;
+    expect([out, others.outUntilMs(bob.uid)]).toEqual([[], 0]);
+    others.hear(now);
+    expect(out).toEqual([[bob.uid, now + 5 * LIMIT_MS]]);
+    expect([others.outUntilMs(bob.uid), others.outUntilMs(alice.uid)]).toEqual([now + 5 * LIMIT_MS, 0]);
+    // Whatever it asks for then changes nothing.
+    others.walk(bob, root, Buffer.from('again'), Buffer.alloc(0), then);
+    others.hear(now);
+    expect(out).toHaveLength(1);
+    closeSync(theirs);
+  });
+
   test('who got stuck is answered at once for a while, longer each time, and others are not', () => {
     for (const lastsMs of [5 * LIMIT_MS, 20 * LIMIT_MS, 80 * LIMIT_MS]) {
       const slow = new Played(77);

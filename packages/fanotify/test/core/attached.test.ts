@@ -1,9 +1,10 @@
 // What whoever marks has put with a mark: it comes with what is heard by that mark, and is let go of once nothing needs it.
 
 import { describe, expect, test } from 'vitest';
-import { FAN_CLOSE_WRITE, FAN_OPEN, FAN_OPEN_PERM } from '../../src/abi/index.ts';
+import { FAN_CLOSE_WRITE, FAN_ONDIR, FAN_OPEN, FAN_OPEN_PERM } from '../../src/abi/index.ts';
 import type { CoreGroup } from '../../src/core/group.ts';
 import type { Attached } from '../../src/core/marks.ts';
+import type { MarkScope } from '../../src/core/types.ts';
 import { OWNER, Scene } from './fake-feed.ts';
 
 const FILE = 7;
@@ -26,12 +27,12 @@ class Counted implements Attached {
   }
 }
 
-function sceneWith(bounds: { maxQueued?: number; maxPending?: number } = {}) {
+function sceneWith(bounds: { maxQueued?: number; maxPending?: number } = {}, isDirectory = false) {
   const scene = new Scene();
-  scene.thing({ ino: FILE });
+  scene.thing({ ino: FILE, isDirectory });
   const settings = { mask: 0n, priority: 0, flags: 0, eventFlags: 0 };
   const group = scene.core.open(settings, OWNER, { maxQueued: 100, maxPending: 100, ...bounds });
-  const mark = (mask: bigint, attached: Attached, scope: 'inode' | 'filesystem' = 'inode') =>
+  const mark = (mask: bigint, attached: Attached, scope: MarkScope = 'inode') =>
     scene.core.addMark(group, FILE, { scope, mask, ignored: 0n, survivesModify: false }, attached);
   return { scene, group, mark };
 }
@@ -149,4 +150,20 @@ test('a request is answered behind what waited when it came, and nothing is merg
   // It is no event: it takes nobody's place, and is never lost.
   group.queue.shorten(0);
   expect(group.queue.peek(10).map(({ request }) => request)).toEqual([42, undefined]);
+});
+
+test('has another stand for it where nothing tells whether it was heard there', () => {
+  const { scene, group, mark } = sceneWith({}, true);
+  const [perhaps, attached] = [new Counted(), Object.assign(new Counted(1), { perhaps: new Counted() })];
+  mark(FAN_OPEN | FAN_ONDIR, attached, 'subtree');
+  const [subtree] = scene.core.dispatcher.subtrees;
+  if (!subtree) throw new Error('there is none');
+  Object.assign(attached, { perhaps });
+  const happening = scene.happening(FILE, FAN_OPEN, group.notification);
+  scene.core.happened({ ...happening, perhapsIn: () => [subtree] }, 1, undefined);
+  expect(attachedTo(group)).toEqual([perhaps]);
+  group.queue.taken(group.queue.peek(1));
+  // Where one mark tells for certain, that counts.
+  scene.core.happened({ ...happening, subtrees: () => [subtree], perhapsIn: () => [subtree] }, 1, undefined);
+  expect(attachedTo(group)).toEqual([attached]);
 });

@@ -5,13 +5,16 @@ import type { CoreGroup } from '../../core/group.ts';
 import type { Clientele } from '../../core/process/clientele.ts';
 import type { CoreHost } from '../../core/process/host.ts';
 import type { RequestReader } from '../../core/process/wire.ts';
+import { nowMs } from '../../decision/clock.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { PollEntry } from '../../kernel/index.ts';
 import { Desk } from '../desk.ts';
 import type { LoopParts } from '../loop.ts';
+import { Losses } from '../losses.ts';
+import { countedUid } from '../rights.ts';
 import type { Broker, ClientConnection, Served } from '../served.ts';
 import { mostHeld } from '../user-holdings.ts';
-import type { Visits } from '../visits.ts';
+import type { OpenVisits } from '../visits.ts';
 import { DescriptorsGroup, longestMsOf, QUEUED_EVENT_BYTES } from './descriptors-group.ts';
 import type { Counts } from './marked-place.ts';
 import { assertMayBind } from './permitted.ts';
@@ -20,7 +23,7 @@ import { Sight } from './sight.ts';
 export interface ClientGroupsParts extends LoopParts {
   readonly core: Core;
   readonly mounts: MountTable;
-  visits(onStuck: (pid: number | null) => void): Visits;
+  readonly visits: OpenVisits;
   readonly counts: Counts;
   /** How many undecided accesses, and descriptors, all groups of a user may hold. */
   readonly mostPending: number;
@@ -34,6 +37,7 @@ export class ClientGroups implements Clientele, Broker {
   readonly #byGroup = new Map<CoreGroup, DescriptorsGroup>();
   /** Groups that something waits for. */
   readonly #woken = new Set<CoreGroup>();
+  readonly #losses = new Losses<DescriptorsGroup>();
   /** Of groups that are closed. */
   #timedOut = 0;
 
@@ -51,11 +55,19 @@ export class ClientGroups implements Clientele, Broker {
   }
 
   prepare(polled: PollEntry[], nowMs: number): number {
-    return this.#desk.prepare(polled, nowMs);
+    return Math.min(this.#desk.prepare(polled, nowMs), this.#losses.dueMs);
   }
 
   hear(nowMs: number): boolean {
+    for (const group of this.#losses.due(nowMs)) group.tellLoss();
     return this.#desk.hear(nowMs);
+  }
+
+  userIsOut(user: number, untilMs: number): void {
+    const now = nowMs();
+    for (const group of this.#byGroup.values()) {
+      if (group.user === user && this.#losses.loseUntil(group, untilMs, now)) group.tellLoss();
+    }
   }
 
   wake(group: CoreGroup): void {
@@ -108,10 +120,12 @@ export class ClientGroups implements Clientele, Broker {
       get longestMs() {
         return longestMsOf(connection.rights);
       },
+      tellsLoss: () => !served.isLookedAt || lose(),
     });
+    const lose = () => this.#losses.lose(served, nowMs());
     const wake = () => this.wake(group);
-    const sight = new Sight({ kernel, core, group, visits, connection, eventFlags, looked: wake });
-    const served = new DescriptorsGroup({
+    const sight = new Sight({ kernel, core, group, visits, connection, eventFlags, looked: wake, lose });
+    const served: DescriptorsGroup = new DescriptorsGroup({
       kernel,
       mounts,
       core,
@@ -126,9 +140,13 @@ export class ClientGroups implements Clientele, Broker {
         this.#timedOut += group.statistics.timedOut;
         this.#byGroup.delete(group);
         this.#woken.delete(group);
+        this.#losses.forget(served);
       },
     });
     this.#byGroup.set(group, served);
+    const user = countedUid(rights.peer);
+    const outUntilMs = visits.outUntilMs(user);
+    if (outUntilMs > nowMs()) this.userIsOut(user, outUntilMs);
     return served;
   }
 

@@ -8,6 +8,7 @@ import { EventWriter } from '../../core/process/event-wire.ts';
 import { requestOf } from '../../core/process/requests.ts';
 import { MOST_EVENTS, REQUEST, type RequestReader } from '../../core/process/wire.ts';
 import type { Waiting } from '../../core/queue.ts';
+import type { GroupStatistics } from '../../core/types.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { Kernel } from '../../kernel/index.ts';
 import { answersAtOnce, isOfTheKernel, refusalOfTheKernels } from '../filesystems.ts';
@@ -56,6 +57,10 @@ export class DescriptorsGroup implements Served {
     this.#keepToLongest();
   }
 
+  get user(): number {
+    return countedUid(this.#parts.connection.rights.peer);
+  }
+
   request(request: RequestReader, target: Target | undefined): string | undefined {
     const { core } = this.#parts;
     switch (request.type) {
@@ -71,9 +76,39 @@ export class DescriptorsGroup implements Served {
         this.#group.queue.answerBehind(request.number);
         this.#parts.wake();
         return undefined;
+      case REQUEST.statistics:
+        return JSON.stringify(this.#statistics());
       default:
         return requestOf(core, this.#group, request, undefined);
     }
+  }
+
+  /** Whether somebody looks what its user may hear. */
+  get isLookedAt(): boolean {
+    if (this.#group.initBits !== 0) return false;
+    for (const { attached } of this.#group.marks) if (!(attached as MarkedPlace).grant.all) return true;
+    return false;
+  }
+
+  /** Tells of a loss. Who has nothing looked at has lost nothing. */
+  tellLoss(): void {
+    if (!this.isLookedAt) return;
+    this.#group.queue.overflow();
+    this.#parts.wake();
+  }
+
+  /** What there is to say to its user: of what he may not hear nothing, not even how much there is. */
+  #statistics(): GroupStatistics {
+    const { statistics, queue } = this.#group;
+    if (!this.isLookedAt) return statistics;
+    const { overflows, kernelDenied } = statistics;
+    return {
+      ...statistics,
+      queued: this.#parts.sight.certain(queue.peek(Number.POSITIVE_INFINITY)),
+      merged: 0,
+      lost: overflows,
+      kernelDenied: mayDecide(this.#parts.connection.rights) ? kernelDenied : 0,
+    };
   }
 
   writable(): void {

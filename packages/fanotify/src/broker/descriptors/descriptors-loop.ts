@@ -10,6 +10,7 @@ import { Keep } from '../keep.ts';
 import type { Loop, LoopParts } from '../loop.ts';
 import { SHARE } from '../user-holdings.ts';
 import { Visitors } from '../visitors.ts';
+import type { OpenVisits } from '../visits.ts';
 import { ClientGroups } from './client-groups.ts';
 import { UngrantedSubtrees } from './ungranted-subtrees.ts';
 
@@ -22,7 +23,7 @@ export function openDescriptorsLoop(parts: LoopParts): Loop {
   const mounts = new MountTable(kernel);
   const files = new ProcFiles(kernel, mounts, () => undefined);
   const kept = Math.floor(roomForDescriptors(kernel) * KEPT);
-  const visits = (onStuck: (pid: number | null) => void) => new Visitors({ kernel, onStuck });
+  const visits: OpenVisits = (onStuck, onOut) => new Visitors({ kernel, onStuck, onOut });
   const counts = { keep: new Keep(kept), subtrees: new UngrantedSubtrees() };
   const limits = limitsOf(kernel, kept);
   const shares = {

@@ -17,8 +17,18 @@ export interface Counts {
 /** A subtree has two more: of its directory, and of the root of the mount. */
 const OF_SUBTREE = 3;
 
-export class MarkedPlace implements Attached {
+/** What a client may hear and do where it has marked something. */
+export interface Place extends Attached {
+  readonly grant: Grant;
+  readonly fd: number;
+  /** Nothing tells whether what is heard is there. */
+  readonly isDoubtful: boolean;
+}
+
+export class MarkedPlace implements Place {
+  readonly isDoubtful = false;
   readonly canRead: boolean;
+  readonly #doubtful: Place = new DoubtfulPlace(this);
   readonly #target: Carried;
   readonly #scope: MarkScope;
   readonly #uid: number;
@@ -58,6 +68,11 @@ export class MarkedPlace implements Attached {
     return this.#target.fd;
   }
 
+  /** Who may hear all in some directories does not hear by that what is perhaps in others. */
+  get perhaps(): Place {
+    return this.grant.all && this.grant.under === null ? this : this.#doubtful;
+  }
+
   hold(): this {
     this.#holders++;
     return this;
@@ -76,5 +91,33 @@ export class MarkedPlace implements Attached {
 
   get #isUngrantedSubtree(): boolean {
     return this.#scope === 'subtree' && !this.#grant.all;
+  }
+}
+
+/** A place of which nothing tells whether what is heard is there: it is looked at as the user. */
+class DoubtfulPlace implements Place {
+  readonly isDoubtful = true;
+  readonly weight = 0;
+  readonly #place: MarkedPlace;
+
+  constructor(place: MarkedPlace) {
+    this.#place = place;
+  }
+
+  get grant(): Grant {
+    return { ...this.#place.grant, all: false, pids: false };
+  }
+
+  get fd(): number {
+    return this.#place.fd;
+  }
+
+  hold(): this {
+    this.#place.hold();
+    return this;
+  }
+
+  release(): void {
+    this.#place.release();
   }
 }

@@ -11,7 +11,7 @@ import { type Kernel, KernelError } from '../../kernel/index.ts';
 import { grantEverywhere, UNGRANTED } from '../rights.ts';
 import type { ClientConnection } from '../served.ts';
 import type { Visits } from '../visits.ts';
-import type { MarkedPlace } from './marked-place.ts';
+import type { Place } from './marked-place.ts';
 
 /** How many events of a client are looked at at a time. */
 const MOST_LOOKED_AT = 32;
@@ -37,6 +37,8 @@ export interface SightParts {
   readonly eventFlags: number;
   /** More is known than before. */
   looked(): void;
+  /** Nobody can look at an event: whether it is told as a loss in its place, and not later. By default it is. */
+  readonly lose?: () => boolean;
 }
 
 export class Sight {
@@ -73,6 +75,12 @@ export class Sight {
     return visible;
   }
 
+  /** How many are told for certain. */
+  certain(events: readonly Waiting[]): number {
+    const isCertain = (event: Waiting) => !this.#isHidden(event) || this.#looks.get(event)?.found !== undefined;
+    return events.filter((event) => event.request === undefined && isCertain(event)).length;
+  }
+
   /** These were told. */
   taken(events: readonly Waiting[]): void {
     for (const event of events) this.#forget(event);
@@ -86,16 +94,16 @@ export class Sight {
   /** Whether it is only for those who may reach the file. */
   #isHidden({ bits, attached }: Waiting): boolean {
     if (bits === OVERFLOW || this.#parts.group.initBits !== 0) return false;
-    return !(attached as MarkedPlace | undefined)?.grant.all;
+    return !(attached as Place | undefined)?.grant.all;
   }
 
   /** Has an event looked at; undefined when too many are. */
   #look(event: Waiting): Look | undefined {
-    const { group, visits, connection, eventFlags } = this.#parts;
-    const place = event.attached as MarkedPlace | undefined;
+    const { visits, connection, eventFlags } = this.#parts;
+    const place = event.attached as Place | undefined;
     if (!event.carried || !place) {
       // Nothing tells what it is of, and so who may hear it.
-      group.queue.lose(event);
+      this.#lose(event);
       return { found: null };
     }
     if (this.#out >= MOST_LOOKED_AT) return undefined;
@@ -121,6 +129,8 @@ export class Sight {
     } else if (answer === undefined) {
       this.#looks.delete(event);
       if (event.ask === undefined) group.queue.drop(event);
+      // It may be its to decide, and nobody is to get past that by a mount that nothing tells of.
+      else if ((event.attached as Place | undefined)?.isDoubtful) core.giveUp(group, event.ask);
       else core.passOver(group, event.ask);
     } else {
       look.found = answer === null ? null : { fd: answer };
@@ -131,16 +141,22 @@ export class Sight {
   /** Nobody could look. */
   #giveUp(event: Waiting): void {
     const { core, group } = this.#parts;
-    if (event.ask === undefined) group.queue.lose(event);
+    if (event.ask === undefined) this.#lose(event);
     else core.giveUp(group, event.ask);
   }
 
+  #lose(event: Waiting): void {
+    const { group, lose } = this.#parts;
+    if (lose?.() ?? true) group.queue.lose(event);
+    else group.queue.drop(event);
+  }
+
   #as({ bits, pid, ask, range, attached }: Waiting, carried: Told['carried'], pids: Map<number, number>): Told {
-    return { bits, ask, range, carried, pid: this.#shown(pid, attached as MarkedPlace | undefined, pids) };
+    return { bits, ask, range, carried, pid: this.#shown(pid, attached as Place | undefined, pids) };
   }
 
   /** A pid, if it may be shown. */
-  #shown(pid: number, place: MarkedPlace | undefined, known: Map<number, number>): number {
+  #shown(pid: number, place: Place | undefined, known: Map<number, number>): number {
     const { group, connection } = this.#parts;
     const grant = place?.grant ?? (group.initBits === 0 ? UNGRANTED : grantEverywhere(connection.rights));
     if (pid === 0 || grant.pids) return pid;

@@ -1,6 +1,7 @@
 // Looks for a directory that is not known: by its handle, on the disk, as of the event that is being told.
 
-import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../abi/index.ts';
+import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../abi/index.ts';
+import { isSame } from '../../decision/mount-paths.ts';
 import type { HandleKey } from '../../identity/locator.ts';
 import { ERRNO, type Kernel, KernelError } from '../../kernel/index.ts';
 import type { KernelQueue } from './kernel-queue.ts';
@@ -12,6 +13,8 @@ const SLASH = 0x2f;
 const OPEN_PATH = O_PATH | O_DIRECTORY | O_CLOEXEC;
 /** Somebody renames it while it is looked at. */
 const MOST_ATTEMPTS = 8;
+/** Of what is so deep that its path is longer than PATH_MAX, so many directories beside it are looked at: everybody waits meanwhile. */
+const MOST_LISTED = 4096;
 
 /** What says nothing of what is looked for. */
 export const WITHOUT_MEANS: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
@@ -120,21 +123,64 @@ export class Finder {
   #placeOf(fd: number, filesystem: Filesystem): Place | undefined {
     const kernel = this.#kernel;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const link = kernel.readlink(`/proc/self/fd/${fd}`);
+      const link = this.#linkOf(fd);
       const up = kernel.openAt(fd, '..', OPEN_PATH);
       try {
         const { handle, mountId } = kernel.nameToHandleAt(up, '', AT_EMPTY_PATH);
         if (mountId !== filesystem.mountId) return undefined;
+        const name = link ? link.subarray(link.lastIndexOf(SLASH) + 1) : this.#listedName(up, fd, filesystem);
         this.#awaitRenameIn(up);
-        if (!kernel.readlink(`/proc/self/fd/${fd}`).equals(link)) continue;
         if (kernel.statAt(fd, '', AT_EMPTY_PATH).nlink === 0) return undefined;
-        const name = link.toString('latin1', link.lastIndexOf(SLASH) + 1);
-        return { above: filesystem.fsid + handle.toString('latin1'), name };
+        const isStill = link ? this.#linkOf(fd)?.equals(link) : name && this.#isNamed(up, name, fd);
+        if (name && isStill)
+          return { above: filesystem.fsid + handle.toString('latin1'), name: name.toString('latin1') };
       } finally {
         kernel.close(up);
       }
     }
     return undefined;
+  }
+
+  /** What the kernel calls it; undefined where that is longer than it tells. */
+  #linkOf(fd: number): Buffer | undefined {
+    try {
+      return this.#kernel.readlink(`/proc/self/fd/${fd}`);
+    } catch (error) {
+      if (error instanceof KernelError && error.code === 'ENAMETOOLONG') return undefined;
+      throw error;
+    }
+  }
+
+  /** Its name, looked for among all that are in the directory above; undefined where there are too many, or it was renamed meanwhile. */
+  #listedName(up: number, fd: number, filesystem: Filesystem): Buffer | undefined {
+    const kernel = this.#kernel;
+    const listed = kernel.openAt(up, '.', O_DIRECTORY | O_CLOEXEC);
+    try {
+      let left = MOST_LISTED;
+      for (
+        let some = kernel.readEntries(listed, 'directories');
+        some;
+        some = kernel.readEntries(listed, 'directories')
+      ) {
+        for (const { name } of some) if (left-- > 0 && this.#isNamed(up, name, fd)) return name;
+        if (left > 0) continue;
+        this.#news.unseen(filesystem);
+        return undefined;
+      }
+      return undefined;
+    } finally {
+      kernel.close(listed);
+    }
+  }
+
+  #isNamed(up: number, name: Buffer, fd: number): boolean {
+    try {
+      const there = this.#kernel.statAt(up, name, AT_SYMLINK_NOFOLLOW);
+      return isSame(there, this.#kernel.statAt(fd, '', AT_EMPTY_PATH));
+    } catch (error) {
+      if (error instanceof KernelError && !WITHOUT_MEANS.has(error.code)) return false;
+      throw error;
+    }
   }
 
   /**

@@ -13,13 +13,19 @@ const PATH_HEADER_BYTES = 8;
 /** A record says how long it is in 16 bits; no event is longer than a message. */
 const LONGEST_PATH_BYTES = 32_768;
 
-/** The bits of a hit that its user may hear: where it searches a directory what is in it, and where it reads it what is gone, too. */
-export function allowed({ bits, sides, verdict }: Hit): number {
+/**
+ * The bits of a hit that its user may hear: where it searches a directory what is in it, and where it reads it what is gone, too.
+ *
+ * @param happened All that has happened to the name, of which the kernel makes one event. Whatever else that was, what is gone by its end
+ *   nobody could look up.
+ */
+export function allowed({ bits, sides, verdict }: Hit, happened: number): number {
   if (!verdict) return bits;
   const { answer } = verdict;
   if (!answer || answer === 'stuck' || !answer.access?.canSearch) return 0;
   if (answer.access.canRead) return bits;
-  return (bits & RENAME) !== 0 && sides === SIDE.old ? 0 : bits & ~GONE_BITS;
+  const isGone = (happened & GONE_BITS) !== 0 || ((happened & RENAME) !== 0 && sides === SIDE.old);
+  return isGone ? 0 : bits;
 }
 
 /** Where a hit's directory is below its mark; undefined where it is nowhere. */

@@ -167,7 +167,8 @@ export class KernelQueue {
    */
   before(key: HandleKey): Location | undefined {
     while (this.#scanned < this.#ahead.length) this.#scanNext();
-    return this.#departures.get(key)?.find(({ event }) => event > this.#event)?.from;
+    const departures = this.#departures.get(key);
+    return departures?.[firstAfter(departures, this.#event)]?.from;
   }
 
   close(): void {
@@ -230,3 +231,15 @@ export class KernelQueue {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+/** Where the first is that comes after an event: somebody may rename one directory as often as there is room for. */
+function firstAfter(departures: readonly Departure[], event: number): number {
+  let from = 0;
+  let to = departures.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((departures[middle] as Departure).event > event) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}

@@ -13,10 +13,13 @@ import {
 } from '../../abi/index.ts';
 import { CallError } from '../../core/errors.ts';
 import { REPORT_PATH, type RequestReader } from '../../core/process/wire.ts';
+import { nowMs } from '../../decision/clock.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
 import type { Kernel } from '../../kernel/index.ts';
 import type { Connection } from '../connection.ts';
 import { Keep } from '../keep.ts';
+import { Losses } from '../losses.ts';
+import { countedUid } from '../rights.ts';
 import type { Broker } from '../served.ts';
 import type { Visits } from '../visits.ts';
 import { Filesystems } from './filesystems.ts';
@@ -45,6 +48,7 @@ export interface NamesBrokerParts {
   readonly mostDirectories?: number | undefined;
   /** How many events may wait in the kernel. */
   readonly mostWaiting?: number | undefined;
+  readonly clock?: (() => number) | undefined;
   isOwn(pid: number): boolean;
 }
 
@@ -60,10 +64,16 @@ export class NamesBroker implements Broker {
   readonly #groups = new Set<NamesGroup>();
   /** Groups that something waits for. */
   readonly #woken = new Set<NamesGroup>();
+  readonly #losses = new Losses<NamesGroup>();
+  readonly #visits: Visits;
+  readonly #clock: () => number;
 
   /** @throws KernelError as fanotify_init(2). */
-  constructor({ kernel, mounts, visits, mostKept, mostDirectories, mostWaiting, isOwn }: NamesBrokerParts) {
+  constructor(parts: NamesBrokerParts) {
+    const { kernel, mounts, visits, mostKept, mostDirectories, mostWaiting, clock = nowMs, isOwn } = parts;
     this.#kernel = kernel;
+    this.#visits = visits;
+    this.#clock = clock;
     this.queue = new KernelQueue(kernel, mostWaiting);
     this.tree = new DirectoryTree(mostDirectories);
     const pids = new Pids(kernel);
@@ -93,7 +103,7 @@ export class NamesBroker implements Broker {
       tree: this.tree,
       finder: this.#finder,
       filesystems: this.filesystems,
-      teller: new Teller({ reach: this.#reach, pids, wake }),
+      teller: new Teller({ reach: this.#reach, pids, wake, lose: (group) => this.#lose(group) }),
       isOwn,
       begin: () => pids.nextRound(),
       pause: () => this.flush(),
@@ -129,6 +139,9 @@ export class NamesBroker implements Broker {
       throw new CallError('EINVAL', 'a group of names has marks, and no mask of its own: mark a file system');
     const group = new NamesGroup(connection, (flags & REPORT_PATH) !== 0);
     this.#groups.add(group);
+    const user = countedUid(connection.rights.peer);
+    const outUntilMs = this.#visits.outUntilMs(user);
+    if (outUntilMs > this.#clock()) this.userIsOut(user, outUntilMs);
     return new ServedNames(
       {
         kernel: this.#kernel,
@@ -141,6 +154,7 @@ export class NamesBroker implements Broker {
         closed: (closed) => {
           this.#groups.delete(closed);
           this.#woken.delete(closed);
+          this.#losses.forget(closed);
         },
       },
       group,
@@ -167,6 +181,23 @@ export class NamesBroker implements Broker {
     }
   }
 
+  userIsOut(user: number, untilMs: number): void {
+    const now = this.#clock();
+    for (const group of this.#groups) {
+      if (countedUid(group.rights.peer) !== user) continue;
+      if (this.#losses.loseUntil(group, untilMs, now)) this.#tellLoss(group);
+    }
+  }
+
+  /** When {@link tellLosses} is to be called at the latest. */
+  get dueMs(): number {
+    return this.#losses.dueMs;
+  }
+
+  tellLosses(now: number): void {
+    for (const group of this.#losses.due(now)) this.#tellLoss(group);
+  }
+
   totals(): ReturnType<Broker['totals']> {
     const { read, overflows, unplaced } = this.#hearing;
     return {
@@ -187,6 +218,18 @@ export class NamesBroker implements Broker {
 
   #overflow(group: NamesGroup): void {
     group.outbox.lost++;
+    group.outbox.overflow();
+    this.#woken.add(group);
+  }
+
+  /** A group may have lost something of which nobody could look whether it is for its user. True when that is to be told at once. */
+  #lose(group: NamesGroup): boolean {
+    return this.#losses.lose(group, this.#clock());
+  }
+
+  /** Who has nothing looked at has lost nothing. */
+  #tellLoss(group: NamesGroup): void {
+    if (!isLookedAt(group)) return;
     group.outbox.overflow();
     this.#woken.add(group);
   }
@@ -215,6 +258,13 @@ export class NamesBroker implements Broker {
       }
       for (const { group } of directory.filesystem.marks) groups.add(group);
     }
-    for (const group of groups) this.#overflow(group);
+    // Whether its user reaches them nobody has looked.
+    for (const group of groups) if (!isLookedAt(group) || this.#lose(group)) this.#overflow(group);
   }
+}
+
+/** Whether somebody looks what a group's user may hear. */
+function isLookedAt({ marks }: NamesGroup): boolean {
+  for (const { isGranted } of marks.values()) if (!isGranted) return true;
+  return false;
 }

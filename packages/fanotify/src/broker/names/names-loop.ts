@@ -10,7 +10,7 @@ import { type Kernel, KernelError, type PollEntry } from '../../kernel/index.ts'
 import { Desk } from '../desk.ts';
 import type { Loop, LoopParts } from '../loop.ts';
 import { Visitors } from '../visitors.ts';
-import type { Visits } from '../visits.ts';
+import type { OpenVisits } from '../visits.ts';
 import { NamesBroker } from './names-broker.ts';
 
 const POLLIN = 1;
@@ -23,16 +23,17 @@ const GATHER_MS = 1;
 const KEPT = 1 / 2;
 
 export interface NamesLoopParts extends LoopParts {
-  /** @param onStuck A visitor is to be killed, and another given. */
-  visits(onStuck: (pid: number | null) => void): Visits;
+  readonly visits: OpenVisits;
   readonly mostKept: number;
   readonly mostDirectories?: number | undefined;
   readonly mostWaiting?: number | undefined;
+  /** Tells when losses are told. */
+  readonly clock?: () => number;
 }
 
 export function openNamesLoop(parts: LoopParts): Loop {
   const { kernel } = parts;
-  const visits = (onStuck: (pid: number | null) => void) => new Visitors({ kernel, onStuck });
+  const visits: OpenVisits = (onStuck, onOut) => new Visitors({ kernel, onStuck, onOut });
   return new NamesLoop({ ...parts, visits, mostKept: Math.floor(roomForDescriptors(kernel) * KEPT) });
 }
 
@@ -43,6 +44,7 @@ export class NamesLoop implements Loop {
   readonly #queue: PollEntry;
   readonly #mountinfo: PollEntry;
   readonly #polled: PollEntry[] = [];
+  readonly #clock: () => number;
   /** Before then what has happened is not read again. */
   #gatherUntilMs = 0;
 
@@ -50,12 +52,14 @@ export class NamesLoop implements Loop {
   constructor(parts: NamesLoopParts) {
     const { kernel } = parts;
     this.#kernel = kernel;
+    this.#clock = parts.clock ?? nowMs;
     // Each needs the other: nobody comes before the first turn.
     this.#desk = new Desk({
       ...parts,
       broker: {
         bind: (connection, request) => this.broker.bind(connection, request),
         totals: () => this.broker.totals(),
+        userIsOut: (user, untilMs) => this.broker.userIsOut(user, untilMs),
       },
     });
     const { visits } = this.#desk;
@@ -95,6 +99,8 @@ export class NamesLoop implements Loop {
     polled.push(this.#mountinfo);
     if (!isGathering) polled.push(this.#queue);
     let due = this.#desk.prepare(polled, startedMs);
+    // By a clock of its own.
+    due = Math.min(due, startedMs + this.broker.dueMs - this.#clock());
     if (isGathering) due = Math.min(due, this.#gatherUntilMs);
     if (this.broker.queue.hasAhead) due = startedMs;
     this.#kernel.poll(polled, Math.max(0, Math.min(longestMs, Math.ceil(due - startedMs))));
@@ -104,6 +110,7 @@ export class NamesLoop implements Loop {
     const read = isReadable || this.broker.queue.hasAhead ? this.broker.catchUp(isReadable) : 0;
     if (read > 1) this.#gatherUntilMs = now + GATHER_MS;
     const goesOn = this.#desk.hear(now);
+    this.broker.tellLosses(this.#clock());
     this.broker.flush();
     return this.#desk.flush() && goesOn;
   }

@@ -25,6 +25,8 @@ export interface Entry {
   records: string;
   /** Nobody knows yet whether it is told. */
   isUndecided: boolean;
+  /** How much is kept for it besides, as long as nobody knows. */
+  readonly heldBytes?: number;
   /** What takes its turn instead of an event. */
   readonly turn: (() => void) | undefined;
 }
@@ -45,6 +47,8 @@ export class Outbox {
   lost = 0;
   overflows = 0;
   bytes = 0;
+  /** What waits and is told: of the rest nobody knows whether it is for whoever asks. */
+  queued = 0;
   readonly #outlet: Outlet;
   #entries: Entry[] = [];
   /** How many of them are gone. */
@@ -58,26 +62,32 @@ export class Outbox {
     return this.#entries.length - this.#head;
   }
 
+  hasRoomFor(entry: Entry, mostBytes: number): boolean {
+    return this.bytes + bytesOf(entry) <= mostBytes && entry.records.length <= MOST_RECORDS_BYTES;
+  }
+
   /** Puts an event last, or if there is no room for it or it fits no message, an overflow in its place: false then. */
   push(entry: Entry, mostBytes: number): boolean {
-    const bytes = bytesOf(entry);
-    if (this.bytes + bytes > mostBytes || entry.records.length > MOST_RECORDS_BYTES) {
+    if (!this.hasRoomFor(entry, mostBytes)) {
       this.lost++;
       this.overflow();
       return false;
     }
-    this.bytes += bytes;
-    this.#entries.push(entry);
+    this.#push(entry);
     return true;
+  }
+
+  #push(entry: Entry): void {
+    this.bytes += bytesOf(entry);
+    if (isTold(entry)) this.queued++;
+    this.#entries.push(entry);
   }
 
   /** Tells of a loss. */
   overflow(): void {
     const last = this.length > 0 ? this.#entries[this.#entries.length - 1] : undefined;
     if (last?.mask === OVERFLOW && !last.isUndecided) return;
-    this.overflows++;
-    this.bytes += FAN_EVENT_METADATA_LEN;
-    this.#entries.push({ mask: OVERFLOW, pid: 0, records: '', isUndecided: false, turn: undefined });
+    this.#push({ mask: OVERFLOW, pid: 0, records: '', isUndecided: false, turn: undefined });
   }
 
   /** Does something when all that is before it was sent. */
@@ -93,9 +103,8 @@ export class Outbox {
     entry.records = fits ? records : '';
     entry.isUndecided = false;
     this.bytes += bytesOf(entry);
-    if (entry.mask !== OVERFLOW) return;
-    this.lost++;
-    this.overflows++;
+    if (isTold(entry)) this.queued++;
+    if (entry.mask === OVERFLOW) this.lost++;
   }
 
   /** Sends what is decided, as far as there is room for it. */
@@ -116,6 +125,7 @@ export class Outbox {
     this.#entries = [];
     this.#head = 0;
     this.bytes = 0;
+    this.queued = 0;
   }
 
   /** One message, of what comes first; false when there is no room for it. */
@@ -124,6 +134,7 @@ export class Outbox {
     let next = this.#head;
     let at = 0;
     let events = 0;
+    let losses = 0;
     let isLoss = false;
     for (; next < entries.length; next++) {
       const entry = entries[next] as Entry;
@@ -133,10 +144,13 @@ export class Outbox {
       if (at + SEQUENCE_BYTES + bytesOf(entry) > MESSAGE_BYTES) break;
       at = write(at, entry, events === 0 ? this.delivered + 1 : 0);
       isLoss = entry.mask === OVERFLOW;
+      if (isLoss) losses++;
       events++;
     }
     if (events > 0 && !this.#outlet.send(message.subarray(0, at))) return false;
     this.delivered += events;
+    // Counted when they are told: how many are one by then says what is between them.
+    this.overflows += losses;
     this.#taken(next - this.#head);
     return true;
   }
@@ -146,7 +160,9 @@ export class Outbox {
     const end = this.#head + count;
     for (let at = this.#head; at < end; at++) {
       const entry = entries[at] as Entry;
-      if (!entry.turn) this.bytes -= bytesOf(entry);
+      if (entry.turn) continue;
+      this.bytes -= bytesOf(entry);
+      if (isTold(entry)) this.queued--;
     }
     this.#head = end;
     if (end === entries.length) {
@@ -158,8 +174,12 @@ export class Outbox {
   }
 }
 
-function bytesOf({ records }: Entry): number {
-  return FAN_EVENT_METADATA_LEN + records.length;
+function bytesOf({ records, isUndecided, heldBytes = 0 }: Entry): number {
+  return FAN_EVENT_METADATA_LEN + records.length + (isUndecided ? heldBytes : 0);
+}
+
+function isTold({ mask, isUndecided, turn }: Entry): boolean {
+  return mask !== 0 && !isUndecided && !turn;
 }
 
 /** Writes an event, and returns where it ends. */

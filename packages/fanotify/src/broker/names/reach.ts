@@ -34,11 +34,17 @@ export class Reach {
     this.#tree.tick();
   }
 
-  /** What is known of a directory at or below a mark; `answer` is undefined when it is being asked. */
-  judge(mark: Mark, directory: DirectoryNode): Verdict {
+  /** What is known of a directory at or below a mark, or is being asked; undefined where nobody was asked since something has changed. */
+  known(mark: Mark, directory: DirectoryNode): Verdict | undefined {
     const known = mark.verdicts.get(directory);
-    if (known && this.#isGood(known)) return known;
-    if (!known) this.#makeRoom(mark.group);
+    return known && this.#isGood(known) ? known : undefined;
+  }
+
+  /** The same, and has it asked if need be; `answer` is undefined as long as that goes on. */
+  judge(mark: Mark, directory: DirectoryNode): Verdict {
+    const known = this.known(mark, directory);
+    if (known) return known;
+    if (!mark.verdicts.has(directory)) this.#makeRoom(mark.group);
     const verdict = new Verdict(mark, directory);
     mark.verdicts.set(directory, verdict);
     verdict.askedAt = this.#tree.clock;
@@ -59,7 +65,7 @@ export class Reach {
   /** A group has gone; nobody waits for what it has asked. */
   forget(group: object): void {
     const turn = this.#turns.get(group);
-    if (turn) turn.next.length = 0;
+    for (const { directory } of turn?.next.splice(0) ?? []) directory.held--;
     this.#turns.delete(group);
   }
 

@@ -84,7 +84,7 @@ export class ServedNames implements Served {
       kind: 'names',
       priority: 0,
       marks: marks.size,
-      queued: outbox.length,
+      queued: outbox.queued,
       queuedBytes: outbox.bytes,
       delivered: outbox.delivered,
       lost: outbox.lost,
@@ -173,13 +173,13 @@ export class ServedNames implements Served {
         verdict.waiters.push({
           settled: ({ answer }) => {
             if (this.group.isClosed) return;
-            if (answer === 'stuck') this.#answer(number, tooLong());
+            if (answer === 'stuck') this.#answer(number, this.#tooLong(key));
             else this.#resolveAgain(number, key, attempt + 1);
           },
         });
         return undefined;
       }
-      if (verdict.answer === 'stuck') return tooLong();
+      if (verdict.answer === 'stuck') return this.#tooLong(key);
       const { access } = verdict.answer;
       if (!access?.canSearch) return notMarked();
       // Who may not list a directory is not told the names in it, but for those that it was told of.
@@ -197,9 +197,14 @@ export class ServedNames implements Served {
   #resolveAgain(number: number, key: HandleKey, attempt: number): void {
     this.#parts.hearing.afterAll(() => {
       if (this.group.isClosed) return;
-      const said = attempt < MOST_ATTEMPTS ? this.#resolve(number, key, attempt) : tooLong();
+      const said = attempt < MOST_ATTEMPTS ? this.#resolve(number, key, attempt) : this.#tooLong(key);
       if (said !== undefined) this.#answer(number, said);
     });
+  }
+
+  /** Of what it was not told of, it is not told either that it is there. */
+  #tooLong(key: HandleKey): CallError {
+    return this.group.knows(key) ? tooLong() : notMarked();
   }
 
   #hasMarkOn(filesystem: Filesystem): boolean {

@@ -15,6 +15,8 @@ export interface TellerParts {
   readonly pids: Pids;
   /** Something waits for a group. */
   wake(group: NamesGroup): void;
+  /** Nobody can look whether a group may hear of something. True when it is told of a loss in its place; else it is later. */
+  lose(group: NamesGroup): boolean;
 }
 
 /** Where an event has happened: directories are undefined where they are nowhere, or there is none. */
@@ -29,6 +31,10 @@ export interface Scene {
   /** Marks of the object, which is no directory. */
   readonly objects: readonly Mark[] | undefined;
 }
+
+/** What is kept of an event that nobody knows of yet whether it is told, and of each mark that hears it: with who waits for what. */
+const UNDECIDED_BYTES = 128;
+const HIT_BYTES = 192;
 
 export class Teller {
   readonly #parts: TellerParts;
@@ -130,31 +136,53 @@ export class Teller {
 
   #tellGroup(group: NamesGroup, happening: Happening): void {
     const { hits } = group;
-    let missing = 0;
+    const { reach, pids } = this.#parts;
+    let isKnown = true;
     let showsPid = false;
+    let heldBytes = UNDECIDED_BYTES;
     for (const hit of hits) {
       hit.bits &= ~group.ignored;
       if (hit.bits === 0) continue;
       if (hit.mark.showsPids) showsPid = true;
       if (group.reportsPath) hit.path = pathOf(hit);
+      heldBytes += HIT_BYTES + (hit.path?.length ?? 0);
       if (!hit.searched) continue;
-      hit.verdict = this.#parts.reach.judge(hit.mark, hit.searched);
+      hit.verdict = reach.known(hit.mark, hit.searched);
+      if (!hit.verdict?.answer) isKnown = false;
+    }
+    const { pid, records } = happening;
+    const isShown = showsPid || pid === 0 || pids.isOf(pid, group.rights.peer.uid);
+    const entry = { mask: 0, pid: isShown ? pid : 0, records: '', isUndecided: false, turn: undefined };
+    if (isKnown) this.#tellNow(group, entry, happening, hits);
+    else this.#tellLater(group, { ...entry, records, isUndecided: true, heldBytes }, happening, hits);
+    this.#parts.wake(group);
+  }
+
+  #tellNow(group: NamesGroup, entry: Entry, happening: Happening, hits: readonly Hit[]): void {
+    decide(this.#parts, group, entry, happening, hits);
+    if (entry.mask === OVERFLOW) group.outbox.overflow();
+    else if (entry.mask !== 0) group.outbox.push(entry, group.rights.limits.queueBytes);
+  }
+
+  /** Has it asked whether a group may hear it. Nobody is asked for what there is no room for until they answer. */
+  #tellLater(group: NamesGroup, entry: Entry, happening: Happening, hits: readonly Hit[]): void {
+    const { queueBytes } = group.rights.limits;
+    if (!group.outbox.hasRoomFor(entry, queueBytes)) {
+      if (this.#parts.lose(group)) group.outbox.overflow();
+      return;
+    }
+    let missing = 0;
+    for (const hit of hits) {
+      if (hit.bits === 0 || !hit.searched) continue;
+      hit.verdict ??= this.#parts.reach.judge(hit.mark, hit.searched);
       if (!hit.verdict.answer) missing++;
     }
-    const { pid } = happening;
-    const isShown = showsPid || pid === 0 || this.#parts.pids.isOf(pid, group.rights.peer.uid);
-    const entry: Entry = { mask: 0, pid: isShown ? pid : 0, records: '', isUndecided: missing > 0, turn: undefined };
-    if (missing > 0) {
-      entry.records = happening.records;
-      if (group.outbox.push(entry, group.rights.limits.queueBytes)) {
-        new Undecided(this.#parts, group, entry, happening, hits.slice(), missing).wait();
-      }
-    } else {
-      decide(group, entry, happening, hits);
-      if (entry.mask === OVERFLOW) group.outbox.overflow();
-      else if (entry.mask !== 0) group.outbox.push(entry, group.rights.limits.queueBytes);
+    if (missing === 0) {
+      this.#tellNow(group, { ...entry, isUndecided: false }, happening, hits);
+      return;
     }
-    this.#parts.wake(group);
+    group.outbox.push(entry, queueBytes);
+    new Undecided(this.#parts, group, entry, happening, hits.slice(), missing).wait();
   }
 }
 
@@ -190,20 +218,26 @@ class Undecided implements Waiter {
   settled(): void {
     if (--this.#missing > 0 || this.#group.isClosed) return;
     const said: Entry = { ...this.#entry };
-    decide(this.#group, said, this.#happening, this.#hits);
+    decide(this.#parts, this.#group, said, this.#happening, this.#hits);
     this.#group.outbox.change(this.#entry, said.mask, said.records);
     this.#parts.wake(this.#group);
   }
 }
 
 /** Says what of an event is told. */
-function decide(group: NamesGroup, entry: Entry, happening: Happening, hits: readonly Hit[]): void {
+function decide(
+  { lose }: Pick<TellerParts, 'lose'>,
+  group: NamesGroup,
+  entry: Entry,
+  happening: Happening,
+  hits: readonly Hit[],
+): void {
   let mask = 0;
   let sides = 0;
   let isStuck = false;
   for (const hit of hits) {
     if (hit.verdict?.answer === 'stuck') isStuck = true;
-    hit.bits = allowed(hit);
+    hit.bits = allowed(hit, happening.bits);
     mask |= hit.bits;
     if (hit.bits === 0) continue;
     sides |= hit.sides;
@@ -212,7 +246,7 @@ function decide(group: NamesGroup, entry: Entry, happening: Happening, hits: rea
   entry.records = '';
   entry.mask = 0;
   if (mask === 0) {
-    if (isStuck) entry.mask = OVERFLOW;
+    if (isStuck && lose(group)) entry.mask = OVERFLOW;
     return;
   }
   if (happening.target !== undefined) group.learn(happening.target);

@@ -8,6 +8,8 @@ export const DEEPEST = 2048;
 
 export class DirectoryTree {
   readonly #nodes = new Map<HandleKey, DirectoryNode>();
+  /** The same by file system: whoever marks one and takes that back makes nobody look at all others. */
+  readonly #byFilesystem = new Map<Filesystem, Set<DirectoryNode>>();
   readonly #most: number;
   /** With more than so many it is looked which of them can be let go of. */
   #sweepAt: number;
@@ -52,7 +54,20 @@ export class DirectoryTree {
     node.usedAt = ++this.#finds;
     node.changedAt = ++this.#clock;
     this.#nodes.set(key, node);
+    let all = this.#byFilesystem.get(filesystem);
+    if (!all) {
+      all = new Set();
+      this.#byFilesystem.set(filesystem, all);
+    }
+    all.add(node);
     return node;
+  }
+
+  #delete(node: DirectoryNode): void {
+    this.#nodes.delete(node.key);
+    const all = this.#byFilesystem.get(node.filesystem);
+    all?.delete(node);
+    if (all?.size === 0) this.#byFilesystem.delete(node.filesystem);
   }
 
   /** Says where a directory is. */
@@ -88,21 +103,21 @@ export class DirectoryTree {
     if (node.marks.length > 0) return;
     this.#removals++;
     this.#detach(node);
-    this.#nodes.delete(node.key);
+    this.#delete(node);
   }
 
   /** Forgets where directories are: of one file system, or of all. */
   forget(filesystem?: Filesystem): void {
     this.#clock++;
     this.#removals++;
-    for (const node of this.#nodes.values()) {
-      if (filesystem && node.filesystem !== filesystem) continue;
+    const nodes = filesystem ? (this.#byFilesystem.get(filesystem) ?? []) : this.#nodes.values();
+    for (const node of nodes) {
       node.changedAt = this.#clock;
       node.above = undefined;
       node.below = 0;
       // It may be reached through a mount that shows more.
       node.isTop = node.key === node.filesystem.top;
-      if (node.marks.length === 0) this.#nodes.delete(node.key);
+      if (node.marks.length === 0) this.#delete(node);
     }
   }
 
@@ -131,7 +146,7 @@ export class DirectoryTree {
           const isNeeded = node.below > 0 || node.held > 0 || node.marks.length > 0 || node.isTop;
           if (isNeeded || node.usedAt > since) continue;
           this.#detach(node);
-          this.#nodes.delete(node.key);
+          this.#delete(node);
           if (this.#nodes.size <= enough) return;
         }
       }

@@ -16,7 +16,7 @@ import { isWhole } from '../../identity/mounts.ts';
 import { type FileStatus, type Kernel, KernelError } from '../../kernel/index.ts';
 import type { Channel } from '../channel.ts';
 import type { CoreFilesystem, CoreHappening, CoreObject, CoreSubtree } from '../core.ts';
-import type { Subtrees } from './subtrees.ts';
+import type { Around, Subtrees } from './subtrees.ts';
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
@@ -43,8 +43,8 @@ export class Arrival implements CoreHappening {
   readonly #fd: number;
   readonly #pid: number;
   readonly #status: FileStatus;
-  /** The subtrees that an access is in, where the gates have told. */
-  readonly #inside: readonly CoreSubtree[] | undefined;
+  /** Of an access, as the gates have told; else it is looked for when somebody asks. */
+  #around: Around | undefined;
 
   constructor(
     surroundings: Surroundings,
@@ -54,7 +54,7 @@ export class Arrival implements CoreHappening {
     fd: number,
     pid: number,
     status: FileStatus,
-    inside?: readonly CoreSubtree[],
+    around?: Around,
   ) {
     this.#surroundings = surroundings;
     this.channel = channel;
@@ -63,7 +63,7 @@ export class Arrival implements CoreHappening {
     this.#fd = fd;
     this.#pid = pid;
     this.#status = status;
-    this.#inside = inside;
+    this.#around = around;
   }
 
   get isDirectory(): boolean {
@@ -79,7 +79,13 @@ export class Arrival implements CoreHappening {
   }
 
   subtrees(): readonly CoreSubtree[] {
-    return this.#inside ?? this.#surroundings.places.around(this.#fd, this.#pid);
+    this.#around ??= this.#surroundings.places.around(this.#fd, this.#pid);
+    return this.#around.inside;
+  }
+
+  perhapsIn(): readonly CoreSubtree[] {
+    this.#around ??= this.#surroundings.places.around(this.#fd, this.#pid);
+    return this.#around.perhaps;
   }
 
   /**

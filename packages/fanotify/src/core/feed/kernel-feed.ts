@@ -19,7 +19,7 @@ import { Arrival, type Surroundings } from './arrival.ts';
 import { Hindsight } from './hindsight.ts';
 import { ALWAYS_OPENED_WITH, asCallError, KernelGroup } from './kernel-group.ts';
 import { ObjectMarks } from './object-marks.ts';
-import { Passage, Subtrees } from './subtrees.ts';
+import { type Around, Passage, Subtrees } from './subtrees.ts';
 import { WideMarks } from './wide-marks.ts';
 
 const S_IFMT = 0o170000;
@@ -396,13 +396,13 @@ export class KernelFeed implements Feed {
   }
 
   #pass(access: KernelAccess, passage: Passage): void {
-    if (passage.goOn()) this.#hold(access, [...passage.inside, ...this.places.ungatedAround(access)], false);
+    if (passage.goOn()) this.#hold(access, this.places.allAround(access, passage.inside), false);
     else this.#passages.set(access, passage);
   }
 
-  #hold(access: KernelAccess, inside: readonly CoreSubtree[] | undefined, giveUp: boolean): void {
+  #hold(access: KernelAccess, around: Around | undefined, giveUp: boolean): void {
     const { channel, bits, filesystem, fd, pid, status } = access;
-    const arrival = new Arrival(this.#surroundings, channel, bits, filesystem, fd, pid, status, inside);
+    const arrival = new Arrival(this.#surroundings, channel, bits, filesystem, fd, pid, status, around);
     this.#parts.core().hold(arrival, access, giveUp);
   }
 

@@ -1,7 +1,9 @@
 // Where the marked subtrees of the core are, and what is in them.
 
+import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../abi/index.ts';
 import type { Access } from '../../decision/access.ts';
 import { FileLocator, type Located } from '../../decision/file-locator.ts';
+import { within } from '../../decision/mount-paths.ts';
 import { Settling } from '../../decision/settling.ts';
 import { type Settled, SubtreeGate } from '../../decision/subtree-gate.ts';
 import { SubtreePlaces } from '../../decision/subtree-places.ts';
@@ -9,6 +11,7 @@ import { openRoots, type SubtreeRoot } from '../../decision/subtree-root.ts';
 import { InvalidOptionsError, NotDirectoryError } from '../../group/errors.ts';
 import { mountIdOf } from '../../identity/handle-at.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
+import { isWhole } from '../../identity/mounts.ts';
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import { PERMISSION_BITS } from '../bits.ts';
 import type { CoreSubtree } from '../core.ts';
@@ -23,6 +26,12 @@ interface Place {
   readonly places: SubtreePlaces;
   /** Tells inside from outside where somebody is asked, so that no rename slips an access by. */
   gate: SubtreeGate | undefined;
+}
+
+/** The subtrees that something is in, and those that it may be in for all that can be told. */
+export interface Around {
+  readonly inside: readonly CoreSubtree[];
+  readonly perhaps: readonly CoreSubtree[];
 }
 
 export class Subtrees {
@@ -135,20 +144,54 @@ export class Subtrees {
     return mountId === undefined ? undefined : this.#anywhere.locate(fd, pid, mountId);
   }
 
-  /** The subtrees that something is in that has happened. */
-  around(fd: number, pid: number): CoreSubtree[] {
+  /** Where something is that has happened. */
+  around(fd: number, pid: number): Around {
     let located: Located | undefined;
     try {
       located = this.locate(fd, pid);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
     }
-    const around: CoreSubtree[] = [];
-    for (const [subtree, { places }] of this.#places) {
+    const inside: CoreSubtree[] = [];
+    const perhaps: CoreSubtree[] = [];
+    const byMount = new Map<number, Pick<Located, 'device' | 'path'> | undefined>();
+    for (const [subtree, { places, root }] of this.#places) {
+      let place: Pick<Located, 'device' | 'path'> | undefined = located;
+      if (!located?.path) {
+        if (!byMount.has(root.mountId)) byMount.set(root.mountId, this.#locateBy(root, fd));
+        place = byMount.get(root.mountId) ?? located;
+      }
       // What nothing tells the place of is told, rather than lost.
-      if (!located || places.isInside(located)) around.push(subtree);
+      if (!place || (place.path === undefined && places.isInside(place))) perhaps.push(subtree);
+      else if (places.isInside(place)) inside.push(subtree);
     }
-    return around;
+    return { inside, perhaps };
+  }
+
+  /**
+   * Where a file is whose mount nothing tells of, as of one that somebody has made elsewhere and that has gone with him: by its handle, through
+   * the mount of a subtree.
+   */
+  #locateBy({ mountId, mountFd, device, top }: SubtreeRoot, fd: number): Pick<Located, 'device' | 'path'> | undefined {
+    const kernel = this.#kernel;
+    const mount = this.#mounts.byId(mountId);
+    // What is outside of a mount has no path there.
+    if (!mount || !isWhole(mount)) return undefined;
+    const opened: number[] = [];
+    try {
+      if (kernel.statAt(fd, '', AT_EMPTY_PATH).dev !== top.dev) return undefined;
+      const { handle } = kernel.nameToHandleAt(fd, '', AT_EMPTY_PATH);
+      // It takes no O_PATH for a mount.
+      opened.push(kernel.openAt(mountFd, '.', O_DIRECTORY | O_CLOEXEC));
+      opened.push(kernel.openByHandleAt(opened[0] as number, handle, O_PATH | O_CLOEXEC));
+      const path = within(mount, mount.mountPoint, kernel.readlink(`/proc/self/fd/${opened[1]}`));
+      return path && { device, path };
+    } catch (error) {
+      if (error instanceof KernelError) return undefined;
+      throw error;
+    } finally {
+      for (const one of opened) kernel.close(one);
+    }
   }
 
   /** Those that have a gate: what is asked of them goes through it. */
@@ -157,9 +200,36 @@ export class Subtrees {
   }
 
   /** The subtrees without a gate that an access is in: nothing of them is asked, or they are whole file systems. */
-  ungatedAround({ fd, pid }: Access): CoreSubtree[] {
-    if ([...this.#places.values()].every(({ gate }) => gate)) return [];
-    return this.around(fd, pid).filter((subtree) => !this.#places.get(subtree)?.gate);
+  ungatedAround({ fd, pid }: Access): Around {
+    if ([...this.#places.values()].every(({ gate }) => gate)) return { inside: [], perhaps: [] };
+    const { inside, perhaps } = this.around(fd, pid);
+    const isUngated = (subtree: CoreSubtree) => !this.#places.get(subtree)?.gate;
+    return { inside: inside.filter(isUngated), perhaps: perhaps.filter(isUngated) };
+  }
+
+  /**
+   * The subtrees that an access is in. A gate takes what cannot be told to be inside; where that makes a difference to somebody who hears of
+   * it, it is looked at again.
+   */
+  allAround(access: Access, gated: readonly CoreSubtree[]): Around {
+    const { inside, perhaps } = this.ungatedAround(access);
+    const isDoubted = ({ marks }: CoreSubtree) =>
+      marks.some(({ attached }) => attached?.perhaps !== undefined && attached.perhaps !== attached);
+    if (!gated.some(isDoubted) || this.#tellsPlaceOf(access)) return { inside: [...gated, ...inside], perhaps };
+    const { inside: certain } = this.around(access.fd, access.pid);
+    return {
+      inside: [...gated.filter((subtree) => certain.includes(subtree)), ...inside],
+      perhaps: [...gated.filter((subtree) => !certain.includes(subtree)), ...perhaps],
+    };
+  }
+
+  #tellsPlaceOf({ fd, pid }: Access): boolean {
+    try {
+      return this.locate(fd, pid)?.path !== undefined;
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { AT_EMPTY_PATH } from '../../abi/index.ts';
 import { descriptorPath } from '../../identity/descriptor.ts';
 import { mountIdOf } from '../../identity/handle-at.ts';
 import type { MountTable } from '../../identity/mount-table.ts';
-import type { Mount } from '../../identity/mounts.ts';
+import { deviceText, type Mount } from '../../identity/mounts.ts';
 import { joinPath } from '../../identity/path.ts';
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import type { FileLocator, Located } from '../file-locator.ts';
@@ -95,11 +95,4 @@ function nameThrough({ root, mountPoint }: Mount, path: Buffer): Buffer | undefi
   if (!isAtOrBelow(path, root)) return undefined;
   const rest = path.subarray(root.length === 1 ? 1 : root.length + 1);
   return rest.length === 0 ? mountPoint : joinPath(mountPoint, rest);
-}
-
-/** st_dev as the mount table writes it: gnu_dev_major and gnu_dev_minor of glibc. */
-function deviceText(dev: bigint): string {
-  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & 0xffff_f000n);
-  const minor = (dev & 0xffn) | ((dev >> 12n) & 0xffff_ff00n);
-  return `${major}:${minor}`;
 }

@@ -45,6 +45,10 @@ export class LocalVisits implements Visits {
     return false;
   }
 
+  outUntilMs(): number {
+    return 0;
+  }
+
   receive(peer: Peer, connection: number, then: Then<Received>): void {
     this.#others.push(() => {
       const buffer = Buffer.alloc(4096);

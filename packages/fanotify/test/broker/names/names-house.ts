@@ -69,6 +69,8 @@ export interface HouseOptions {
   readonly mostKept?: number;
   readonly mostDirectories?: number;
   readonly mostWaiting?: number;
+  /** Tells when losses are told. */
+  readonly clock?: () => number;
   /** By default visits that are made in this process. */
   readonly visits?: (onStuck: (pid: number | null) => void) => Visits;
 }

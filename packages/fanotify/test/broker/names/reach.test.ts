@@ -1,7 +1,9 @@
 // What a user without grants hears: what the kernel would let it reach and stat, and of a name that is gone, what it could have read.
 
-import { spawnSync } from 'node:child_process';
-import { describe, expect, test } from 'vitest';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   FAN_ATTRIB,
   FAN_CREATE,
@@ -18,6 +20,8 @@ const NAMES = FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_ONDIR;
 
 /** setxattr(2): its number, where there is perl to call it. */
 const ACL_CALL = spawnSync('perl', ['-v']).status === 0 ? { x64: 188, arm64: 5 }[process.arch as string] : undefined;
+
+const HAS_DEVTMPFS = /^\S+ \/dev devtmpfs /m.test(readFileSync('/proc/mounts', 'utf8'));
 
 /** A command that lets one user read and search a directory, and its owner do everything: acl(5). */
 function aclOf(directory: string, uid: number): string {
@@ -136,6 +140,22 @@ describe.runIf(canMount)('a user', () => {
     granted.mark('/dev', FAN_CREATE);
     house.setRights(granted, rightsOf([], { uid: USER }));
     expect(granted.lines()).toEqual(['Q_OVERFLOW']);
+  });
+
+  test.runIf(HAS_DEVTMPFS)("marks what is the kernel's own no more by a mount of another namespace", async () => {
+    const house = new NamesHouse();
+    const client = house.client(rightsOf([], { uid: USER }));
+    const elsewhere = spawn('unshare', ['--mount', 'sh', '-c', 'echo; read line'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void elsewhere.kill());
+    await once(elsewhere.stdout, 'data');
+    const there = `/proc/${elsewhere.pid}/root/dev`;
+    expect(() => client.mark(there, FAN_CREATE)).toThrow(/kernel's own.* grant of "all"/);
+    // Other file systems are marked by such mounts.
+    client.mark(`/proc/${elsewhere.pid}/root${house.mount.path}`, FAN_CREATE);
+    house.do('echo > file');
+    expect(client.lines()).toEqual(['CREATE file @1:']);
   });
 
   test('hears nothing of the mark of a directory that it may not search', () => {
