@@ -73,9 +73,9 @@ export class Branches {
     return false;
   }
 
-  /** Whether a marked directory has left the tree. */
+  /** Whether a marked directory has left the tree, by itself or with one that it is in. */
   isAway(key: HandleKey): boolean {
-    return this.#places.get(key) === AWAY && !this.#roots.has(key);
+    return this.has(key) && !this.isInside(key);
   }
 
   addRoot(key: HandleKey): void {

@@ -363,9 +363,7 @@ export class Subtrees {
   }
 
   #isMarkedInside(event: KernelEvent, record: number): boolean {
-    return (
-      this.#tree?.branches.isInside(event.keyOf(record)) === true && !this.#roots.excludesName(event.nameIn(record))
-    );
+    return this.isMarkedInside(event.keyOf(record)) && !this.#roots.excludesName(event.nameIn(record));
   }
 
   // Telling.
@@ -396,7 +394,7 @@ export class Subtrees {
   #placeLate(event: KernelEvent): boolean {
     if (event.dfidRecord === 0) return event.placeBefore !== undefined || this.#isUnplaced(event);
     // Following the events since may have led to the directory.
-    const directory = this.#inside.paths.resolve(directoryKey(event), this.#inside.queue);
+    const directory = this.whereIs(directoryKey(event));
     if (!directory) return event.placeBefore !== undefined || this.#isUnplaced(event);
     event.placeIn(new ResolvedPath(directory.raw, 'reading'), event.dfidRecord);
     return this.#roots.hasPartIn(event);
@@ -465,10 +463,29 @@ export class Subtrees {
     const tree = this.#tree;
     if (!tree) return;
     for (const entry of tree.takeUnreached()) {
-      const above = this.#inside.paths.resolve(entry.parent, this.#inside.queue)?.raw ?? this.#expected(entry.parent);
+      const above = this.whereIs(entry.parent)?.raw ?? this.#expected(entry.parent);
       if (above && this.#roots.excludes(joinPath(above, entry.name))) continue;
       await tree.mark(entry, above, this.#walk(told));
     }
+  }
+
+  /**
+   * Where a directory is. What is seen in a new directory may be heard to have gone elsewhere before that: then events do not lead to it
+   * any more, and it is where it was seen.
+   */
+  whereIs(key: HandleKey): ResolvedPath | undefined {
+    const { paths, queue } = this.#inside;
+    const followed = paths.resolve(key, queue);
+    if (followed) return followed;
+    const seen = this.#expected(key);
+    if (!seen || paths.add(seen, { keep: false, noFollow: true })?.key !== key) return undefined;
+    paths.add(seen, { keep: true, noFollow: true, lookahead: queue });
+    return new ResolvedPath(seen, 'reading');
+  }
+
+  /** Whether a directory is marked and in the tree, as far as has been told. */
+  isMarkedInside(key: HandleKey): boolean {
+    return this.#tree?.branches.isInside(key) === true;
   }
 
   /** Where a marked directory should be, by what was told of it. */

@@ -270,7 +270,7 @@ export class MarkedTree {
   }
 
   #markOpen(fd: number, isReadable: boolean, start: Start, walk: Walk): Level | undefined {
-    const { way, above, entry, tellAll } = start;
+    const { way, above, entry } = start;
     const { kernel, paths } = this.#inside;
     const place = paths.identifyOpen(fd, above);
     tellFound(start, place?.key);
@@ -278,6 +278,8 @@ export class MarkedTree {
     if (place && !walk.crossMounts && above && above.mountId !== place.mountId) return undefined;
     if (!place || !isReadable) return this.#noteUnreadable(way);
     const { key, fsid } = place;
+    // What has left the tree was told to have gone, and so was what is below. It may be seen here ahead of the event that brings it back.
+    const tellAll = start.tellAll || this.branches.isAway(key);
     const isNew = tellAll || !(this.#before ?? this.branches).has(key);
     const found = isNew ? walk.found : undefined;
     const isEntry = entry !== undefined && above?.mountId === place.mountId && way.length < PATH_MAX;

@@ -25,6 +25,9 @@ export type Why = 'moved' | 'wrong' | 'below';
 export class Doubts {
   #doubts = new Map<string, Doubt>();
   #isEverything = false;
+  /** Places that were looked at, while events from before the looks could come: up to a round. */
+  #looked: readonly string[] = [];
+  #lookedIn = -1;
 
   get isEmpty(): boolean {
     return this.#doubts.size === 0 && !this.#isEverything;
@@ -49,11 +52,30 @@ export class Doubts {
     return told.has(path) || isBelowAny(path, told);
   }
 
+  /** These places were looked at. Events that are still to come are of this round or of one before if they were queued by then. */
+  looked(paths: readonly string[], round: number): void {
+    this.#looked = [...this.#looked, ...paths].slice(-MOST);
+    this.#lookedIn = round;
+  }
+
+  /** Events of a round have come: what was looked at before has been caught up with. */
+  forgetBefore(round: number): void {
+    if (round <= this.#lookedIn) return;
+    this.#looked = [];
+    this.#lookedIn = -1;
+  }
+
   /** A directory was told to have another path. */
   move(from: Buffer, to: Buffer): void {
-    if (this.#doubts.size === 0) return;
     const before = from.toString('latin1');
     const after = to.toString('latin1');
+    // Whoever looked there found nothing of what it took along, or something else.
+    for (const path of this.#looked) {
+      if (path === before || path.startsWith(`${before}/`)) {
+        this.add(Buffer.from(after + path.slice(before.length), 'latin1'), undefined, 'wrong');
+      }
+    }
+    if (this.#doubts.size === 0) return;
     const doubts = [...this.#doubts.values()];
     this.#doubts.clear();
     for (const { told, key, why } of doubts) {

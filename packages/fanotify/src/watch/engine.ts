@@ -39,6 +39,9 @@ interface Ear<S extends Source> {
 /** A root that goes while it is being marked is looked for again, so often. */
 const ATTEMPTS = 10;
 
+/** What is in doubt is looked at when nothing is queued, which is asked so often. */
+const CLEAR_UP_MS = 50;
+
 /** The workings of one watch. */
 export class Engine {
   readonly roots: RootSet;
@@ -52,6 +55,8 @@ export class Engine {
   #isBusy = false;
   #isClosed = false;
   #isStray = false;
+  /** Those that will be asked to clear up. */
+  readonly #inDoubt = new Set<Teller>();
   #keepsAlive = false;
   /** Roots that are told to be there. */
   readonly #told = new Set<Root>();
@@ -264,8 +269,22 @@ export class Engine {
       if (this.#isClosed) return;
       this.#options.onHeard();
       await this.exclusively(() => teller.take(batch));
+      if (teller.isInDoubt) this.#clearUpLater(teller);
       await this.#options.room();
     }
+  }
+
+  /** What was queued then may be of nothing that is watched, so that nothing more is heard. */
+  #clearUpLater(teller: Teller): void {
+    if (this.#inDoubt.has(teller) || this.#isClosed) return;
+    this.#inDoubt.add(teller);
+    const clearUp = async () => {
+      this.#inDoubt.delete(teller);
+      if (this.#isClosed) return;
+      await this.exclusively(() => teller.clearUp());
+      if (teller.isInDoubt) this.#clearUpLater(teller);
+    };
+    setTimeout(() => void clearUp().catch(this.#options.onFailure), CLEAR_UP_MS).unref();
   }
 
   /** A root was moved or deleted. */

@@ -106,6 +106,10 @@ export class FileSource implements Source {
     return this.#tree.pathOf(directory);
   }
 
+  isInside(): boolean {
+    return false;
+  }
+
   excludes(): boolean {
     return false;
   }

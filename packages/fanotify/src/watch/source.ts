@@ -84,6 +84,8 @@ export interface Source {
   isIdle(): boolean;
   /** Where a directory is after what was told so far; undefined when it is not part of what is watched. */
   pathOf(directory: HandleKey): ResolvedPath | undefined;
+  /** Whether a directory is part of what is watched, as far as was told, wherever it is. */
+  isInside(directory: HandleKey): boolean;
   /** Whether globs leave out a path. */
   excludes(path: Buffer): boolean;
   /** Whether waiting keeps the process alive. */

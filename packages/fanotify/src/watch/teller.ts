@@ -75,7 +75,17 @@ export class Teller {
           break;
       }
     }
-    if (!this.#doubts.isEmpty && this.#options.source.isIdle()) await this.#clearUp();
+    await this.clearUp();
+  }
+
+  /** Whether something is to be looked at again, when nothing is queued. */
+  get isInDoubt(): boolean {
+    return !this.#doubts.isEmpty;
+  }
+
+  /** Looks at what is in doubt, unless something is queued. */
+  async clearUp(): Promise<void> {
+    if (this.isInDoubt && this.#options.source.isIdle()) await this.#clearUp();
   }
 
   /** What is known is what was told before what is heard now. */
@@ -96,6 +106,7 @@ export class Teller {
     if (this.#report.knowledge.isComplete && !this.#isTrusted && round > this.#knownUpTo) this.settle();
     this.#round = round;
     this.#memory.forgetBefore(round);
+    this.#doubts.forgetBefore(round);
     this.#gone.clear();
     this.#left.clear();
     this.#occupants.clear();
@@ -191,7 +202,7 @@ export class Teller {
     if (key === undefined) return;
     if (from) this.#occupy(from, key, false);
     if (to) this.#occupy(to, key, true);
-    if (to && right && this.#hasLeft(key, from, to)) this.#doubts.add(realPath(right), key, 'moved');
+    if (this.#hasLeft(key, from, to)) this.#doubts.add(right ? realPath(right) : UNKNOWN, key, 'moved');
     // It was listed where it has gone since: told twice, or with what is below in another place.
     const isAhead = [key, from?.directory, to?.directory].some((each) => each && this.#memory.isListed(each));
     if (isAhead) for (const spot of [left, right]) if (spot) this.#doubts.add(realPath(spot), key, 'wrong');
@@ -253,12 +264,12 @@ export class Teller {
 
   /**
    * Whether a directory has left a place before to which it has come, since the queue was empty: the kernel does not tell a rename
-   * that is equal to one which waits in the queue, so that it may have left it again.
+   * that is equal to one which waits in the queue, so that it may have left it again. All that is not watched is one place.
    */
-  #hasLeft(key: HandleKey, from: Place | undefined, to: Place): boolean {
+  #hasLeft(key: HandleKey, from: Place | undefined, to: Place | undefined): boolean {
     const left = this.#left.get(key)?.left ?? new Set();
     left.add(from ? placeId(from) : '');
-    const last = placeId(to);
+    const last = to ? placeId(to) : '';
     this.#left.set(key, { left, last });
     return left.has(last);
   }
@@ -279,22 +290,33 @@ export class Teller {
     }
     const doubts = this.#doubts.take();
     const wrong = new Set<string>();
+    const lost = new Set<HandleKey>();
     for (const { told, key, why } of doubts) {
       const now = key === undefined ? undefined : source.pathOf(key)?.raw.toString('latin1');
       if (why !== 'wrong' && now === told && key !== undefined && source.leadsTo(Buffer.from(told, 'latin1'), key))
         continue;
       if (told !== '') wrong.add(told);
       if (now !== undefined) wrong.add(now);
+      else if (told === '' && key !== undefined && source.isInside(key)) lost.add(key);
     }
     for (const { told, key, why } of doubts) {
       if (why !== 'below' || wrong.has(told) || isBelowAny(told, wrong) || key === undefined) continue;
       await rescan.below(key, new ResolvedPath(Buffer.from(told, 'latin1'), 'reading'), this.#memory);
     }
-    for (const path of outermost(wrong)) {
+    if (lost.size > 0 && source.isIdle()) return await rescan.everything('overflow');
+    // What has been renamed just now is found when that is told.
+    for (const key of lost) this.#doubts.add(UNKNOWN, key, 'wrong');
+    const looked = outermost(wrong);
+    for (const path of looked) {
       await rescan.at(new ResolvedPath(Buffer.from(path, 'latin1'), 'reading'), this.#memory);
     }
     // Then nothing that happened before the looks is still to come.
     if (source.isIdle()) this.#memory.clear();
+    else
+      this.#doubts.looked(
+        [...looked, ...doubts.filter(({ why }) => why === 'below').map(({ told }) => told)],
+        source.round,
+      );
   }
 }
 

@@ -310,9 +310,12 @@ export class TreeSource implements Source {
   }
 
   pathOf(directory: HandleKey): ResolvedPath | undefined {
-    const { paths, queue } = this.#inside;
-    const path = paths.resolve(directory, queue);
+    const path = this.#subtrees.whereIs(directory);
     return path && this.#isInside(path) ? path : undefined;
+  }
+
+  isInside(directory: HandleKey): boolean {
+    return this.#subtrees.isMarkedInside(directory);
   }
 
   #isInside(path: ResolvedPath): boolean {
