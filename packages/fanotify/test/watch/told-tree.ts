@@ -20,6 +20,8 @@ export class ToldTree {
   rescans = 0;
   /** Changes that made no sense after those before: renames of nothing. */
   readonly odd: string[] = [];
+  /** Whether it was listed while events from before may still come. */
+  #isAhead = false;
 
   apply(changes: readonly Change[]): void {
     for (const change of changes) this.#apply(change);
@@ -43,6 +45,13 @@ export class ToldTree {
         break;
       case 'rename': {
         const from = change.rawFrom.toString('latin1');
+        // It may have been listed where it has gone, and something else where it was. All else that is told late is made good by what
+        // is told after it.
+        if (this.#isAhead) {
+          this.list(from);
+          this.list(path);
+          break;
+        }
         const node = this.#take(from);
         if (!node) this.odd.push(`rename of nothing: ${from} → ${path}`);
         const made = node ?? { entries: new Map(), type: change.fileType, size: change.size, isTold: true };
@@ -54,7 +63,9 @@ export class ToldTree {
       }
       case 'rescan':
         this.rescans++;
-        if (!change.complete) this.list(path);
+        if (change.complete) break;
+        this.#isAhead = true;
+        this.list(path);
         break;
     }
   }
@@ -158,6 +169,17 @@ export async function toldAll(
   clearTimeout(deadline);
 }
 
+/** What is in a directory; nothing when it has gone just now. */
+function namesIn(directory: Buffer): Buffer[] {
+  try {
+    return readdirSync(directory, { encoding: 'buffer' });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
 /** Everything at and below a path, by path. */
 export function onDisk(
   root: string,
@@ -177,7 +199,7 @@ export function onDisk(
           : 'other';
     found.set(path, { type, size: stats.isFile() ? stats.size : null });
     if (type !== 'directory') return;
-    for (const name of readdirSync(bytes, { encoding: 'buffer' })) {
+    for (const name of namesIn(bytes)) {
       const below = `${path}/${name.toString('latin1')}`;
       if (!isIgnored(below)) walk(below);
     }
