@@ -31,6 +31,8 @@ interface Found {
   readonly hints?: readonly Location[];
 }
 
+/** Of those that are in doubt: more places are not looked at. */
+const MOST_HINTS = 64;
 const DEEPEST = 4096;
 
 /** Handle → path, for the marks of one group. */
@@ -285,8 +287,10 @@ export class DirectoryPaths {
   }
 
   #doubt(directory: Directory, hints: readonly Location[]): void {
+    // Where it was marked, say, ahead of the events that say where it was before that.
+    const before = possiblePlaces(directory).filter((place) => !hints.some((hint) => isSamePlace(hint, place)));
+    directory.hints = [...hints, ...before].slice(0, MOST_HINTS);
     directory.isDoubtful = true;
-    directory.hints = hints.length > 0 ? hints : directory.hints;
   }
 
   /** The path as of reading of any object with a handle, a file too. Nothing of it is kept. */
@@ -304,7 +308,7 @@ export class DirectoryPaths {
   }
 
   /** Whether an object of any kind still exists, as far as this process can tell. */
-  isAlive(key: HandleKey): boolean {
+  isAlive(key: HandleKey): boolean | undefined {
     return this.#locator.isAlive(key);
   }
 
@@ -347,7 +351,9 @@ export class DirectoryPaths {
       let directory = this.#cache.find(next);
       const suspects = directory?.isMountRoot ? undefined : lookahead.suspects(next);
       if (suspects || !directory || !this.#isUsable(directory)) {
-        const found = suspects ? this.#seek(next, suspects, lookahead) : this.#locate(next, directory, lookahead);
+        const found = suspects
+          ? this.#seek(next, directory, suspects, lookahead)
+          : this.#locate(next, directory, lookahead);
         if (!found) return this.#rememberNow(key, this.#pathNow(key, []));
         if (!found.isCertain) isCertain = false;
         directory = this.#keep(next, directory, found);
@@ -466,8 +472,14 @@ export class DirectoryPaths {
   }
 
   /** Where a directory is now, whose renames cannot all be told apart. */
-  #seek(key: HandleKey, suspects: readonly Location[], lookahead: Lookahead): Found | undefined {
-    const now = this.#locator.ask(key, false) ?? this.#seekAt(key, suspects, lookahead);
+  #seek(
+    key: HandleKey,
+    known: Directory | undefined,
+    suspects: readonly Location[],
+    lookahead: Lookahead,
+  ): Found | undefined {
+    const places = known ? [...suspects, ...possiblePlaces(known)] : suspects;
+    const now = this.#locator.ask(key, false) ?? this.#seekAt(key, places, lookahead);
     return now && { location: undefined, absolute: now.absolute, isMountRoot: false, isCertain: false };
   }
 
@@ -495,4 +507,13 @@ export class DirectoryPaths {
       this.#sought.delete(key);
     }
   }
+}
+
+/** Where a directory may be, as far as is known. */
+function possiblePlaces({ location, hints }: Directory): readonly Location[] {
+  return location ? [location, ...hints] : hints;
+}
+
+function isSamePlace(a: Location, b: Location): boolean {
+  return a.parent === b.parent && a.name.equals(b.name);
 }

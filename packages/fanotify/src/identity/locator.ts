@@ -180,11 +180,12 @@ export class Locator {
     return this.#open(key, O_DIRECTORY);
   }
 
-  /** Whether an object still exists, as far as this process can tell. */
-  isAlive(key: HandleKey): boolean {
+  /** Whether an object still exists; undefined where this process cannot tell. */
+  isAlive(key: HandleKey): boolean | undefined {
     const fd = this.#open(key, 0);
-    if (typeof fd === 'number') this.#kernel.close(fd);
-    return typeof fd === 'number';
+    if (typeof fd !== 'number') return fd === 'gone' ? false : undefined;
+    this.#kernel.close(fd);
+    return true;
   }
 
   #open(key: HandleKey, flags: number): number | 'gone' | undefined {

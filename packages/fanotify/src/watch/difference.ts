@@ -64,7 +64,8 @@ export function* difference(
           if (replaced || !isAsBefore(old.known, entry.known)) {
             unsettled.addTold(old);
             unsettled.addDisk(entry);
-            if (entry.known.type === 'directory' && old.known.type === 'directory') replaced ??= entry.path;
+            // Of what is no directory too: late events of one that has taken its place told something below.
+            if (entry.known.type === 'directory') replaced ??= entry.path;
           } else {
             const step = compare(old.known, entry);
             if (step) steps.push(step);

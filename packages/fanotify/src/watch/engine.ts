@@ -304,6 +304,6 @@ export class Engine {
     if (this.#isClosed || !this.#trees) return;
     this.#options.onHeard();
     this.#trees.teller.settle();
-    await this.#trees.rescan.mounted(new ResolvedPath(mountPoint, 'reading'));
+    await this.#trees.rescan.mounted(new ResolvedPath(mountPoint, 'reading'), this.#trees.teller.isTrusted);
   }
 }

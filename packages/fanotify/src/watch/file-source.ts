@@ -94,7 +94,7 @@ export class FileSource implements Source {
     return this.#tree.leadsTo(path, key);
   }
 
-  isAlive(key: HandleKey): boolean {
+  isAlive(key: HandleKey): boolean | undefined {
     return this.#tree.isAlive(key);
   }
 

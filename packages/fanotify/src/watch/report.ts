@@ -69,6 +69,12 @@ export class Report {
     else this.knowledge.set(realPath(spot), status ? knownOf(status) : { type: about.fileType, ...UNSEEN });
   }
 
+  /** The directory that is told to be there is another one by now: this, or one that nobody saw. */
+  replaced(spot: Spot, status: FileStatus | undefined): void {
+    if (!this.knowledge.isKept) return;
+    this.knowledge.set(realPath(spot), status ? knownOf(status) : { type: 'directory', ...UNSEEN });
+  }
+
   rename(from: Spot, to: Spot, about: Particulars, status?: FileStatus): void {
     this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
     if (!this.knowledge.isKept) return;

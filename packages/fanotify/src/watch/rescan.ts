@@ -32,7 +32,7 @@ export interface RescanOptions {
 const TOLD_AT_ONCE = 512;
 const OPEN = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-/** Looks again at some trees. */
+/** Looks again at some trees. `isTrusted` everywhere: what is known is what was told; else some of it is still to be told by events. */
 export class Rescan {
   readonly #options: RescanOptions;
   #count = 0;
@@ -46,31 +46,32 @@ export class Rescan {
     return this.#count;
   }
 
-  /** Tells that events were lost, and what has changed if it is known what was there. */
-  async everything(why: RescanChange['why']): Promise<void> {
+  /** Tells that events were lost, and what has changed if it is known what was told. */
+  async everything(why: RescanChange['why'], isTrusted: boolean): Promise<void> {
     const { report, roots } = this.#options;
     this.#count++;
-    const { isComplete } = report.knowledge;
     for (const root of roots()) {
-      report.rescan(root, isComplete, why);
-      if (isComplete) await this.#compare(root, 'rescan');
+      report.rescan(root, isTrusted, why);
+      if (isTrusted) await this.#compare(root, 'rescan');
+      // What was listed ahead of the events that were lost will never be told by them: whoever is told to look sees it.
+      else if (report.knowledge.isComplete) await this.#compare(root);
     }
-    if (!isComplete) report.knowledge.startOver();
+    if (!isTrusted) report.knowledge.startOver();
   }
 
   /** Something was mounted at a place, or unmounted: tells what is there now. */
-  async mounted(place: ResolvedPath): Promise<void> {
+  async mounted(place: ResolvedPath, isTrusted: boolean): Promise<void> {
     const { source, report } = this.#options;
     if (source.excludes(place.raw)) return;
     this.#count++;
     report.rescan(place, true, 'mount');
-    await this.at(place);
+    await this.at(place, isTrusted);
   }
 
   /** Something is there that was not there when the watch began: tells it with all below. */
-  async appeared(path: ResolvedPath, memory: MemoryOfLooks): Promise<void> {
+  async appeared(path: ResolvedPath, isTrusted: boolean, memory: MemoryOfLooks): Promise<void> {
     const { kernel, source, report } = this.#options;
-    if (report.knowledge.isComplete) return await this.#compare(path, 'newDirectory');
+    if (isTrusted) return await this.#compare(path, 'newDirectory');
     const status = lookAt(kernel, AT_FDCWD, path.raw);
     if (!status) return;
     const fileType = typeOf(status);
@@ -84,10 +85,10 @@ export class Rescan {
   }
 
   /** Tells what is on disk at and below a path, whatever was told before. */
-  async at(path: ResolvedPath, memory?: MemoryOfLooks): Promise<void> {
+  async at(path: ResolvedPath, isTrusted: boolean, memory?: MemoryOfLooks): Promise<void> {
     const { kernel, source, report } = this.#options;
     if (source.excludes(path.raw)) return;
-    if (report.knowledge.isComplete) return await this.#compare(path, 'rescan');
+    if (isTrusted) return await this.#compare(path, 'rescan');
     const spot = report.spot(path);
     const status = lookAt(kernel, AT_FDCWD, path.raw);
     const about = { size: null, by: null, timeMs: Date.now() };
@@ -100,8 +101,8 @@ export class Rescan {
   }
 
   /** Tells all that is below a directory that was told already. */
-  async below(key: HandleKey, path: ResolvedPath, memory: MemoryOfLooks): Promise<void> {
-    if (this.#options.report.knowledge.isComplete) return await this.#compare(path, 'newDirectory');
+  async below(key: HandleKey, path: ResolvedPath, isTrusted: boolean, memory: MemoryOfLooks): Promise<void> {
+    if (isTrusted) return await this.#compare(path, 'newDirectory');
     const fd = this.#options.source.open(key, path);
     if (typeof fd === 'number') await this.#tellBelow(fd, path, 'newDirectory', memory);
   }
@@ -136,8 +137,8 @@ export class Rescan {
     }
   }
 
-  /** Tells the difference between what is known and what is on disk. */
-  async #compare(path: ResolvedPath, found: 'rescan' | 'newDirectory'): Promise<void> {
+  /** Tells the difference between what is known and what is on disk; without `found` only learns it. */
+  async #compare(path: ResolvedPath, found?: 'rescan' | 'newDirectory'): Promise<void> {
     const { kernel, report, listing, room, isClosed } = this.#options;
     const steps: Step[] = [];
     for (const part of difference(this.#known(path), list(kernel, path.raw, listing))) {
@@ -147,7 +148,8 @@ export class Rescan {
     }
     let count = 0;
     for (const step of steps) {
-      report.step(step, found);
+      if (found) report.step(step, found);
+      else report.note(step);
       if (++count % TOLD_AT_ONCE !== 0) continue;
       await room();
       if (isClosed()) return;

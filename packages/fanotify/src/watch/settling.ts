@@ -117,7 +117,7 @@ class Settlement {
   /** Whether an entry that has gone is still told to be there: a change of what was deleted while it was open is heard late. */
   #isTold(slot: Slot): boolean {
     if (this.#with.isTrusted) return occupantOf(this.#with.report.knowledge.get(realPath(slot))) === 'other';
-    return slot.changed !== undefined && this.#with.source.isAlive(slot.changed);
+    return slot.changed !== undefined && this.#with.source.isAlive(slot.changed) === true;
   }
 
   /** Tells what became of a slot, and before that of what is in the way. */
@@ -145,7 +145,7 @@ class Settlement {
     if (this.#with.isTrusted) return occupantOf(this.#with.report.knowledge.get(realPath(slot)));
     const { before, after, passed } = slot;
     if (before !== 'absent' || after !== 'absent' || passed === undefined) return before;
-    return this.#with.source.isAlive(passed) ? 'unknown' : before;
+    return this.#with.source.isAlive(passed) === true ? 'unknown' : before;
   }
 
   #tell(slot: Slot, before: Before): void {
@@ -167,6 +167,9 @@ class Settlement {
       report.entry('create', slot, about, status);
     } else if ((after === 'other' || slot.isChanged) && !this.#isUnchanged(slot, status)) {
       report.entry('update', slot, status ? about : this.#asBefore(slot, about), status);
+    } else if (after === 'directory' && slot.came !== undefined) {
+      // Another one took the place of an empty one: nothing to tell, but it is this one that may be renamed.
+      report.replaced(slot, status);
     }
   }
 

@@ -79,7 +79,7 @@ export interface Source {
   /** Whether a path leads to this now. */
   leadsTo(path: Buffer, key: HandleKey): boolean;
   /** Whether something still exists, under whatever name, as far as can be told. */
-  isAlive(key: HandleKey): boolean;
+  isAlive(key: HandleKey): boolean | undefined;
   /** Whether everything that was queued has been told. */
   isIdle(): boolean;
   /** Where a directory is after what was told so far; undefined when it is not part of what is watched. */

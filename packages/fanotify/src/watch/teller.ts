@@ -34,8 +34,8 @@ export class Teller {
   readonly #gone = new Map<HandleKey, SlotDirectory>();
   /** The places that directories have left since the queue was empty, and where each was told to be last. */
   readonly #left = new Map<HandleKey, { readonly left: Set<string>; readonly last: string }>();
-  /** The directories that were heard to have come to places, since the queue was empty. */
-  readonly #occupants = new Map<string, HandleKey>();
+  /** What was heard to have come to places, since the queue was empty: directories, and others that were renamed. */
+  readonly #occupants = new Map<string, { readonly key: HandleKey; readonly isDirectory: boolean }>();
   #round = 0;
   /** Up to this round events may be of what happened before the tree was listed: what they tell is new all the same. */
   #knownUpTo = -1;
@@ -88,6 +88,13 @@ export class Teller {
     if (this.isInDoubt && this.#options.source.isIdle()) await this.#clearUp();
   }
 
+  /** Whether what is known is what was told, as far as has been heard by now. */
+  get isTrusted(): boolean {
+    if (this.#isTrusted) return true;
+    const { source, report } = this.#options;
+    return report.knowledge.isComplete && source.round > this.#knownUpTo && source.isIdle();
+  }
+
   /** What is known is what was told before what is heard now. */
   get #isTrusted(): boolean {
     return this.#report.knowledge.isComplete && this.#round > this.#knownUpTo;
@@ -132,7 +139,7 @@ export class Teller {
   /** A root is there that was not there before. */
   async appeared(root: ResolvedPath): Promise<void> {
     this.settle();
-    await this.#options.rescan.appeared(root, this.#memory);
+    await this.#options.rescan.appeared(root, this.isTrusted, this.#memory);
   }
 
   /** Events were lost: looks at everything again. */
@@ -140,7 +147,14 @@ export class Teller {
     this.settle();
     this.#memory.clear();
     this.#doubts.clear();
-    await this.#options.rescan.everything('overflow');
+    await this.#lookAtAll();
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const isTrusted = this.#isTrusted;
+    await this.#options.rescan.everything('overflow', isTrusted);
+    // All that is known is as of now.
+    if (!isTrusted) this.trust();
   }
 
   async #entry(heard: HeardEntry): Promise<void> {
@@ -148,7 +162,7 @@ export class Teller {
     // Nothing tells which directory it is: what is there now is all that can be told.
     if (isDirectory && key === undefined && !isFound && (went || (came && heard.isMove))) {
       this.settle();
-      return await this.#options.rescan.at(at.path.child(at.name));
+      return await this.#options.rescan.at(at.path.child(at.name), this.#isTrusted);
     }
     if (at.path.asOf === 'reading' && key !== undefined) this.#doubts.add(at.path.raw, at.directory, 'wrong');
     // What is in it was told before, where another directory was by then.
@@ -156,7 +170,7 @@ export class Teller {
       this.#doubts.add(joinPath(at.path.raw, at.name), key, 'wrong');
     }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
-    if (isDirectory && key !== undefined && (came || went)) this.#occupy(at, key, !went);
+    if (isDirectory && key !== undefined && (came || went)) this.#occupy(at, heard, !went);
     this.#slots.entry(heard);
   }
 
@@ -171,8 +185,22 @@ export class Teller {
       if (place?.path.asOf === 'reading') this.#doubts.add(place.path.raw, place.directory, 'wrong');
     }
     if (heard.isDirectory) this.#renameDirectory(heard);
-    else if (from && to) this.#slots.rename(from, to, heard, !this.#doubts.covers(from.path.raw));
+    else this.#renameOther(heard);
+  }
+
+  #renameOther(heard: HeardRename): void {
+    const { key, to } = heard;
+    let { from } = heard;
+    // It changes places with a directory, which was told already to be where it was: RENAME_EXCHANGE, renameat2(2).
+    if (from && this.#occupant(from, key)) {
+      this.#doubts.add(realPath(this.#spot(from)), undefined, 'wrong');
+      from = undefined;
+    }
+    if (from && to) this.#slots.rename(from, to, heard, !this.#doubts.covers(from.path.raw));
     else if (from ?? to) this.#slots.entry(halfOf(heard, from, to));
+    if (key === undefined) return;
+    if (from) this.#occupy(from, heard, false);
+    if (to) this.#occupy(to, heard, true);
   }
 
   #renameDirectory(heard: HeardRename): void {
@@ -194,14 +222,24 @@ export class Teller {
       this.#doubts.move(realPath(left), realPath(right));
     } else if (right && !this.#isTold(right, status)) {
       if (left && !this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
+      // With what is in it: what is replaced otherwise is empty.
+      if (this.#isTaken(right)) this.#report.entry('delete', right, about);
       this.#report.entry('create', right, about, status);
       if (from || !this.#options.source.findsBelow) this.#doubts.add(realPath(right), key, 'below');
+    } else if (left && !right) {
+      if (!this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
+      // It has changed places with what is told to be there: what was in it may be told to be in that.
+      else this.#doubts.add(realPath(left), undefined, 'wrong');
     } else if (left && !this.#isReplaced(heard, left, status)) {
       this.#report.entry('delete', left, about);
     }
+    // What was heard in it before may be told after that which took its place, as in that.
+    if (left && from && this.#occupant(from, key)?.isDirectory === false) {
+      this.#doubts.add(realPath(left), undefined, 'wrong');
+    }
     if (key === undefined) return;
-    if (from) this.#occupy(from, key, false);
-    if (to) this.#occupy(to, key, true);
+    if (from) this.#occupy(from, heard, false);
+    if (to) this.#occupy(to, heard, true);
     if (this.#hasLeft(key, from, to)) this.#doubts.add(right ? realPath(right) : UNKNOWN, key, 'moved');
     // It was listed where it has gone since: told twice, or with what is below in another place.
     const isAhead = [key, from?.directory, to?.directory].some((each) => each && this.#memory.isListed(each));
@@ -228,31 +266,37 @@ export class Teller {
   /** Whether a renamed directory was told to be where it came from. */
   #wasTold({ from, key }: HeardRename, left: Spot, status: FileStatus | undefined): boolean {
     if (!from || this.#gone.has(from.directory)) return false;
-    if (this.#occupant(from, key)) return false;
+    if (this.#occupant(from, key) !== undefined) return false;
     if (!this.#isTrusted) return !this.#isElsewhere(key, from) && !this.#doubts.covers(from.path.raw);
     const known = this.#report.knowledge.get(realPath(left));
     return known !== undefined && isDirectory(known, status);
   }
 
-  /** A directory was heard to have come to a place, or to have left it. */
-  #occupy(place: Place, key: HandleKey, isThere: boolean): void {
+  /** Something was heard to have come to a place, or to have left it. */
+  #occupy(place: Place, { key, isDirectory }: HeardEntry | HeardRename, isThere: boolean): void {
+    if (key === undefined) return;
     const id = placeId(place);
-    if (isThere) this.#occupants.set(id, key);
-    else if (this.#occupants.get(id) === key) this.#occupants.delete(id);
+    if (isThere) this.#occupants.set(id, { key, isDirectory });
+    else if (this.#occupants.get(id)?.key === key) this.#occupants.delete(id);
   }
 
-  /** Another directory that was told to have come to a place, since the queue was empty. */
-  #occupant(place: Place, key: HandleKey | undefined): HandleKey | undefined {
+  /** What else was told to have come to a place, since the queue was empty. */
+  #occupant(place: Place, key: HandleKey | undefined) {
     const occupant = this.#occupants.get(placeId(place));
-    return occupant === key ? undefined : occupant;
+    return occupant?.key === key ? undefined : occupant;
   }
 
   /** Whether another was told to be where a directory comes from: two that change places do so one after the other. */
   #isReplaced({ from, key }: HeardRename, left: Spot, status: FileStatus | undefined): boolean {
-    if (from && this.#occupant(from, key)) return true;
+    if (from && this.#occupant(from, key) !== undefined) return true;
     if (!this.#isTrusted) return false;
     const known = this.#report.knowledge.get(realPath(left));
     return known !== undefined && !isDirectory(known, status);
+  }
+
+  /** Whether another directory is told to be where one has come. */
+  #isTaken(right: Spot): boolean {
+    return this.#isTrusted && this.#report.knowledge.get(realPath(right))?.type === 'directory';
   }
 
   /** Whether it was told already to be where it has come. */
@@ -268,8 +312,8 @@ export class Teller {
    */
   #hasLeft(key: HandleKey, from: Place | undefined, to: Place | undefined): boolean {
     const left = this.#left.get(key)?.left ?? new Set();
-    left.add(from ? placeId(from) : '');
-    const last = to ? placeId(to) : '';
+    left.add(from ? placeId(from) : OUT_OF_SIGHT);
+    const last = to ? placeId(to) : OUT_OF_SIGHT;
     this.#left.set(key, { left, last });
     return left.has(last);
   }
@@ -284,9 +328,10 @@ export class Teller {
   async #clearUp(): Promise<void> {
     const { source, rescan } = this.#options;
     this.settle();
+    const isTrusted = this.#isTrusted;
     if (this.#doubts.isEverything) {
       this.#doubts.clear();
-      return await rescan.everything('overflow');
+      return await this.#lookAtAll();
     }
     const doubts = this.#doubts.take();
     const wrong = new Set<string>();
@@ -301,14 +346,14 @@ export class Teller {
     }
     for (const { told, key, why } of doubts) {
       if (why !== 'below' || wrong.has(told) || isBelowAny(told, wrong) || key === undefined) continue;
-      await rescan.below(key, new ResolvedPath(Buffer.from(told, 'latin1'), 'reading'), this.#memory);
+      await rescan.below(key, new ResolvedPath(Buffer.from(told, 'latin1'), 'reading'), isTrusted, this.#memory);
     }
-    if (lost.size > 0 && source.isIdle()) return await rescan.everything('overflow');
+    if (lost.size > 0 && source.isIdle()) return await this.#lookAtAll();
     // What has been renamed just now is found when that is told.
     for (const key of lost) this.#doubts.add(UNKNOWN, key, 'wrong');
     const looked = outermost(wrong);
     for (const path of looked) {
-      await rescan.at(new ResolvedPath(Buffer.from(path, 'latin1'), 'reading'), this.#memory);
+      await rescan.at(new ResolvedPath(Buffer.from(path, 'latin1'), 'reading'), isTrusted, this.#memory);
     }
     // Then nothing that happened before the looks is still to come.
     if (source.isIdle()) this.#memory.clear();
@@ -321,6 +366,9 @@ export class Teller {
 }
 
 const UNKNOWN = Buffer.alloc(0);
+
+/** Where nothing is heard. */
+const OUT_OF_SIGHT = '';
 
 const placeId = ({ directory, name }: Place): string => `${directory}/${name.toString('latin1')}`;
 

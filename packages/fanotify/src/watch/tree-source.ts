@@ -300,7 +300,7 @@ export class TreeSource implements Source {
     return this.#inside.paths.isAt(path, key);
   }
 
-  isAlive(key: HandleKey): boolean {
+  isAlive(key: HandleKey): boolean | undefined {
     return this.#inside.paths.isAlive(key);
   }
 

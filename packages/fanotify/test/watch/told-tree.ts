@@ -18,10 +18,18 @@ export class ToldTree {
   /** How many changes were applied. */
   applied = 0;
   rescans = 0;
+  /** Of those, the ones with which no comparison comes. */
+  incomplete = 0;
   /** Changes that made no sense after those before: renames of nothing. */
   readonly odd: string[] = [];
   /** Whether it was listed while events from before may still come. */
   #isAhead = false;
+  readonly #disk: typeof onDisk;
+
+  /** @param disk What is at and below a path: of this machine, or of another. */
+  constructor(disk: typeof onDisk = onDisk) {
+    this.#disk = disk;
+  }
 
   apply(changes: readonly Change[]): void {
     for (const change of changes) this.#apply(change);
@@ -64,6 +72,7 @@ export class ToldTree {
       case 'rescan':
         this.rescans++;
         if (change.complete) break;
+        this.incomplete++;
         this.#isAhead = true;
         this.list(path);
         break;
@@ -73,7 +82,7 @@ export class ToldTree {
   /** Takes what is on disk for told: after a rescan that could not be compared, and before the first change. */
   list(root: string): void {
     this.#take(root);
-    for (const [path, { type, size }] of onDisk(root)) {
+    for (const [path, { type, size }] of this.#disk(root)) {
       const node = this.#make(path);
       node.isTold = true;
       node.type = type;
@@ -97,7 +106,7 @@ export class ToldTree {
   differences(root: string, isIgnored: (path: string) => boolean = () => false): string[] {
     const told = this.below(root);
     const differences: string[] = [];
-    for (const [path, { type, size }] of onDisk(root, isIgnored)) {
+    for (const [path, { type, size }] of this.#disk(root, isIgnored)) {
       const known = told.get(path);
       told.delete(path);
       if (!known) differences.push(`not told: ${path} (${type})`);
