@@ -5,7 +5,7 @@ import { type Listener, openListener } from '../core/listener.ts';
 import type { HeldEvent, ListenerEvent } from '../core/listener-events.ts';
 import type { HeldEventName } from '../core/listener-options.ts';
 import type { GroupStatistics } from '../core/types.ts';
-import { nowMs } from '../decision/clock.ts';
+import { type Clock, clockOf } from '../decision/clock.ts';
 import { GuardClosedError } from '../decision/errors.ts';
 import type { TimeoutNotice } from '../decision/guard.ts';
 import { GuardEmitter } from '../decision/guard-events.ts';
@@ -63,6 +63,7 @@ const NO_ABILITIES = { audit: false, errno: 'none' } as const;
  */
 export class DaemonGuard {
   readonly #kernel: Kernel;
+  readonly #clock: Clock;
   readonly #socket: string;
   readonly #targets: readonly MarkTarget[];
   readonly #options: DaemonGuardOptions;
@@ -79,6 +80,7 @@ export class DaemonGuard {
   private constructor(socket: string, targets: readonly MarkTarget[], options: DaemonGuardOptions) {
     const kernel = linuxKernel();
     this.#kernel = kernel;
+    this.#clock = clockOf(kernel);
     this.#socket = socket;
     this.#targets = targets;
     this.#options = options;
@@ -89,6 +91,7 @@ export class DaemonGuard {
     this.#reconnection.keepAlive(true);
     this.#questions = new Questions({
       decide: options.decide,
+      clock: this.#clock,
       abilities: () => NO_ABILITIES,
       answer: (id, ruling, failed) => {
         const event = this.#held.get(id);
@@ -233,12 +236,13 @@ export class DaemonGuard {
     const id = this.#next++;
     this.#held.set(id, event);
     // It was read just now; the daemon's clock began when it was sent.
-    const dueMs = nowMs() + (this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+    const dueMs = this.#clock.nowMs() + (this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS);
     const told = range ? { offset: Number(range.offset), bytes: Number(range.count) } : null;
     const request = new HeldRequest(
       {
         sight: this.#sight,
         abilities: NO_ABILITIES,
+        clock: this.#clock,
         take: () => {
           const fd = event.take();
           if (fd === null) throw new KernelError('recvmsg', ERRNO.EBADF);

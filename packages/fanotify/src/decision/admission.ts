@@ -5,7 +5,7 @@ import { kindOf } from '../identity/filesystems.ts';
 import { fsidNumber } from '../identity/handle-at.ts';
 import type { MountTable } from '../identity/mount-table.ts';
 import type { Mount } from '../identity/mounts.ts';
-import type { FilesystemStatus } from '../kernel/index.ts';
+import type { FilesystemStatus, Kernel } from '../kernel/index.ts';
 import { isAtOrBelow } from './mount-paths.ts';
 
 /**
@@ -25,10 +25,10 @@ export interface SystemLimits {
   readonly only: readonly string[] | null;
 }
 
-/** The belt as the environment has it; undefined when it is not worn. */
-export function beltOf(env: NodeJS.ProcessEnv): readonly Buffer[] | undefined {
+/** The belt as the environment has it; undefined when it is not worn, or on a simulated machine, where nobody of this one is held. */
+export function beltOf(env: NodeJS.ProcessEnv, kernel: Pick<Kernel, 'simulation'>): readonly Buffer[] | undefined {
   const places = env[BELT];
-  if (places === undefined) return undefined;
+  if (places === undefined || kernel.simulation) return undefined;
   return places
     .split(':')
     .filter((place) => place.startsWith('/'))

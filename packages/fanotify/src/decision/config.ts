@@ -79,6 +79,7 @@ const OPTIONS: readonly (keyof GuardOptions)[] = [
   'restart',
   'busyPollUs',
   'signal',
+  'kernel',
 ];
 const SCOPES = ['inode', 'mount', 'filesystem', 'subtree', 'system'] as const;
 const LONGEST_DEADLINE_MS = 3_600_000;
@@ -112,6 +113,11 @@ export function configOf(
   const { decide, policy } = options;
   checkDecide(decide, policy, given.scan !== undefined);
   aBoolean('restart', options.restart ?? false);
+  if (given.kernel !== undefined && !given.kernel?.simulation) {
+    throw new InvalidOptionsError(
+      'kernel: takes that of a simulated machine, as createTestSystem() makes one; what Linux holds a process of its own answers, which asks Linux',
+    );
+  }
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
     throw new InvalidOptionsError(`signal: ${String(options.signal)} is no AbortSignal`);
   }
@@ -134,7 +140,7 @@ export function configOf(
   const targets = targetsOf(kernel, target);
   checkScope(scope, targets, options);
   const config: ResponderConfig = {
-    ownerPid: process.pid,
+    ownerPid: kernel.pid,
     targets,
     on: [...new Set(on)],
     isPreContent,
@@ -250,7 +256,7 @@ export function withOwnDescriptors(kernel: Kernel, config: ResponderConfig, kept
     try {
       const fd = kernel.openAt(AT_FDCWD, Buffer.from(target.path, 'latin1'), O_PATH | O_CLOEXEC);
       kept.push(fd);
-      return { ...target, path: pathOfDescriptor(fd) };
+      return { ...target, path: pathOfDescriptor(kernel, fd) };
     } catch (error) {
       if (target.isDescriptor) throw error;
       // The responder says what is wrong with it.
@@ -260,8 +266,8 @@ export function withOwnDescriptors(kernel: Kernel, config: ResponderConfig, kept
   return { ...config, targets };
 }
 
-function pathOfDescriptor(fd: number): string {
-  return `/proc/${process.pid}/fd/${fd}`;
+function pathOfDescriptor(kernel: Kernel, fd: number): string {
+  return `/proc/${kernel.pid}/fd/${fd}`;
 }
 
 /** Refuses options of other scopes, and a system that is not everything. */
@@ -335,7 +341,7 @@ function targetsOf(kernel: Kernel, target: GuardTarget): ConfigTarget[] {
       return { path: start + path, shown: Buffer.from(one).toString() };
     }
     if (typeof one === 'object' && one !== null && Number.isInteger(one.fd)) {
-      const path = pathOfDescriptor(one.fd);
+      const path = pathOfDescriptor(kernel, one.fd);
       try {
         kernel.statAt(AT_FDCWD, path, 0);
       } catch (error) {

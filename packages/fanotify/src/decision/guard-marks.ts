@@ -42,7 +42,7 @@ export class GuardMarks {
     this.#group = {
       fd: group.fd,
       mask: group.mask,
-      belt: beltOf(process.env),
+      belt: beltOf(process.env, kernel),
       explain: (error, shown) => explainGuardMark(kernel, error, FLAGS, group.mask, shown, config),
     };
     this.#filesystems = new FilesystemMarks(kernel, mounts, this.#group, places ? NO_LIMITS : config.limits);

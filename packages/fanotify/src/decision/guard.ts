@@ -7,7 +7,7 @@ import { ProcFiles } from '../identity/proc-files.ts';
 import { ProcessReader } from '../identity/process-reader.ts';
 import type { Kernel } from '../kernel/index.ts';
 import { linuxKernel } from '../kernel/index.ts';
-import { nowMs } from './clock.ts';
+import { type Clock, clockOf } from './clock.ts';
 import { checkPolicy, configOf, type ResponderConfig, withOwnDescriptors } from './config.ts';
 import type { GuardCoverage, GuardedSubtree } from './coverage.ts';
 import { DecideError, GuardClosedError, ResponderDiedError, ScannerError } from './errors.ts';
@@ -82,6 +82,7 @@ const STARTS_WITHIN_MS = 60_000;
  */
 export class Guard {
   readonly #kernel: Kernel;
+  readonly #clock: Clock;
   #config: ResponderConfig;
   readonly #options: GuardOptions;
   /** What `decide` is asked; undefined where the responder decides alone. */
@@ -109,11 +110,13 @@ export class Guard {
   private constructor(kernel: Kernel, config: ResponderConfig, options: GuardOptions) {
     if (config.policy) this.#keepPolicy(config.policy);
     this.#kernel = kernel;
+    this.#clock = clockOf(kernel);
     this.#config = config;
     this.#options = options;
     if (typeof options.decide === 'function') {
       this.#questions = new Questions({
         decide: options.decide,
+        clock: this.#clock,
         abilities: () => this.#responder?.abilities ?? { audit: false, errno: 'none' },
         answer: (id, ruling, failed) => this.#responder?.answer(id, ruling, failed),
         timedOut: (count, first) => this.#timedOut(count, first),
@@ -127,7 +130,7 @@ export class Guard {
 
   /** As {@link guard}. */
   static async open(target: GuardTarget, options: GuardOptions): Promise<Guard> {
-    const kernel = linuxKernel();
+    const kernel = options?.kernel ?? linuxKernel();
     const config = configOf(kernel, target, options, availableParallelism());
     const { signal } = options;
     signal?.throwIfAborted();
@@ -327,7 +330,7 @@ export class Guard {
       ended: (responder, error) => this.#ended(responder, error),
     };
     await ResponderProcess.start(this.#kernel, this.#config, listener, this.#ending.signal);
-    this.#starts.push(nowMs());
+    this.#starts.push(this.#clock.nowMs());
   }
 
   async #close(): Promise<void> {
@@ -361,6 +364,7 @@ export class Guard {
       {
         sight: { kernel: this.#kernel, mounts: this.#mounts, files: this.#files, reader: this.#reader },
         abilities: responder.abilities,
+        clock: this.#clock,
         // The responder's descriptor has this number for as long as the access is held: until the answer, which is given here, or the
         // deadline, which both know.
         take: () => this.#kernel.pidfdGetfd(responder.pidfd, ask.fd),
@@ -454,7 +458,7 @@ export class Guard {
 
   async #restart(): Promise<void> {
     try {
-      const now = nowMs();
+      const now = this.#clock.nowMs();
       this.#starts = this.#starts.filter((start) => now - start < STARTS_WITHIN_MS);
       if (this.#starts.length >= MOST_STARTS) {
         throw new ResponderDiedError(

@@ -61,7 +61,7 @@ export interface OpenedGroup {
  * is marked then.
  */
 export function openPermissionGroup(kernel: Kernel, mounts: MountTable, config: ResponderConfig): OpenedGroup {
-  const belt = beltOf(process.env);
+  const belt = beltOf(process.env, kernel);
   const isMarkedLater = config.scope === 'subtree' || config.scope === 'system';
   const places = isMarkedLater ? [] : config.targets.map((target) => placeOf(kernel, mounts, target, config));
   const { fd, reportsFdErrors } = init(kernel, config);

@@ -2,6 +2,7 @@
 
 import type { MarkTarget } from '../group/source.ts';
 import type { ProcessInfo } from '../identity/process.ts';
+import type { Kernel } from '../kernel/index.ts';
 import type { SystemExclusions } from '../scope/exclusions.ts';
 import type { Policy } from './policy/policy.ts';
 import type { ScanOptions } from './scan/options.ts';
@@ -280,6 +281,11 @@ export interface GuardOptions extends Omit<SystemExclusions, 'includeTypes'> {
   readonly busyPollUs?: number | undefined;
   /** Closes the guard. What is held then gets `onTimeout`. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * The kernel of a simulated machine (`createTestSystem()` of `fanotify/testing`): then nobody outside of that machine is held, no privilege
+   * is needed, and deadlines are by its clock. Default: Linux.
+   */
+  readonly kernel?: Kernel | undefined;
 }
 
 /** What to guard: as for {@link Group.mark}, several at once if need be. */

@@ -1,7 +1,7 @@
 // What is held and asked of a function `decide`: each request is answered once, or its time is up. Whoever answers the kernel, and
 // wherever that is.
 
-import { nowMs } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { DecideError, thrownText } from './errors.ts';
 import type { Decide } from './options.ts';
 import { type Abilities, DENY, type Ruling, rulingOf } from './permission.ts';
@@ -10,6 +10,7 @@ import type { HeldRequest } from './request.ts';
 /** What questions need of their guard. */
 export interface QuestionsParts {
   readonly decide: Decide;
+  readonly clock: Clock;
   abilities(): Abilities;
   /** There is a ruling; `failed`: `decide` gave none, and `onError` counts. */
   answer(id: number, ruling: Ruling, failed: boolean): void;
@@ -23,7 +24,8 @@ export interface QuestionsParts {
 export class Questions {
   readonly #parts: QuestionsParts;
   readonly #requests = new Map<number, HeldRequest>();
-  #timer: NodeJS.Timeout | undefined;
+  /** Takes the next deadline's call back. */
+  #cancelTimer: (() => void) | undefined;
 
   constructor(parts: QuestionsParts) {
     this.#parts = parts;
@@ -37,7 +39,7 @@ export class Questions {
       return;
     }
     this.#requests.set(request.id, request);
-    this.#timer ??= this.#timerFor(request);
+    this.#cancelTimer ??= this.#timerFor(request);
     let decision: unknown;
     let later: Promise<unknown> | undefined;
     try {
@@ -74,8 +76,8 @@ export class Questions {
 
   /** Nobody waits for an answer any more. */
   end(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     for (const request of this.#requests.values()) request.end();
     this.#requests.clear();
   }
@@ -114,19 +116,18 @@ export class Questions {
     this.#parts.tell(new DecideError(`decide failed: ${thrownText(cause).message}`, { cause }));
   }
 
-  #timerFor(request: HeldRequest): NodeJS.Timeout {
-    const timer = setTimeout(() => this.#expire(), Math.max(1, request.dueMs - nowMs()));
-    timer.unref();
-    return timer;
+  #timerFor(request: HeldRequest): () => void {
+    const { clock } = this.#parts;
+    return clock.after(Math.max(1, request.dueMs - clock.nowMs()), () => this.#expire());
   }
 
   #expire(): void {
-    this.#timer = undefined;
+    this.#cancelTimer = undefined;
     let count = 0;
     let first: HeldRequest | undefined;
     for (const request of this.#requests.values()) {
       if (!request.settled) {
-        this.#timer = this.#timerFor(request);
+        this.#cancelTimer = this.#timerFor(request);
         break;
       }
       first ??= request;

@@ -2,7 +2,7 @@
 
 import { InvalidOptionsError, LimitError } from '../group/errors.ts';
 import { KernelError } from '../kernel/index.ts';
-import { nowMs } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { AlreadyAnsweredError, RequestSettledError } from './errors.ts';
 import type { DenyOptions, PermissionRequest, VerdictOptions } from './options.ts';
 import { type Abilities, type Ruling, rulingOf } from './permission.ts';
@@ -14,6 +14,7 @@ import type { Ask } from './wire.ts';
 export interface RequestContext {
   readonly sight: Sight;
   readonly abilities: Abilities;
+  readonly clock: Pick<Clock, 'nowMs'>;
   /**
    * A descriptor of the file, for the request to close. Asked for once, while it is held.
    *
@@ -76,7 +77,7 @@ export class HeldRequest implements PermissionRequest {
   }
 
   get remainingMs(): number {
-    return this.#state === 'held' ? Math.max(0, this.#ask.dueMs - nowMs()) : 0;
+    return this.#state === 'held' ? Math.max(0, this.#ask.dueMs - this.#context.clock.nowMs()) : 0;
   }
 
   get settled(): boolean {
@@ -150,7 +151,7 @@ export class HeldRequest implements PermissionRequest {
     this.#view ??= new AccessView(
       this.#context.sight,
       this.#ask,
-      () => this.#state === 'held' && nowMs() < this.#ask.dueMs,
+      () => this.#state === 'held' && this.#context.clock.nowMs() < this.#ask.dueMs,
       () => this.fd,
     );
     return this.#view;

@@ -1,17 +1,15 @@
-// The responder as its owner sees it: a child process in a session of its own, with a socket to it.
+// The responder as its owner sees it: frames that go to it and come from it, until it has ended.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
-import { debuglog } from 'node:util';
-import { LimitError } from '../group/errors.ts';
-import { type Kernel, KernelError } from '../kernel/index.ts';
+import type { Kernel } from '../kernel/index.ts';
+import { type Clock, clockOf } from './clock.ts';
 import type { ResponderConfig } from './config.ts';
 import type { GuardCoverage } from './coverage.ts';
 import { type ErrorJson, errorFromJson, GuardClosedError, ResponderDiedError } from './errors.ts';
 import { abilitiesOf } from './opening.ts';
 import type { Abilities, Ruling } from './permission.ts';
 import type { DecisionRecord } from './record.ts';
+import { type Carrier, type CarrierListener, ProcessCarrier } from './responder-carrier.ts';
+import { SimulatedCarrier } from './simulated-carrier.ts';
 import type { GuardStatus } from './status.ts';
 import {
   type Ask,
@@ -25,7 +23,6 @@ import {
   readAsk,
 } from './wire.ts';
 
-const PROGRAM = fileURLToPath(new URL('./responder-main.js', import.meta.url));
 /** How much longer than its deadline a responder may take to go. */
 const GRACE_MS = 2_000;
 
@@ -50,14 +47,12 @@ interface Waiting {
 
 export class ResponderProcess {
   readonly abilities: Abilities;
-  readonly #kernel: Kernel;
-  readonly #child: ChildProcess;
-  readonly #socket: Socket;
+  readonly #carrier: Carrier;
+  readonly #clock: Clock;
   readonly #listener: ResponderListener;
   /** Who waits for which frame, in order. */
   readonly #waiting = new Map<number, Waiting[]>();
   readonly #exited: Promise<void>;
-  #pidfd = -1;
   #isReady = false;
   #isClosing = false;
   #isReferenced = true;
@@ -66,56 +61,35 @@ export class ResponderProcess {
   #asks: Ask[] = [];
 
   private constructor(kernel: Kernel, config: ResponderConfig, listener: ResponderListener) {
-    this.#kernel = kernel;
+    this.#clock = clockOf(kernel);
     this.#listener = listener;
     this.abilities = abilitiesOf(kernel, config);
-    const { NODE_OPTIONS: _, NODE_CHANNEL_FD: __, ...env } = process.env;
-    // Its own output could block it. NODE_DEBUG=fanotify shows it all the same.
-    const errors = debuglog('fanotify').enabled ? 'inherit' : 'ignore';
-    this.#child = spawn(process.execPath, [PROGRAM], {
-      detached: true,
-      cwd: '/',
-      env,
-      stdio: ['ignore', errors, errors, 'pipe'],
-    });
-    // Without a descriptor for a socket Node leaves stdio out, and tells of it by an event (ChildProcess.spawn, EMFILE).
-    const socket = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[3];
-    if (!socket) {
-      this.#child.once('error', () => undefined);
-      throw noDescriptor();
-    }
-    this.#socket = socket as Socket;
-    this.#exited = new Promise((resolve) => {
-      this.#child.once('exit', (status, signal) => {
-        this.#end(status, signal);
-        resolve();
-      });
-      this.#child.once('error', (cause) => {
-        this.#fail(new ResponderDiedError(`the responder could not be started: ${cause.message}`, { cause }));
-        resolve();
-      });
-    });
     const frames = new FrameReader((type, body) => this.#hear(type, body));
-    this.#socket.on('data', (chunk: Buffer) => {
-      frames.push(chunk);
-      const asks = this.#asks;
-      this.#asks = [];
-      for (const ask of asks) listener.ask(ask);
+    let exited = (): void => undefined;
+    this.#exited = new Promise((resolve) => {
+      exited = resolve;
     });
-    // That it ended is told by its exit.
-    this.#socket.on('error', () => undefined);
-    // While it stands, the socket alone says whether the process is to live on. It may end before the exit is heard of.
-    this.#child.unref();
-    this.#socket.on('close', () => this.#child.ref());
-    if (this.#child.pid === undefined) return;
-    try {
-      this.#pidfd = kernel.pidfdOpen(this.#child.pid);
-    } catch (error) {
-      // Without its configuration it ends.
-      this.#socket.destroy();
-      throw error instanceof KernelError && error.code === 'EMFILE' ? noDescriptor(error) : error;
-    }
-    this.#socket.write(jsonFrame(FRAME.config, config));
+    const carrierListener: CarrierListener = {
+      heard: (chunk) => {
+        frames.push(chunk);
+        const asks = this.#asks;
+        this.#asks = [];
+        for (const ask of asks) listener.ask(ask);
+      },
+      ended: (status, signal) => {
+        this.#end(status, signal);
+        exited();
+      },
+      notStarted: (cause) => {
+        this.#fail(new ResponderDiedError(`the responder could not be started: ${cause.message}`, { cause }));
+        exited();
+      },
+    };
+    const { simulation } = kernel;
+    this.#carrier = simulation
+      ? new SimulatedCarrier(kernel, simulation, carrierListener)
+      : new ProcessCarrier(kernel, carrierListener);
+    this.#carrier.send(jsonFrame(FRAME.config, config));
   }
 
   /** Starts a responder; resolves when its marks are placed. A signal that aborts before ends it. */
@@ -136,22 +110,22 @@ export class ResponderProcess {
   }
 
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#carrier.pid;
   }
 
   get pidfd(): number {
-    return this.#pidfd;
+    return this.#carrier.pidfd;
   }
 
   ref(): void {
     this.#isReferenced = true;
-    this.#socket.ref();
+    this.#carrier.ref();
   }
 
   /** Takes effect when nothing is asked of it any more. */
   unref(): void {
     this.#isReferenced = false;
-    if ([...this.#waiting.values()].every(({ length }) => length === 0)) this.#socket.unref();
+    if ([...this.#waiting.values()].every(({ length }) => length === 0)) this.#carrier.unref();
   }
 
   /** Answers that are given in one turn leave together. */
@@ -164,8 +138,7 @@ export class ResponderProcess {
     const frames = this.#outgoing;
     if (frames.length === 0) return;
     this.#outgoing = [];
-    if (!this.#socket.destroyed)
-      this.#socket.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
+    this.#carrier.send(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
   }
 
   async status(): Promise<GuardStatus> {
@@ -189,16 +162,16 @@ export class ResponderProcess {
   async close(deadlineMs: number): Promise<void> {
     this.#isClosing = true;
     this.ref();
-    if (!this.#socket.destroyed) this.#socket.write(jsonFrame(FRAME.close, null));
-    const kill = setTimeout(() => this.#child.kill('SIGKILL'), deadlineMs + GRACE_MS);
+    this.#carrier.send(jsonFrame(FRAME.close, null));
+    const spare = this.#clock.after(deadlineMs + GRACE_MS, () => this.#carrier.kill());
     await this.#exited;
-    clearTimeout(kill);
+    spare();
   }
 
   /** Whoever waits for an answer is not to end meanwhile. */
   async #inquire(frame: number, answer: number, body: unknown = null): Promise<unknown> {
-    this.#socket.ref();
-    this.#socket.write(jsonFrame(frame, body));
+    this.#carrier.ref();
+    this.#carrier.send(jsonFrame(frame, body));
     try {
       return await this.#next(answer);
     } finally {
@@ -245,10 +218,7 @@ export class ResponderProcess {
     }
   }
 
-  #end(status: number | null, signal: NodeJS.Signals | null): void {
-    if (this.#pidfd >= 0) this.#kernel.close(this.#pidfd);
-    this.#pidfd = -1;
-    this.#socket.destroy();
+  #end(status: number | null, signal: string | null): void {
     const how = signal ? `was ended by ${signal}` : `ended with status ${status}`;
     const wasReady = this.#isReady && !this.#isClosing;
     const error = new ResponderDiedError(
@@ -266,15 +236,4 @@ export class ResponderProcess {
     for (const waiting of this.#waiting.values()) for (const { reject } of waiting) reject(error);
     this.#waiting.clear();
   }
-}
-
-function noDescriptor(cause?: KernelError): LimitError {
-  return new LimitError(
-    'no descriptor is left to start the responder with: raise ulimit -n',
-    'RLIMIT_NOFILE',
-    undefined,
-    {
-      cause,
-    },
-  );
 }

@@ -230,14 +230,29 @@ export class Responder {
     if (scanner) this.#polled.push(...scanner.entries);
   }
 
+  /** Says that it is ready: once, before all else. */
+  begin(): void {
+    this.#outlet.say(jsonFrame(FRAME.ready, null));
+  }
+
   /** Says that it is ready, and answers until it is told to go or its owner has ended. */
   run(): void {
-    this.#outlet.say(jsonFrame(FRAME.ready, null));
+    this.begin();
     while (!this.#isEnding) this.step(LONGEST_WAIT_MS);
   }
 
-  /** One turn of the loop; waits at most `longestMs` for something to do. */
-  step(longestMs: number): void {
+  /**
+   * One turn of the loop that does not wait, for whoever lets it run beside others. Returns for how many milliseconds nothing is to do
+   * unless something is ready before; undefined when it has ended.
+   */
+  turn(): number | undefined {
+    if (this.step(0) > 0 && !this.#isEnding) return 0;
+    if (this.#isEnding) return undefined;
+    return this.#waitMs(nowMs(), LONGEST_WAIT_MS, this.#held >= this.#parts.maxPending);
+  }
+
+  /** One turn of the loop; waits at most `longestMs` for something to do. Returns how much was ready. */
+  step(longestMs: number): number {
     const { group, socket, owner, ignores, outside, renames, mounts, settled, digests, table } = this.#entries;
     const startedMs = nowMs();
     while (this.#held >= this.#parts.maxPending && this.#ignoreLater.length > 0)
@@ -256,11 +271,11 @@ export class Responder {
     if (ready > 0) {
       if ((owner.revents & ~POLLOUT) !== 0) {
         this.#end(now);
-        return;
+        return ready;
       }
       if ((socket.revents & ~POLLOUT) !== 0) {
         this.#listen();
-        if (this.#isEnding) return;
+        if (this.#isEnding) return ready;
         now = nowMs();
       }
       if (ignores.fd >= 0 && ignores.revents !== 0) this.#ignores.attend(this.#inbox);
@@ -291,6 +306,7 @@ export class Responder {
     if (this.#hasToSay) this.#sendRest();
     if (now >= this.#noticesDueMs) this.#tellNotices();
     if (this.#scannerNews && this.#outlet.hasRoom) this.#scannerNews.tell(now);
+    return ready;
   }
 
   /** Tells the owner of something that no access is about. */

@@ -1,42 +1,17 @@
-// The thread of settling.ts: looks for a name that cannot be in any directory, which takes the directory's lock and leaves nothing behind.
+// The thread of settling.ts.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { AT_SYMLINK_NOFOLLOW } from '../abi/index.ts';
-import { type Kernel, KernelError, linuxKernel } from '../kernel/index.ts';
-import { levelPath } from './chain.ts';
+import { linuxKernel } from '../kernel/index.ts';
 import { hurry, URGENCY } from './hurry.ts';
-import { COUNT, FIRST_LOOK, LOOK_SLOTS, MOST_LOOKS, type SettlingData } from './settling.ts';
+import { COUNT, type SettlingData } from './settling-data.ts';
+import { lookNext } from './settling-look.ts';
 
-/**
- * Longer than a name may be on any file system. So no cache has it, the kernel asks the file system with the directory locked, and
- * forgets it when that says ENAMETOOLONG.
- */
-const NO_NAME = 'x'.repeat(1100);
-
-const { numbers, wake } = workerData as SettlingData;
+const data = workerData as SettlingData;
 const kernel = linuxKernel();
-const ONE = Buffer.from(new BigUint64Array([1n]).buffer);
 // Accesses wait for it.
 hurry(kernel, URGENCY.loop);
 parentPort?.postMessage('waiting');
 for (;;) {
-  const done = Atomics.load(numbers, COUNT.done);
-  if (Atomics.load(numbers, COUNT.asked) === done) {
-    Atomics.wait(numbers, COUNT.asked, done);
-    continue;
-  }
-  const slot = FIRST_LOOK + (done & (MOST_LOOKS - 1)) * LOOK_SLOTS;
-  look(kernel, numbers[slot] ?? -1, numbers[slot + 1] ?? 0);
-  Atomics.add(numbers, COUNT.done, 1);
-  kernel.write(wake, ONE);
-}
-
-function look(kernel: Kernel, directory: number, levels: number): void {
-  for (let level = 0; level < levels; level++) {
-    try {
-      kernel.statAt(directory, level === 0 ? NO_NAME : `${levelPath(level)}/${NO_NAME}`, AT_SYMLINK_NOFOLLOW);
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-    }
-  }
+  const done = Atomics.load(data.numbers, COUNT.done);
+  if (!lookNext(kernel, data)) Atomics.wait(data.numbers, COUNT.asked, done);
 }

@@ -2,20 +2,9 @@
 // the directories locked, so whoever has looked for a name in them since has come after the telling. That may wait; the loop may not.
 
 import { type Kernel, KernelError } from '../kernel/index.ts';
+import { COUNT, FIRST_LOOK, LOOK_SLOTS, MOST_LOOKS, type SettlingData } from './settling-data.ts';
+import { lookNext } from './settling-look.ts';
 import { startThread } from './thread.ts';
-
-/** Slots of the shared numbers: how many looks were asked for, and how many are done. */
-export const COUNT = { asked: 0, done: 1 } as const;
-/** Then, for each look that waits, a directory's descriptor and how many directories up. */
-export const FIRST_LOOK = 2;
-export const LOOK_SLOTS = 2;
-export const MOST_LOOKS = 256;
-
-export interface SettlingData {
-  readonly numbers: Int32Array<SharedArrayBuffer>;
-  /** An eventfd to write to when a look is done. */
-  readonly wake: number;
-}
 
 export class Settling {
   /** Readable when looks are done. */
@@ -29,8 +18,9 @@ export class Settling {
     this.fd = kernel.eventFd();
   }
 
-  /** Starts the thread, which loads modules: before anything is marked. */
+  /** Starts the thread, which loads modules: before anything is marked. A simulated machine has none: there a rename is told as it is made. */
   async start(): Promise<void> {
+    if (this.#kernel.simulation) return;
     const workerData: SettlingData = { numbers: this.#numbers, wake: this.fd };
     const worker = await startThread(new URL('./settling-main.js', import.meta.url), workerData);
     worker.unref();
@@ -49,6 +39,7 @@ export class Settling {
     this.#numbers[slot + 1] = levels;
     Atomics.add(this.#numbers, COUNT.asked, 1);
     Atomics.notify(this.#numbers, COUNT.asked);
+    if (this.#kernel.simulation) lookNext(this.#kernel, { numbers: this.#numbers, wake: this.fd });
     return asked;
   }
 

@@ -58,6 +58,7 @@ export function forwarding(kernel: Kernel): Kernel {
     readFile: (path) => kernel.readFile(path),
     readDirectory: (path) => kernel.readDirectory(path),
     readEntries: (fd, only) => kernel.readEntries(fd, only),
+    ...(kernel.simulation && { simulation: kernel.simulation }),
     ...(kernel.marksSubtrees && { marksSubtrees: true }),
     ...(kernel.isBehind && { isBehind: (fd: number) => kernel.isBehind?.(fd) === true }),
   };

@@ -23,6 +23,8 @@ export type {
   PollEntry,
   Readiness,
   ReceivedMessage,
+  SimulatedChild,
+  Simulation,
 } from './kernel.ts';
 export { MARK_SUBTREE } from './kernel.ts';
 export { KERNEL_BEHAVIOURS, limitKernel } from './limit.ts';

@@ -125,6 +125,33 @@ export interface ChildChange {
   readonly status: number;
 }
 
+/** A process of a simulated machine, forked by {@link Simulation.fork}. */
+export interface SimulatedChild {
+  /** The machine as it sees it. */
+  readonly kernel: Kernel;
+  /**
+   * What it does from now on: `turn` is called whenever something may have become ready, and when so many milliseconds have passed as it
+   * has returned. It ends with status 0 when that is undefined.
+   */
+  run(turn: () => number | undefined): void;
+  /** Ends it: SIGKILL. */
+  kill(): void;
+}
+
+/** What a simulated machine has that Linux leaves to Node.js: time that it makes itself, and processes in this one. */
+export interface Simulation {
+  /** CLOCK_MONOTONIC, in milliseconds. */
+  nowMs(): number;
+  /** Calls `listener` when so many milliseconds have passed, unless what is returned is called before. */
+  after(delayMs: number, listener: () => void): () => void;
+  /**
+   * fork(2): a child of the caller, with the same descriptors, which does nothing until it is told to.
+   *
+   * @param comm What /proc/pid/comm says of it.
+   */
+  fork(comm: string): SimulatedChild;
+}
+
 /**
  * A flag for {@link Kernel.fanotifyMark} beyond Linux's, beside FAN_MARK_FILESYSTEM: only the directory and all that is below it on
  * this mount, wherever that is moved to. For kernels that say {@link Kernel.marksSubtrees}; Linux refuses it with EINVAL.
@@ -160,6 +187,8 @@ export interface Kernel {
   readonly pid: number;
   /** Whether it takes MARK_SUBTREE, by which whoever may not mark whole file systems hears whole trees. No Linux does. */
   readonly marksSubtrees?: true;
+  /** Of a simulated machine, as `fanotify/testing` makes one; Linux has none. */
+  readonly simulation?: Simulation | undefined;
 
   /**
    * fanotify_init(2). Returns the group's descriptor. Privilege: none with FAN_REPORT_FID or FAN_REPORT_DIR_FID since

@@ -30,7 +30,7 @@ function dryRun(belt: string | undefined, limits: Partial<SystemLimits>): Found 
   const mounts = new MountTable(kernel);
   const fd = kernel.fanotifyInit(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK, 0);
   try {
-    const group = { fd, mask: FAN_OPEN, belt: beltOf({ [BELT]: belt }), explain: (error: unknown) => error };
+    const group = { fd, mask: FAN_OPEN, belt: beltOf({ [BELT]: belt }, kernel), explain: (error: unknown) => error };
     const found = new FilesystemMarks(kernel, mounts, group, { ...NO_LIMITS, ...limits }).look();
     const marks = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1').matchAll(/^fanotify sdev:([0-9a-f]+)/gm);
     // The kernel's own numbers (MKDEV of linux/kdev_t.h).

@@ -223,7 +223,7 @@ export class ObjectMarks {
       );
     }
     try {
-      assertAdmitted(beltOf(process.env), mounts, device, shown);
+      assertAdmitted(beltOf(process.env, this.#kernel), mounts, device, shown);
     } catch (error) {
       if (error instanceof NotPermittedError) throw new CallError('EPERM', error.message, undefined, { cause: error });
       throw error;

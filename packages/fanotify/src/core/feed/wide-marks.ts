@@ -150,7 +150,7 @@ export class WideMarks {
     const shown = mount.mountPoint.toString();
     const path = `/proc/self/fd/${fd}`;
     for (const [channel, { mask, isExplicit }] of wanted) {
-      if (channel.asks && !isAdmitted(beltOf(process.env), this.#parts.mounts, device)) {
+      if (channel.asks && !isAdmitted(beltOf(process.env, this.#parts.kernel), this.#parts.mounts, device)) {
         if (!isExplicit) continue;
         throw new CallError('EPERM', `FANOTIFY_GUARD_ONLY does not admit that ${JSON.stringify(shown)} is held`);
       }

@@ -6,23 +6,17 @@ import { Fifo } from '../fifo.ts';
 import type { Ruling } from '../permission.ts';
 import type { Decider } from '../table.ts';
 import { startThread } from '../thread.ts';
-
-export const DIGEST_BYTES = 32;
-/** Slots of the shared numbers: how many files were handed over, and how many are done. */
-export const COUNT = { handed: 0, done: 1 } as const;
-/** Then, for each that is handed over: its descriptor, whether nobody waits any more, and whether there is a digest. */
-export const FIRST_FILE = 2;
-export const FILE_SLOTS = 3;
-export const SLOT = { fd: 0, isUnwanted: 1, hasDigest: 2 } as const;
-/** How many are handed over at a time: each takes a descriptor. A power of two. */
-export const MOST_HANDED = 8;
-
-export interface DigestsData {
-  readonly numbers: Int32Array<SharedArrayBuffer>;
-  readonly digests: Uint8Array<SharedArrayBuffer>;
-  /** An eventfd to write to when a file is done. */
-  readonly wake: number;
-}
+import { digestNext } from './digest-work.ts';
+import {
+  COUNT,
+  DIGEST_BYTES,
+  type DigestsData,
+  FILE_SLOTS,
+  FIRST_FILE,
+  MOST_HANDED,
+  SLOT,
+  slotOf,
+} from './digests-data.ts';
 
 const F_DUPFD_CLOEXEC = 1030;
 const ONE = Buffer.from(new BigUint64Array([1n]).buffer);
@@ -60,8 +54,9 @@ export class Digests implements Decider<Access> {
     this.fd = kernel.eventFd();
   }
 
-  /** Starts the thread, which loads modules: before anything is marked. */
+  /** Starts the thread, which loads modules: before anything is marked. On a simulated machine reading takes no time. */
   async start(): Promise<void> {
+    if (this.#kernel.simulation) return;
     const workerData: DigestsData = { numbers: this.#numbers, digests: this.#digests, wake: this.fd };
     const worker = await startThread(new URL('./digests-main.js', import.meta.url), workerData);
     worker.unref();
@@ -138,11 +133,8 @@ export class Digests implements Decider<Access> {
       this.#handed.push(wanted);
       Atomics.add(this.#numbers, COUNT.handed, 1);
       Atomics.notify(this.#numbers, COUNT.handed);
+      if (this.#kernel.simulation)
+        digestNext(this.#kernel, { numbers: this.#numbers, digests: this.#digests, wake: this.fd });
     }
   }
-}
-
-/** Where the numbers of the n-th file are that is handed over. */
-export function slotOf(file: number): number {
-  return FIRST_FILE + (file & (MOST_HANDED - 1)) * FILE_SLOTS;
 }
