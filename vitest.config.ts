@@ -11,7 +11,7 @@ const olderKernels = ['5.15', '6.1', '6.8', '6.12'];
  * others busy, or use limits up.
  */
 const beside = [
-  'packages/fanotify/test/{abi,client,identity,kernel,proposal,simulated}/**/*.test.ts',
+  'packages/fanotify/test/{abi,client,exploration,identity,kernel,proposal,simulated}/**/*.test.ts',
   'packages/fanotify/test/cli/!(trace-fatrace|format-peers).test.ts',
   'packages/fanotify/test/broker/*.test.ts',
   'packages/fanotifyd/test/**/*.test.ts',
