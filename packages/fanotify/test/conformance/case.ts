@@ -8,7 +8,7 @@ import { basename, join, resolve } from 'node:path';
 export type Outcome = string | number;
 
 export interface Fixture {
-  readonly kind: 'dir' | 'file' | 'exec' | 'symlink' | 'files' | 'dirs';
+  readonly kind: 'dir' | 'file' | 'exec' | 'program' | 'link' | 'symlink' | 'files' | 'dirs';
   /** With `count`, '%d' stands for 0, 1, 2 … */
   readonly path: string;
   readonly to?: string;
@@ -55,10 +55,15 @@ export interface ExpectedEvent {
   readonly group?: string;
   /** What read(2) failed with, where there would have been an event. */
   readonly failed?: string;
+  /** What write(2) of the response failed with; the access is allowed then. */
+  readonly answered?: string;
 }
 
 export interface AnsweredEvent extends ExpectedEvent {
-  /** FAN_ALLOW, FAN_DENY, DENY_<ERRNO>, 'none', or 'close' for closing the group instead. */
+  /**
+   * FAN_ALLOW, FAN_DENY, DENY_<ERRNO>; 'wrong' for a descriptor that asks nothing; 'none'; 'close' for closing the group instead, 'kill' for
+   * ending the child, 'later' for leaving it held, to an `answer` step.
+   */
   readonly response?: string;
 }
 
@@ -83,6 +88,8 @@ export type Step =
       readonly expect: string;
       /** Opens as many groups, named by '%d': a number, or the name of a limit in /proc/sys/fs/fanotify. */
       readonly count?: number | string;
+      /** max_queued_events while it is made. */
+      readonly queue?: number;
     }
   | {
       readonly do: 'mark';
@@ -103,6 +110,8 @@ export type Step =
       readonly expect?: readonly Outcome[];
       /** Runs it in a user namespace of its own, with these limits of /proc/sys/user. */
       readonly userns?: Readonly<Record<string, number>>;
+      /** The process that does it: the same one in every step that names it, until it ends. Else one of this step's own. */
+      readonly process?: string;
     }
   | {
       readonly do: 'permChild';
@@ -110,6 +119,14 @@ export type Step =
       readonly events: readonly AnsweredEvent[];
       readonly expect?: readonly Outcome[];
       readonly repeatLast?: boolean;
+      readonly process?: string;
+    }
+  /** Goes on with a process that was left held: answers its event, and what it asks then. */
+  | {
+      readonly do: 'answer';
+      readonly process: string;
+      readonly events: readonly AnsweredEvent[];
+      readonly expect?: readonly Outcome[];
     }
   | {
       readonly do: 'read';
@@ -123,11 +140,21 @@ export type Step =
   | { readonly do: 'rlimitNofile'; readonly spare: number }
   | { readonly do: 'pipe'; readonly as: string }
   | { readonly do: 'openfd'; readonly path: string; readonly flags?: readonly string[]; readonly as: string }
-  | { readonly do: 'readRaw'; readonly group: string; readonly bytes: number; readonly expect: string }
+  /** One read(2). 'ok' stands for whatever events. */
+  | {
+      readonly do: 'readRaw';
+      readonly group: string;
+      readonly bytes: number;
+      readonly expect: string | readonly ExpectedEvent[];
+    }
+  /** The marks of a group, as /proc/self/fdinfo tells them. */
+  | { readonly do: 'fdinfo'; readonly group: string; readonly expect: readonly string[] }
+  /** FIONREAD. */
+  | { readonly do: 'waiting'; readonly group: string; readonly expect: number }
   | { readonly do: 'writeRaw'; readonly group: string; readonly hex: string; readonly expect: string }
   | { readonly do: 'close'; readonly group: string };
 
-export type Observed = Outcome | readonly ExpectedEvent[] | EventSummary | PermissionOutcome;
+export type Observed = Outcome | readonly ExpectedEvent[] | EventSummary | PermissionOutcome | readonly string[];
 
 export interface Case {
   readonly id: string;

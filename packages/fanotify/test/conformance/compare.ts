@@ -42,7 +42,7 @@ export function compareEvent(expected: ExpectedEvent, got: ExpectedEvent): Diffe
     if (missing.length > 0) return `mask lacks ${missing.join(' ')}`;
     if (extra.length > 0) return `mask has also ${extra.join(' ')}`;
   }
-  for (const field of ['failed', 'group', 'pid', 'fd', 'path'] as const) {
+  for (const field of ['failed', 'answered', 'group', 'pid', 'fd', 'path'] as const) {
     const want = expected[field];
     if (want !== undefined && want !== got[field]) return `${field}: expected ${want}, got ${got[field] ?? 'none'}`;
   }
@@ -85,7 +85,7 @@ function merged(events: readonly ExpectedEvent[]): ExpectedEvent[] {
   return [...byKey.values()];
 }
 
-export function eventText({ mask, group, pid, fd, path, info, failed }: ExpectedEvent): string {
+export function eventText({ mask, group, pid, fd, path, info, failed, answered }: ExpectedEvent): string {
   if (failed !== undefined) return `read failed with ${failed}`;
   return [
     mask === undefined ? 'any mask' : mask.map((bit) => bit.replace(/^FAN_/, '')).join('|') || 'no bits',
@@ -94,6 +94,7 @@ export function eventText({ mask, group, pid, fd, path, info, failed }: Expected
     fd === undefined ? [] : `fd=${fd}`,
     path === undefined ? [] : `path=${path}`,
     info?.map((record) => `[${recordText(record)}]`) ?? [],
+    answered === undefined ? [] : `answered=${answered}`,
   ]
     .flat()
     .join(' ');

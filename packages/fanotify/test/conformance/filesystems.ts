@@ -63,9 +63,12 @@ export function whyNotMountable(type: string): string | undefined {
   return undefined;
 }
 
-/** @throws when a program that mounts fails, with what it printed. */
-export function mountScratch(type: string): ScratchFilesystem {
-  const folder = mkdtempSync(join(tmpdir(), `fanotify-${type}-`));
+/**
+ * @param under The folder that it is made in.
+ * @throws when a program that mounts fails, with what it printed.
+ */
+export function mountScratch(type: string, under: string = tmpdir()): ScratchFilesystem {
+  const folder = mkdtempSync(join(under, `fanotify-${type}-`));
   // For the cases in which an ordinary user comes by.
   chmodSync(folder, 0o755);
   const [path, bindPath, tmpfsPath] = [join(folder, 'M'), join(folder, 'B'), join(folder, 'T')];

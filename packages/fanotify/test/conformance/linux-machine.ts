@@ -7,6 +7,7 @@ import {
   constants,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -16,9 +17,11 @@ import {
 import type { Kernel } from '../../src/kernel/index.ts';
 import type { Fixture, Operation, Outcome } from './case.ts';
 import type { ScratchFilesystem } from './filesystems.ts';
+import { withLimit } from './limit.ts';
 import type { ChildRun, Machine } from './machine.ts';
 import { getDescriptorLimit, Operator, pageSize, setDescriptorLimit, setEffectiveUid } from './operations.mjs';
 import { OtherProcess } from './other-process.ts';
+import { smallestProgram } from './program.ts';
 
 export class LinuxMachine implements Machine {
   readonly kernel: Kernel;
@@ -28,6 +31,8 @@ export class LinuxMachine implements Machine {
   /** Processes that have done nothing yet: each child of a case is one of its own, as its events would merge otherwise. */
   #idle: OtherProcess[] = [];
   #used: OtherProcess[] = [];
+  /** Those that have names in the case. */
+  readonly #processes = new Map<string, OtherProcess>();
   readonly #placeholders: ReadonlyArray<readonly [string, string]>;
   #descriptorLimit: bigint | undefined;
   #uid: number | undefined;
@@ -89,6 +94,7 @@ export class LinuxMachine implements Machine {
     for (const other of this.#used) if (!other.reset()) other.stop();
     this.#idle.push(...this.#used.filter((other) => other.alive));
     this.#used = [];
+    this.#processes.clear();
     // A replacement starts while the next cases run.
     this.#ensureIdle(1);
   }
@@ -121,12 +127,19 @@ export class LinuxMachine implements Machine {
     return this.#operator.descriptor(name);
   }
 
-  startChild(operations: readonly Operation[], userns?: Readonly<Record<string, number>>): ChildRun {
+  startChild(operations: readonly Operation[], userns?: Readonly<Record<string, number>>, name?: string): ChildRun {
+    const before = name === undefined ? undefined : this.#processes.get(name);
+    if (before?.alive) {
+      before.start(operations);
+      return before;
+    }
     const other = userns === undefined ? this.#idle.shift() : new OtherProcess(this.kernel, userns);
     if (other === undefined) throw new Error('more children than begin() was told of');
     this.#used.push(other);
     other.ready();
     other.start(operations);
+    if (name !== undefined) this.#processes.set(name, other);
+    other.isWaitedFor = name !== undefined;
     return other;
   }
 
@@ -142,6 +155,10 @@ export class LinuxMachine implements Machine {
     const index = this.#named.get(name) ?? this.#named.size;
     this.#named.set(name, index);
     return 1_500_000_000 + process.pid * 8 + index;
+  }
+
+  withLimit<T>(name: string, value: number, call: () => T): T {
+    return withLimit(this.kernel, name, value, call);
   }
 
   limitDescriptors(spare: number): void {
@@ -164,13 +181,18 @@ export class LinuxMachine implements Machine {
         symlinkSync(this.resolve(to ?? ''), target);
         continue;
       }
+      if (kind === 'link') {
+        linkSync(this.resolve(to ?? ''), target);
+        continue;
+      }
       const isDirectory = kind === 'dir' || kind === 'dirs';
       if (isDirectory) mkdirSync(target, { recursive: true });
       else if (kind === 'exec') copyFileSync('/bin/true', target);
+      else if (kind === 'program') writeFileSync(target, smallestProgram());
       else writeFileSync(target, '1'.repeat(size ?? 1));
       // Whatever the umask.
       const bits = typeof mode === 'string' ? Number.parseInt(mode, 8) : mode;
-      chmodSync(target, bits ?? (isDirectory || kind === 'exec' ? 0o755 : 0o644));
+      chmodSync(target, bits ?? (isDirectory || kind === 'exec' || kind === 'program' ? 0o755 : 0o644));
     }
   }
 }

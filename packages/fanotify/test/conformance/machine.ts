@@ -7,10 +7,15 @@ import type { Fixture, Operation, Outcome } from './case.ts';
 /** Operations that another process carries out; it may be held by a permission event on the way. */
 export interface ChildRun {
   readonly pid: number;
-  /** Waits until one of `groups` is readable, the child has done everything, or the deadline passes. */
+  /**
+   * Waits until the child has done everything or goes no further by itself, or the deadline passes: 'readable' when then one of `groups` is.
+   * What it does until then may be merged.
+   */
   wait(groups: readonly number[], timeoutMs: number): 'readable' | 'ended' | 'late';
   /** What it has done until now: one outcome for each operation finished. */
   outcomes(): readonly Outcome[];
+  /** SIGKILL; returns when it is gone. */
+  kill(): void;
 }
 
 export interface Machine {
@@ -31,9 +36,12 @@ export interface Machine {
   operate(operation: Operation): Outcome;
   /** The descriptor that an operation opened `as` this name. */
   descriptor(name: string): number;
-  startChild(operations: readonly Operation[], userns?: Readonly<Record<string, number>>): ChildRun;
+  /** `name`: the same process as before by that name, unless that has ended. */
+  startChild(operations: readonly Operation[], userns?: Readonly<Record<string, number>>, name?: string): ChildRun;
   /** By number; by name it is a user that nobody else is. */
   setEffectiveUid(uid: number | string): void;
+  /** With a limit of /proc/sys/fs/fanotify changed for the time of `call`. */
+  withLimit<T>(name: string, value: number, call: () => T): T;
   /** Lets the listening process open only `spare` more descriptors. */
   limitDescriptors(spare: number): void;
 }

@@ -24,11 +24,12 @@ export const UNNAMED = 'unnamed';
 export interface Vocabulary {
   readonly handles: Map<string, string>;
   readonly mounts: Map<bigint, string>;
-  readonly children: Set<number>;
+  /** By process id: 'child', or what the case calls it. */
+  readonly children: Map<number, string>;
 }
 
 export function newVocabulary(): Vocabulary {
-  return { handles: new Map(), mounts: new Map(), children: new Set() };
+  return { handles: new Map(), mounts: new Map(), children: new Map() };
 }
 
 export function handleName(fsid: Fsid, handle: FileHandle): string {
@@ -51,8 +52,7 @@ export function describeEvent(event: DecodedEvent, machine: Machine, words: Voca
 
 function describePid(pid: number, machine: Machine, words: Vocabulary): string | number {
   if (pid === machine.kernel.pid) return 'self';
-  if (words.children.has(pid)) return 'child';
-  return pid === 0 ? 0 : 'other';
+  return words.children.get(pid) ?? (pid === 0 ? 0 : 'other');
 }
 
 function describeRecord(record: InfoRecord, words: Vocabulary): ExpectedRecord {

@@ -19,12 +19,15 @@ const c = {
   lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
   fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t count)'),
   renameat2: library.func('int renameat2(int from, const char *path, int to, const char *toPath, uint32_t flags)'),
+  truncate: library.func('int truncate(const char *path, int64_t count)'),
+  removexattr: library.func('int removexattr(const char *path, const char *name)'),
   setxattr: library.func('int setxattr(const char *path, const char *name, void *value, size_t size, int flags)'),
   copyFileRange: library.func(
     'intptr_t copy_file_range(int in, void *inOffset, int out, void *outOffset, size_t count, uint32_t flags)',
   ),
   sendfile: library.func('intptr_t sendfile(int out, int in, void *offset, size_t count)'),
   mmap: library.func('void *mmap(void *address, size_t count, int protection, int flags, int fd, int64_t offset)'),
+  flock: library.func('int flock(int fd, int operation)'),
   syncfs: library.func('int syncfs(int fd)'),
   getpagesize: library.func('int getpagesize()'),
   munmap: library.func('int munmap(void *address, size_t count)'),
@@ -38,6 +41,8 @@ const O_CLOEXEC = 0o2000000;
 const RLIMIT_NOFILE = 7;
 const MS_BIND = 4096;
 const MNT_DETACH = 2;
+const ECANCELED = 125;
+const UMOUNT_NOFOLLOW = 8;
 const F_SETFD = 2;
 
 // open(2) flags that node:fs does not name. asm-generic; arm64 has its own O_LARGEFILE.
@@ -64,10 +69,15 @@ for (const name of ['EAGAIN', 'EDEADLK', 'EOPNOTSUPP']) ERRNO_NAMES.set(koffi.os
 // What koffi has no name for, nor has libuv.
 ERRNO_NAMES.set(117, 'EUCLEAN').set(122, 'EDQUOT');
 
+/** The name of an errno, positive. */
+export function errnoWord(errno) {
+  return ERRNO_NAMES.get(errno) ?? `E${errno}`;
+}
+
 /** The errno name of what node:fs or {@link check} threw; anything else is thrown on. */
 function failure(error) {
   if (typeof error?.errno !== 'number') throw error;
-  return ERRNO_NAMES.get(-error.errno) ?? `E${-error.errno}`;
+  return errnoWord(-error.errno);
 }
 
 export function pageSize() {
@@ -88,6 +98,18 @@ export function pipe() {
 
 export function closeOnExec(fd) {
   check(c.fcntl(fd, F_SETFD, 1), 'fcntl');
+}
+
+/** Calls `call` while no other process is in such a call with this file, which is made if need be. */
+export function withLock(path, call) {
+  const LOCK_EX = 2;
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  try {
+    check(c.flock(fd, LOCK_EX), 'flock');
+    return call();
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 /** By system call, not by the C library, so that it holds for this thread alone: libuv's threads stay as they are. */
@@ -113,14 +135,23 @@ export function setDescriptorLimit(soft) {
 const octal = (mode, otherwise) =>
   mode === undefined ? otherwise : typeof mode === 'string' ? Number.parseInt(mode, 8) : mode;
 
+/** An operation means a descriptor that nobody has opened. */
+export class NoDescriptorError extends Error {}
+
 /** Carries out operations; remembers the descriptors that they open. */
 export class Operator {
   #named = new Map();
   #open = [];
+  #missing;
+
+  /** `missing`: what is passed for a descriptor that nobody has opened; without it, that is an error. */
+  constructor(missing) {
+    this.#missing = missing;
+  }
 
   descriptor(name) {
-    const fd = this.#named.get(name);
-    if (fd === undefined) throw new Error(`no descriptor is called ${name}`);
+    const fd = this.#named.get(name) ?? this.#missing;
+    if (fd === undefined) throw new NoDescriptorError(`no descriptor is called ${name}`);
     return fd;
   }
 
@@ -145,8 +176,8 @@ export class Operator {
   fd({ fd }) {
     if (typeof fd === 'number') return fd;
     if (fd !== undefined) return this.descriptor(fd);
-    const last = this.#open.at(-1);
-    if (last === undefined) throw new Error('no descriptor is open');
+    const last = this.#open.at(-1) ?? this.#missing;
+    if (last === undefined) throw new NoDescriptorError('no descriptor is open');
     return last;
   }
 
@@ -157,6 +188,7 @@ export class Operator {
 
   close(fd) {
     this.#open = this.#open.filter((open) => open !== fd);
+    for (const [name, open] of this.#named) if (open === fd) this.#named.delete(name);
     fs.closeSync(fd);
   }
 }
@@ -199,8 +231,10 @@ const operations = {
   },
   // By a process that has ended, and been waited for, when this returns.
   spawn({ path }) {
-    const { error, status } = spawnSync(path, { stdio: 'ignore' });
+    const { error, status, signal } = spawnSync(path, { stdio: 'ignore' });
     if (error) throw error;
+    // What cannot be mapped any more is killed rather than refused.
+    if (signal !== null) throw Object.assign(new Error(`${path} was killed`), { errno: -ECANCELED });
     if (status !== 0) throw new Error(`${path} exited with ${status}`);
   },
   mkdir({ path, mode }) {
@@ -218,6 +252,10 @@ const operations = {
   exchange({ path, to }) {
     const RENAME_EXCHANGE = 2;
     check(c.renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_EXCHANGE), 'renameat2');
+  },
+  renameNew({ path, to }) {
+    const RENAME_NOREPLACE = 1;
+    check(c.renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE), 'renameat2');
   },
   // Renames `path` to `to` with '%d' as 0, then on to 1, 2 …: one file, many names.
   renameMany({ path, to, count }) {
@@ -246,14 +284,18 @@ const operations = {
   mountTmpfs({ path }) {
     check(c.mount('tmpfs', path, 'tmpfs', 0, null), 'mount');
   },
+  // Not what a symbolic link leads to, which may be the scratch file system itself.
   umount({ path }) {
-    check(c.umount2(path, 0), 'umount2');
+    check(c.umount2(path, UMOUNT_NOFOLLOW), 'umount2');
   },
   umountLazily({ path }) {
-    check(c.umount2(path, MNT_DETACH), 'umount2');
+    check(c.umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW), 'umount2');
   },
   chmod({ path, mode }) {
     fs.chmodSync(path, octal(mode, 0o644));
+  },
+  fchmod({ mode, ...operation }, self) {
+    fs.fchmodSync(self.fd(operation), octal(mode, 0o644));
   },
   chown({ path, uid, gid }) {
     fs.chownSync(path, uid ?? 0, gid ?? 0);
@@ -264,8 +306,16 @@ const operations = {
   setxattr({ path, name = 'user.conformance' }) {
     check(c.setxattr(path, name, Buffer.from('1'), 1, 0), 'setxattr');
   },
+  removexattr({ path, name = 'user.conformance' }) {
+    check(c.removexattr(path, name), 'removexattr');
+  },
+  // Through a descriptor: Node has it so.
   truncate({ path, size }) {
     fs.truncateSync(path, size ?? 0);
+  },
+  // By truncate(2), without opening it.
+  truncatePath({ path, size }) {
+    check(c.truncate(path, size ?? 0), 'truncate');
   },
   ftruncate(operation, self) {
     fs.ftruncateSync(self.fd(operation), operation.size ?? 0);
@@ -283,6 +333,14 @@ const operations = {
     // MAP_FAILED is (void *) -1.
     if (koffi.address(address) === 0xffff_ffff_ffff_ffffn) check(-1, 'mmap');
     if (operation.touch !== false) koffi.decode(address, 'uint8_t');
+    check(c.munmap(address, PAGE), 'munmap');
+  },
+  // Writes the first byte of the page at `offset` through a shared mapping.
+  mmapWrite(operation, self) {
+    const [PROT_READ_WRITE, MAP_SHARED, PAGE] = [3, 1, 4096];
+    const address = c.mmap(null, PAGE, PROT_READ_WRITE, MAP_SHARED, self.fd(operation), operation.offset ?? 0);
+    if (koffi.address(address) === 0xffff_ffff_ffff_ffffn) check(-1, 'mmap');
+    if (operation.touch !== false) koffi.encode(address, 'uint8_t', 0x31);
     check(c.munmap(address, PAGE), 'munmap');
   },
   copyRange({ from, to, count = 1 }, self) {
@@ -320,8 +378,18 @@ const operations = {
       fs.closeSync(fd);
     }
   },
+  // Both: what nobody uses of that file system leaves memory.
+  reclaim({ path }) {
+    operations.syncfs({ path });
+    for (let i = 0; i < 3; i++) fs.writeFileSync('/proc/sys/vm/drop_caches', '3');
+  },
   put({ path, text = '1' }) {
     fs.writeFileSync(path, text);
+  },
+  // As which user it goes on.
+  become({ uid }) {
+    setEffectiveUid(0);
+    setEffectiveUid(uid);
   },
   // For a process with limits of its own; numbers as fanotify_init(2) and fanotify_mark(2) take them.
   fanotifyInit({ flags, as }, self) {

@@ -11,11 +11,18 @@ import { pipe } from './operations.mjs';
 const CHILD_PROGRAM = join(import.meta.dirname, 'child.mjs');
 const START_LIMIT_MS = 20_000;
 const POLLIN = 1;
+const WEXITED = 4;
+/** Where a process waits that a permission event holds: /proc/pid/wchan. */
+const HELD = 'fanotify_handle_event';
 
 /** A process that runs child.mjs, in a user namespace of its own if there are limits for one. */
 export class OtherProcess implements ChildRun {
   readonly pid: number;
   alive = true;
+  /** Its end is waited for when it is killed or executes something: nothing is left of it then. */
+  isWaitedFor = false;
+  /** A pidfd, once it is another program. */
+  #executing: number | undefined;
   readonly #kernel: Kernel;
   readonly #process: ChildProcess;
   readonly #requests: number;
@@ -70,10 +77,66 @@ export class OtherProcess implements ChildRun {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       this.#take();
-      if (!this.alive || this.#outcomes.length === this.#operations.length) return 'ended';
+      if (this.#executing !== undefined) {
+        const state = this.#awaitEnd(this.#executing, groups, deadline - performance.now());
+        if (state !== 'answered') return state;
+      }
+      const isDone =
+        (!this.alive && this.#executing === undefined) || this.#outcomes.length === this.#operations.length;
+      // First what it holds: a child that has ended raised its last events before.
+      if (isDone) return groups.length > 0 && this.#areReadable(groups) ? 'readable' : 'ended';
       const state = this.#fill(groups, deadline - performance.now());
-      if (state !== 'answered') return state;
+      if (state === 'late' || (state === 'readable' && this.#isHeld())) return state;
     }
+  }
+
+  #areReadable(fds: readonly number[]): boolean {
+    return (
+      this.#kernel.poll(
+        fds.map((fd) => ({ fd, events: POLLIN, revents: 0 })),
+        0,
+      ) > 0
+    );
+  }
+
+  /** Whether a permission event holds it, or what it has started. */
+  #isHeld(): boolean {
+    const wchan = (pid: string | number) => this.#look(`/proc/${pid}/wchan`);
+    const own = wchan(this.pid);
+    // Where it is not told where somebody sleeps, whatever can be read is taken to hold.
+    if (own === undefined || (own === '0' && !this.#isRunning())) return true;
+    const children = this.#look(`/proc/${this.pid}/task/${this.pid}/children`)?.trim().split(' ') ?? [];
+    return [own, ...children.map(wchan)].includes(HELD);
+  }
+
+  /** proc_pid_stat(5): the state comes after the name in parentheses. */
+  #isRunning(): boolean {
+    return /\) R /.test(this.#look(`/proc/${this.pid}/stat`) ?? '');
+  }
+
+  #look(path: string): string | undefined {
+    try {
+      return this.#kernel.readFile(path).toString('latin1');
+    } catch {
+      return undefined;
+    }
+  }
+
+  kill(): void {
+    this.stop();
+    if (this.isWaitedFor) this.#kernel.waitChild(this.pid, WEXITED);
+  }
+
+  /** What it has become runs to its end, which an access of its own may put off. */
+  #awaitEnd(pidfd: number, groups: readonly number[], timeoutMs: number): 'answered' | 'readable' | 'late' {
+    const entries = [pidfd, ...groups].map((fd) => ({ fd, events: POLLIN, revents: 0 }));
+    if (this.#kernel.poll(entries, Math.max(0, Math.ceil(timeoutMs))) === 0) return 'late';
+    if (entries[0]?.revents === 0) return this.#isHeld() ? 'readable' : 'answered';
+    this.#kernel.waitChild(this.pid, WEXITED);
+    closeSync(pidfd);
+    this.#executing = undefined;
+    this.#outcomes.push('exec-ok');
+    return 'answered';
   }
 
   outcomes(): readonly Outcome[] {
@@ -99,8 +162,7 @@ export class OtherProcess implements ChildRun {
   #fill(groups: readonly number[], timeoutMs: number): 'answered' | 'readable' | 'late' {
     const entries = [this.#answers, ...groups].map((fd) => ({ fd, events: POLLIN, revents: 0 }));
     if (this.#kernel.poll(entries, Math.max(0, Math.ceil(timeoutMs))) === 0) return 'late';
-    // First what it holds: a child that has ended raised its last events before.
-    if (entries.slice(1).some(({ revents }) => revents !== 0)) return 'readable';
+    if (entries[0]?.revents === 0) return 'readable';
     const bytes = readSync(this.#answers, this.#chunk, 0, this.#chunk.length, null);
     if (bytes === 0) this.#ended();
     this.#text += this.#chunk.toString('utf8', 0, bytes);
@@ -114,7 +176,9 @@ export class OtherProcess implements ChildRun {
     }
     // The pipe ends in the moment an exec succeeds.
     const next = this.#operations[this.#outcomes.length];
-    if (!this.alive && next?.op === 'exec') this.#outcomes.push('exec-ok');
+    if (this.alive || next?.op !== 'exec' || this.#executing !== undefined) return;
+    if (this.isWaitedFor) this.#executing = this.#kernel.pidfdOpen(this.pid);
+    else this.#outcomes.push('exec-ok');
   }
 
   #ended(): void {

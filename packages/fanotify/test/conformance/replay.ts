@@ -6,6 +6,8 @@ import { type Kernel, KernelError } from '../../src/kernel/index.ts';
 import { CaseError } from './applies.ts';
 import type { AnsweredEvent, Case, ExpectedEvent, Fixture, Observed, Outcome, Step } from './case.ts';
 import { compareEvents, compareOutcomes, type Difference, eventText } from './compare.ts';
+import { fdinfoLines } from './fdinfo.ts';
+import { couldBeHeld } from './holdable.ts';
 import type { ChildRun, Machine } from './machine.ts';
 import { flagNumber, holdsAccess, responseNumber } from './numbers.ts';
 import { describeEvent, handleName, newVocabulary, UNNAMED, type Vocabulary } from './observe.ts';
@@ -17,7 +19,11 @@ const STEP_LIMIT_MS = 10_000;
 // Few enough events, with a descriptor each, to stay below the usual limit of 1024 descriptors.
 const READ_BYTES = 8192;
 const POLLIN = 1;
+const NOBODYS_DESCRIPTOR = 9999;
 const MAY_ANSWER = new Set<Step['do']>([
+  'answer',
+  'fdinfo',
+  'waiting',
   'init',
   'mark',
   'fs',
@@ -74,6 +80,8 @@ class Replayer {
   #countsAreObserved = false;
   /** The groups with marks that hold accesses. */
   readonly #holders = new Set<string>();
+  /** Processes that were left held, by name. */
+  readonly #left = new Map<string, { readonly run: ChildRun; readonly group: string; readonly fd: number }>();
   /** What a permission group was told beside permission events, until the next read. */
   readonly #unread = new Map<string, ExpectedEvent[]>();
 
@@ -132,7 +140,7 @@ class Replayer {
         return undefined;
       case 'fs': {
         if (step.op === 'exec') throw new CaseError('the listener cannot become another program: use child');
-        if (this.#holders.size > 0)
+        if (this.#holders.size > 0 && couldBeHeld(step.op))
           throw new CaseError('an access of the listener itself could be held: use permChild');
         const outcome = this.#machine.operate(this.#resolved(step));
         this.#answers.push(outcome);
@@ -165,10 +173,22 @@ class Replayer {
       case 'openfd':
         this.#require(this.#machine.operate(this.#resolved({ ...step, op: 'open' })), 'open');
         return undefined;
+      case 'answer':
+        return this.#goOn(step);
       case 'readRaw':
-        return this.#outcome(step.expect, () => {
-          this.#closeDescriptors(this.#kernel.read(this.#group(step.group), this.#buffer.subarray(0, step.bytes)));
-        });
+        return this.#readRaw(step);
+      case 'fdinfo': {
+        const lines = fdinfoLines(this.#kernel, this.#group(step.group), this.#words);
+        this.#answers.push(lines);
+        return JSON.stringify(lines) === JSON.stringify(step.expect)
+          ? undefined
+          : `  expected: ${step.expect.join('\n    ')}\n  got:      ${lines.join('\n    ')}`;
+      }
+      case 'waiting': {
+        const bytes = this.#kernel.waitingBytes(this.#group(step.group));
+        this.#answers.push(bytes);
+        return bytes === step.expect ? undefined : report(undefined, step.expect, bytes);
+      }
       case 'writeRaw':
         return this.#outcome(step.expect, () => {
           this.#kernel.write(this.#group(step.group), Buffer.from(step.hex, 'hex'));
@@ -187,7 +207,9 @@ class Replayer {
     const count = typeof step.count === 'string' ? this.#limit(step.count) : (step.count ?? 1);
     return () => {
       for (let i = 0; i < count; i++) {
-        this.#groups.set(step.group.replace('%d', String(i)), this.#kernel.fanotifyInit(flags, eventFlags));
+        const call = () => this.#kernel.fanotifyInit(flags, eventFlags);
+        const fd = step.queue === undefined ? call() : this.#machine.withLimit('max_queued_events', step.queue, call);
+        this.#groups.set(step.group.replace('%d', String(i)), fd);
       }
     };
   }
@@ -245,18 +267,36 @@ class Replayer {
   }
 
   #permissionChild(step: Extract<Step, { do: 'permChild' }>): Difference {
+    return this.#converse(step, this.#start(step), []);
+  }
+
+  /** Answers what a process was left held by, and what it asks then. */
+  #goOn(step: Extract<Step, { do: 'answer' }>): Difference {
+    const left = this.#left.get(step.process);
+    if (left === undefined) throw new CaseError(`no process ${step.process} was left held`);
+    this.#left.delete(step.process);
+    const [first, ...events] = step.events;
+    const answered = this.#groups.has(left.group) ? this.#respond(left.group, left.fd, first, left.run) : undefined;
+    if (left.fd >= 0) this.#kernel.close(left.fd);
+    const seen = answered === undefined ? [] : [{ answered }];
+    const rest = first?.answered === undefined ? events : [{ answered: first.answered }, ...events];
+    return this.#converse({ ...step, ops: [], events: rest }, left.run, seen);
+  }
+
+  #converse(step: Omit<Extract<Step, { do: 'permChild' }>, 'do'>, run: ChildRun, events: ExpectedEvent[]): Difference {
     // Those that can hold it; without any, the one that would tell of it.
     const names = this.#holders.size > 0 ? [...this.#holders] : [...this.#groups.keys()].slice(-1);
     const deadline = performance.now() + this.#stepLimitMs;
-    const events: ExpectedEvent[] = [];
-    const run = this.#start(step);
     for (;;) {
       const remainingMs = Math.max(0, deadline - performance.now());
       const open = names.flatMap((name) => this.#groups.get(name) ?? []);
       const state = run.wait(open, remainingMs);
       if (state === 'late' || remainingMs === 0) return this.#giveUp(run, events);
       if (state === 'ended') break;
-      for (const name of names) this.#answer(name, names.length > 1, step, events);
+      // All is read before anything is answered: whoever goes on may raise the next event at once.
+      const answers = names.map((name) => this.#plan(name, names.length > 1, step, events, run));
+      for (const answer of answers) answer();
+      if (step.process !== undefined && this.#left.has(step.process)) break;
     }
     const got = { events, child: run.outcomes() };
     this.#answers.push(got);
@@ -266,25 +306,41 @@ class Replayer {
     return difference === undefined ? undefined : report(difference, expected, got);
   }
 
-  /** Answers what a group holds now, as the next of the step's events says. */
-  #answer(
+  /** Reads what a group holds now. Returns what answers it, as the next of the step's events say. */
+  #plan(
     name: string,
     isOneOfSeveral: boolean,
-    step: Extract<Step, { do: 'permChild' }>,
+    step: Omit<Extract<Step, { do: 'permChild' }>, 'do'>,
     events: ExpectedEvent[],
-  ): void {
+    run: ChildRun,
+  ): () => void {
     const group = this.#groups.get(name);
-    if (group === undefined || !this.#isReadable(group)) return;
+    if (group === undefined || !this.#isReadable(group)) return () => {};
+    const answers: (() => void)[] = [];
     for (const event of this.#readOnce(group, events)) {
       const described = describeEvent(event, this.#machine, this.#words);
       const plan = step.events[events.length] ?? (step.repeatLast ? step.events.at(-1) : undefined);
       const isPlanned = plan?.mask !== undefined && !holdsAccess(abi.parseMask(plan.mask));
-      if (!holdsAccess(event.mask) && !isPlanned)
+      if (!holdsAccess(event.mask) && !isPlanned) {
         this.#unread.set(name, [...(this.#unread.get(name) ?? []), described]);
-      else events.push(isOneOfSeveral ? { ...described, group: name } : described);
-      if (holdsAccess(event.mask)) this.#respond(name, event.fd, plan);
-      this.#closeEvent(event);
+        this.#closeEvent(event);
+        continue;
+      }
+      const at = events.length;
+      events.push(isOneOfSeveral || plan?.group !== undefined ? { ...described, group: name } : described);
+      if (plan?.response === 'later' && step.process !== undefined) {
+        this.#left.set(step.process, { run, group: name, fd: event.fd });
+        continue;
+      }
+      answers.push(() => {
+        const answered = holdsAccess(event.mask) ? this.#respond(name, event.fd, plan, run) : undefined;
+        if (answered !== undefined) events[at] = { ...events[at], answered };
+        this.#closeEvent(event);
+      });
     }
+    return () => {
+      for (const answer of answers) answer();
+    };
   }
 
   /** The events of one read(2). A failure takes the place of the event that it cost. */
@@ -298,17 +354,64 @@ class Replayer {
     }
   }
 
-  #respond(name: string, fd: number, plan: AnsweredEvent | undefined): void {
+  /** Returns what write(2) failed with; the access is allowed then. */
+  #respond(name: string, fd: number, plan: AnsweredEvent | undefined, run: ChildRun): string | undefined {
     const response = plan?.response ?? 'FAN_ALLOW';
-    if (response === 'none') return;
-    if (response === 'close') {
-      this.#closeGroup(name);
-      return;
+    switch (response) {
+      case 'none':
+        return undefined;
+      case 'close':
+        this.#closeGroup(name);
+        return undefined;
+      case 'kill':
+        run.kill();
+        return this.#write(name, fd, abi.FAN_ALLOW);
+      default: {
+        const isWrong = response === 'wrong';
+        const failure = this.#write(
+          name,
+          isWrong ? NOBODYS_DESCRIPTOR : fd,
+          isWrong ? abi.FAN_DENY : responseNumber(response),
+        );
+        if (failure !== undefined) this.#write(name, fd, abi.FAN_ALLOW);
+        return failure;
+      }
     }
+  }
+
+  #write(name: string, fd: number, response: number): string | undefined {
     const bytes = Buffer.alloc(8);
     bytes.writeInt32LE(fd, 0);
-    bytes.writeUInt32LE(responseNumber(response), 4);
-    this.#kernel.write(this.#group(name), bytes);
+    bytes.writeUInt32LE(response, 4);
+    try {
+      this.#kernel.write(this.#group(name), bytes);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return error.code;
+    }
+  }
+
+  /** One read(2). */
+  #readRaw(step: Extract<Step, { do: 'readRaw' }>): Difference {
+    const buffer = this.#buffer.subarray(0, step.bytes);
+    if (typeof step.expect === 'string') {
+      return this.#outcome(step.expect, () => {
+        this.#closeDescriptors(this.#kernel.read(this.#group(step.group), buffer));
+      });
+    }
+    const events = abi
+      .decodeEvents(buffer.subarray(0, this.#kernel.read(this.#group(step.group), buffer)))
+      .map((event) => {
+        const described = describeEvent(event, this.#machine, this.#words);
+        this.#closeEvent(event);
+        if (holdsAccess(event.mask)) this.#write(step.group, event.fd, abi.FAN_ALLOW);
+        return described;
+      });
+    this.#settle();
+    this.#answers.push(events);
+    const difference = compareEvents(step.expect, events);
+    return difference === undefined ? undefined : report(difference, step.expect, events);
   }
 
   #read(step: Extract<Step, { do: 'read' }>): Difference {
@@ -337,8 +440,10 @@ class Replayer {
       for (const event of abi.decodeEvents(this.#buffer.subarray(0, bytes))) {
         events.push(describeEvent(event, this.#machine, this.#words));
         this.#closeEvent(event);
+        if (holdsAccess(event.mask)) this.#write(name, event.fd, abi.FAN_ALLOW);
       }
     }
+    this.#settle();
     return events;
   }
 
@@ -359,8 +464,8 @@ class Replayer {
   #start(step: Extract<Step, { do: 'child' | 'permChild' }>): ChildRun {
     const userns = step.do === 'child' ? step.userns : undefined;
     const operations = step.ops.map((operation) => this.#resolved(operation));
-    const run = this.#machine.startChild(operations, userns);
-    this.#words.children.add(run.pid);
+    const run = this.#machine.startChild(operations, userns, step.process);
+    this.#words.children.set(run.pid, step.process ?? 'child');
     return run;
   }
 
@@ -394,6 +499,14 @@ class Replayer {
   #closeGroup(name: string): void {
     this.#kernel.close(this.#group(name));
     this.#groups.delete(name);
+    this.#holders.delete(name);
+    this.#settle();
+  }
+
+  /** Those that were left held by a group that is closed go on, as far as they can: before the next step, not beside it. */
+  #settle(): void {
+    const open = [...this.#holders].flatMap((holder) => this.#groups.get(holder) ?? []);
+    for (const { run, group } of this.#left.values()) if (!this.#groups.has(group)) run.wait(open, this.#stepLimitMs);
   }
 
   #limit(name: string): number {

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LinuxKernel } from '../../src/kernel/index.ts';
 import { CaseError } from './applies.ts';
-import { type Case, type ExpectedEvent, loadSuites, OWN_FOLDER, type Step } from './case.ts';
+import { type Case, type ExpectedEvent, loadSuites, type Outcome, OWN_FOLDER, type Step } from './case.ts';
 import { compareEvents } from './compare.ts';
 import { mountScratch, type ScratchFilesystem, whyNotPrivate } from './filesystems.ts';
 import { LinuxMachine } from './linux-machine.ts';
@@ -194,25 +194,39 @@ function wrongSteps(step: Step): Step[] {
   switch (step.do) {
     case 'init':
     case 'mark':
-    case 'readRaw':
     case 'writeRaw':
       return [{ ...step, expect: step.expect === 'ok' ? 'EXDEV' : 'ok' }];
+    case 'readRaw':
+      if (typeof step.expect === 'string') return [{ ...step, expect: step.expect === 'ok' ? 'EXDEV' : 'ok' }];
+      return wrongEvents(step.expect, false).map((events) => ({ ...step, expect: events }));
+    case 'fs':
+      return step.expect === undefined ? [] : [{ ...step, expect: step.expect === 'EXDEV' ? 'ok' : 'EXDEV' }];
+    case 'fdinfo':
+      return [{ ...step, expect: [...step.expect, 'mount'] }];
+    case 'waiting':
+      return [{ ...step, expect: step.expect + 24 }];
     case 'read':
       if (!Array.isArray(step.expect)) return [];
       return wrongEvents(step.expect, step.matching === 'mergeable').map((events) => ({ ...step, expect: events }));
     case 'child':
-      return step.expect === undefined ? [] : [{ ...step, expect: step.expect.with(-1, 'EXDEV') }];
+      return step.expect === undefined ? [] : [{ ...step, expect: wrongOutcomes(step.expect) }];
+    case 'answer':
+      return step.expect === undefined ? [] : [{ ...step, expect: wrongOutcomes(step.expect) }];
     case 'permChild':
       return [
         // The answers stay as they are; only what is expected of the events changes.
         ...step.events
           .slice(0, 1)
           .map((event) => ({ ...step, events: step.events.with(0, { ...event, path: '$M/no' }) })),
-        ...(step.expect === undefined ? [] : [{ ...step, expect: step.expect.with(-1, 'EXDEV') }]),
+        ...(step.expect === undefined ? [] : [{ ...step, expect: wrongOutcomes(step.expect) }]),
       ];
     default:
       return [];
   }
+}
+
+function wrongOutcomes(outcomes: readonly Outcome[]): Outcome[] {
+  return outcomes.length === 0 ? ['EXDEV'] : outcomes.with(-1, 'EXDEV');
 }
 
 function wrongEvents(events: readonly ExpectedEvent[], mergeable: boolean): ExpectedEvent[][] {
@@ -223,7 +237,10 @@ function wrongEvents(events: readonly ExpectedEvent[], mergeable: boolean): Expe
     before,
     // What may arrive split may arrive twice.
     ...(mergeable ? [] : [[...events, last]]),
-    [...before, { ...last, mask: [...(last.mask ?? []), 'FAN_Q_OVERFLOW'] }],
+    [
+      ...before,
+      { ...last, mask: last.mask?.includes('FAN_Q_OVERFLOW') ? [] : [...(last.mask ?? []), 'FAN_Q_OVERFLOW'] },
+    ],
     [...before, { ...last, pid: 'nobody' }],
   ];
 }
