@@ -1,6 +1,6 @@
 // How long an open is held that listeners of the core are asked about in turn, beside a guard and a C loop.
 
-import { attend } from '../attend.ts';
+import { attend, settled } from '../attend.ts';
 import { libraryProgram, nativeProgram } from '../contestant.ts';
 import { BenchError } from '../error.ts';
 import { makeFiles, runOpeners } from '../load.ts';
@@ -53,6 +53,8 @@ export const coreHeld: Scenario = {
     const deciders = DECIDERS.get(contestant.name) ?? 1;
     const load = { processes: 1, files: FILES };
     const { result, outputFile } = await attend(contestant, room, async (pid) => {
+      // The kernel has the first listener's mark; the others place theirs.
+      await settled(pid);
       const warmUp = await runOpeners(room, { ...load, opens: room.scaled(WARM_UP_OPENS) });
       const before = treeCpuNs(pid);
       const { opens, p50Ns, p99Ns, maxNs } = await runOpeners(room, { ...load, opens: room.scaled(OPENS) });
