@@ -3,17 +3,7 @@
 import { parseArgs } from 'node:util';
 import { explore, Found, live, PARTS } from './explore.ts';
 
-const { values } = parseArgs({
-  options: {
-    steps: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    part: { type: 'string' },
-    life: { type: 'string', default: '4000' },
-    lives: { type: 'string' },
-    all: { type: 'boolean', default: false },
-  },
-});
-const [steps, seed, life] = [values.steps, values.seed, values.life].map(Number) as [number, number, number];
+const { values, steps, seed, life } = asked();
 const names = values.part === undefined ? Object.keys(PARTS) : [values.part];
 const begun = process.hrtime.bigint();
 let total = 0;
@@ -45,4 +35,36 @@ try {
   if (!(error instanceof Found)) throw error;
   console.error(error.message);
   process.exitCode = 1;
+}
+
+/** What is asked for; a sentence and status 2 for what cannot be. */
+function asked() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        steps: { type: 'string', default: '1000000' },
+        seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+        part: { type: 'string' },
+        life: { type: 'string', default: '4000' },
+        lives: { type: 'string' },
+        all: { type: 'boolean', default: false },
+      },
+    });
+    const { part } = values;
+    if (part !== undefined && !Object.hasOwn(PARTS, part))
+      throw new TypeError(`there is no part ${part}: take ${Object.keys(PARTS).join(', ')}`);
+    const number = (name: 'steps' | 'seed' | 'life' | 'lives', text = '1') => {
+      if (!/^\d+$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
+      return Number(text);
+    };
+    number('lives', values.lives);
+    const [steps, seed] = [number('steps', values.steps), number('seed', values.seed)];
+    return { values, steps, seed, life: number('life', values.life) };
+  } catch (error) {
+    console.error((error as Error).message);
+    console.error(
+      'npm run explore -- [--steps N] [--seed S] [--part group|table|watch] [--life N] [--lives N] [--all]',
+    );
+    process.exit(2);
+  }
 }
