@@ -8,14 +8,16 @@ import { openNamesLoop } from '../../src/broker/names/names-loop.ts';
 import type { Rights } from '../../src/broker/rights.ts';
 import { decodeVisit, encodeAnswer, MOST_VISIT_BYTES, SAID } from '../../src/broker/visit-wire.ts';
 import { Visitor } from '../../src/broker/visitor.ts';
-import { PROTOCOL_VERSION, REQUEST, REQUEST_BYTES, RequestWriter } from '../../src/core/process/wire.ts';
+import { PROTOCOL_VERSION, REQUEST, RequestWriter } from '../../src/core/process/wire.ts';
 import { type Kernel, KernelError } from '../../src/kernel/index.ts';
 import { SimulatedSystem } from '../../src/simulated/seam/simulated-system.ts';
 import { SystemCalls } from '../../src/simulated/seam/system-calls.ts';
+import { frameOf, randomOf } from './garbage.ts';
 import { rightsOf, SCANNER } from './house.ts';
 
 /** More than so many are too many for every run of the tests: `FUZZ_FRAMES=10000000 npm test -- broker/fuzz`. */
 const FRAMES = Number(process.env.FUZZ_FRAMES ?? 20_000);
+const REQUESTS = Object.values(REQUEST);
 const SEED = Number(process.env.FUZZ_SEED ?? 4711);
 /** Flags of bind: a group that decides, one that is told handles and names, and one with paths too. */
 const BINDS = { descriptors: [0, 4, 8], names: [0x0c00, 0x1e00, 0x0100_0c00] } as const;
@@ -94,7 +96,7 @@ test.each(['descriptors', 'names'] as const)(
       for (let burst = 1 + random(64); burst > 0 && client !== -1; burst--) {
         const with_ = random(8) === 0 ? targets.slice(0, random(4)) : [];
         try {
-          kernel.sendMessage(client, frameOf(random), with_);
+          kernel.sendMessage(client, frameOf(random, REQUESTS), with_);
           sent++;
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
@@ -173,29 +175,4 @@ function receive(kernel: Kernel, fd: number, buffer: Buffer): number {
     if (error instanceof KernelError) return 0;
     throw error;
   }
-}
-
-/** Whole numbers from 0 up to `below`, the same in each run: xorshift. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-/** Something that is a request, or almost, or not at all. */
-function frameOf(random: (below: number) => number): Buffer {
-  const bytes = Buffer.alloc(random(16) === 0 ? 1 + random(300) : REQUEST_BYTES);
-  for (let at = 0; at < bytes.length; at++) bytes[at] = random(4) === 0 ? random(256) : 0;
-  if (random(8) > 0 && bytes.length >= 8) bytes.writeUInt32LE(1 + random(12), 0);
-  if (random(2) === 0 && bytes.length === REQUEST_BYTES) {
-    // A mark with a mask that there is, and a scope.
-    bytes.writeBigUInt64LE(BigInt(random(0x40)), 8);
-    bytes.writeBigUInt64LE(0n, 16);
-    bytes.writeUInt32LE(random(4), 24);
-  }
-  return bytes;
 }

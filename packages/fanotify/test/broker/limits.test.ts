@@ -10,8 +10,11 @@ import { QUEUED_EVENT_BYTES } from '../../src/broker/descriptors/descriptors-gro
 import { PROTOCOL_VERSION, REQUEST, REQUEST_BYTES } from '../../src/core/process/wire.ts';
 import { ERRNO, linuxKernel } from '../../src/kernel/index.ts';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
+import { frameOf, randomOf } from './garbage.ts';
 import { type Client, House, NOBODY, opened, rightsOf, SCANNER, touched } from './house.ts';
 
+// But for close, which would be the end of it.
+const REQUESTS = Object.values(REQUEST).filter((request) => request !== REQUEST.close);
 /** More than so many are too many for every run of the tests: `FUZZ_FRAMES=5000000 npm test -- limits`. */
 const FRAMES = Number(process.env.FUZZ_FRAMES ?? 10_000);
 
@@ -271,7 +274,7 @@ describe.skipIf(!canMount)('a client', () => {
       }
       for (let burst = random(64); burst > 0 && sent < FRAMES; burst--) {
         const with_ = Array.from({ length: random(512) === 0 ? 1 + random(2) : 0 }, () => targets[random(2)] as number);
-        if (!garbler.send(frameOf(random), with_)) break;
+        if (!garbler.send(frameOf(random, REQUESTS), with_)) break;
         sent++;
       }
       if (random(64) === 0) expect(await house.reads(path)).toBe(true);
@@ -285,7 +288,7 @@ describe.skipIf(!canMount)('a client', () => {
     await house.until(() => openNow() <= openBefore, 'nothing is left open');
     // What comes with something that may make whoever closes it wait costs a visitor.
     const last = house.admit(rightsOf([], { uid: 12_345 }));
-    for (let count = 0; count < 3; count++) last.send(frameOf(random), dangerous);
+    for (let count = 0; count < 3; count++) last.send(frameOf(random, REQUESTS), dangerous);
     for (let count = 0; count < 3; count++) expect(await house.reads(path)).toBe(true);
     for (const fd of targets) closeSync(fd);
     for (const fd of dangerous) kernel.close(fd);
@@ -295,30 +298,4 @@ describe.skipIf(!canMount)('a client', () => {
 
 function complaints({ news }: House): Extract<News, { is: 'log' }>[] {
   return news.filter((one) => one.is === 'log');
-}
-
-/** Whole numbers from 0 up to `below`, the same in each run: xorshift. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-/** Something that is a request, or almost, or not at all. */
-function frameOf(random: (below: number) => number): Buffer {
-  const bytes = Buffer.alloc(random(16) === 0 ? 1 + random(300) : REQUEST_BYTES);
-  for (let at = 0; at < bytes.length; at++) bytes[at] = random(4) === 0 ? random(256) : 0;
-  // But for close, which would be the end of it.
-  if (random(8) > 0 && bytes.length >= 8) bytes.writeUInt32LE([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12][random(11)] ?? 1, 0);
-  if (random(2) === 0 && bytes.length === REQUEST_BYTES) {
-    // A mark with a mask that there is, and a scope.
-    bytes.writeBigUInt64LE(BigInt(random(0x40)), 8);
-    bytes.writeBigUInt64LE(0n, 16);
-    bytes.writeUInt32LE(random(4), 24);
-  }
-  return bytes;
 }

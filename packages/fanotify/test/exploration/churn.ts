@@ -2,7 +2,7 @@
 // meant: what fails is passed over.
 
 import type { SystemCalls } from '../../src/simulated/seam/system-calls.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../differential/random.ts';
 import type { Body, World } from './world.ts';
 
 /** What is written by one name is not told of the others: those that are linked are never written. */

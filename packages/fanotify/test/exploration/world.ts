@@ -10,8 +10,8 @@ import { credentialsOf } from '../../src/simulated/tasks/credentials.ts';
 import type { Program } from '../../src/simulated/tasks/scheduler.ts';
 import type { Task } from '../../src/simulated/tasks/task.ts';
 import type { Blocking } from '../../src/simulated/wait.ts';
+import { Random } from '../differential/random.ts';
 import { Macrotasks, settled } from './macrotasks.ts';
-import { Random } from './random.ts';
 
 /** Something that must always hold does not. */
 export class Broken extends Error {
