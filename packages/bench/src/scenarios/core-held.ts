@@ -1,12 +1,10 @@
 // How long an open is held that listeners of the core are asked about in turn, beside a guard and a C loop.
 
-import { attend, settled } from '../attend.ts';
+import { settled } from '../attend.ts';
 import { libraryProgram, nativeProgram } from '../contestant.ts';
-import { BenchError } from '../error.ts';
-import { makeFiles, runOpeners } from '../load.ts';
-import { treeCpuNs } from '../processes.ts';
+import { heldOpens } from '../held-opens.ts';
+import { makeFiles } from '../load.ts';
 import type { Scenario } from '../scenario.ts';
-import { readDecisions } from '../told.ts';
 
 const FILES = 1000;
 const OPENS = 20_000;
@@ -49,29 +47,19 @@ export const coreHeld: Scenario = {
     libraryProgram(THREE, 'decide-core', '--listeners', '3'),
   ],
   prepare: (room) => makeFiles(room, FILES),
-  measure: async (contestant, room) => {
-    const deciders = DECIDERS.get(contestant.name) ?? 1;
-    const load = { processes: 1, files: FILES };
-    const { result, outputFile } = await attend(contestant, room, async (pid) => {
+  measure: async (contestant, room) => ({
+    figures: await heldOpens(
+      contestant,
+      room,
+      {
+        processes: 1,
+        files: FILES,
+        opens: room.scaled(OPENS),
+        warmUpOpens: room.scaled(WARM_UP_OPENS),
+        deciders: DECIDERS.get(contestant.name) ?? 1,
+      },
       // The kernel has the first listener's mark; the others place theirs.
-      await settled(pid);
-      const warmUp = await runOpeners(room, { ...load, opens: room.scaled(WARM_UP_OPENS) });
-      const before = treeCpuNs(pid);
-      const { opens, p50Ns, p99Ns, maxNs } = await runOpeners(room, { ...load, opens: room.scaled(OPENS) });
-      const cpuUs = (treeCpuNs(pid) - before) / opens / 1e3;
-      return {
-        p50Us: p50Ns / 1e3,
-        p99Us: p99Ns / 1e3,
-        maxUs: maxNs / 1e3,
-        cpuUs,
-        cpuPerDecisionUs: cpuUs / deciders,
-        opens: warmUp.opens + opens,
-      };
-    });
-    const { decisions } = readDecisions(outputFile);
-    if (decisions !== result.opens * deciders) {
-      throw new BenchError(`of ${result.opens} opens, for ${deciders} each, ${decisions} were decided`);
-    }
-    return { figures: result };
-  },
+      settled,
+    ),
+  }),
 };

@@ -3,12 +3,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { attend, settled } from '../attend.ts';
 import { libraryProgram, nativeProgram } from '../contestant.ts';
-import { BenchError } from '../error.ts';
-import { makeFiles, runLoad, runOpeners } from '../load.ts';
+import { heldOpens } from '../held-opens.ts';
+import { makeFiles, runLoad } from '../load.ts';
 import { markBytes, proportionalKib, residentKib, treeCpuNs, treeOf } from '../processes.ts';
 import type { Room } from '../room.ts';
 import type { Scenario } from '../scenario.ts';
-import { readDecisions, readSums } from '../told.ts';
+import { readSums } from '../told.ts';
 
 const FILES = 1000;
 const NOBODY = '65534';
@@ -53,26 +53,14 @@ export const daemonHeld: Scenario = {
     ),
   ],
   prepare: (room) => makeFiles(room, FILES),
-  measure: async (contestant, room) => {
-    const load = { processes: 1, files: FILES };
-    const { result, outputFile } = await attend(contestant, room, async (pid) => {
-      await delay(REST_MS);
-      const warmUp = await runOpeners(room, { ...load, opens: room.scaled(WARM_UP_OPENS) });
-      const before = treeCpuNs(pid);
-      const { opens, p50Ns, p99Ns, maxNs } = await runOpeners(room, { ...load, opens: room.scaled(OPENS) });
-      const cpuUs = (treeCpuNs(pid) - before) / opens / 1e3;
-      return {
-        p50Us: p50Ns / 1e3,
-        p99Us: p99Ns / 1e3,
-        maxUs: maxNs / 1e3,
-        cpuUs,
-        opens: warmUp.opens + opens,
-      };
-    });
-    const { decisions } = readDecisions(outputFile);
-    if (decisions < result.opens) throw new BenchError(`of ${result.opens} opens ${decisions} were decided`);
-    return { figures: result };
-  },
+  measure: async (contestant, room) => ({
+    figures: await heldOpens(
+      contestant,
+      room,
+      { processes: 1, files: FILES, opens: room.scaled(OPENS), warmUpOpens: room.scaled(WARM_UP_OPENS) },
+      () => delay(REST_MS),
+    ),
+  }),
 };
 
 /** The first mark is not the last. */

@@ -1,16 +1,13 @@
 // How long an open is held by somebody who allows it at once: the library against a C loop, with one process that opens and with
 // eight at a time.
 
-import { attend } from '../attend.ts';
 import { libraryProgram, nativeProgram } from '../contestant.ts';
-import { BenchError } from '../error.ts';
-import { makeFiles, runOpeners } from '../load.ts';
-import { treeCpuNs } from '../processes.ts';
+import { heldOpens } from '../held-opens.ts';
+import { makeFiles } from '../load.ts';
 import type { Scenario, Target } from '../scenario.ts';
-import { readDecisions } from '../told.ts';
 
 const FILES = 1000;
-/** Of all processes together, before anything is measured: V8 has compiled what runs often by then. */
+/** Of all processes together. */
 const WARM_UP_OPENS = 10_000;
 const C = 'C, allows';
 const MODULE = 'guard, a module decides in the responder';
@@ -88,33 +85,13 @@ function decideUnder(
       libraryProgram(OWNER_SLEEPS, 'decide', '--where', 'owner', '--busy-poll', '0'),
     ],
     prepare: (room) => makeFiles(room, FILES),
-    measure: async (contestant, room) => {
-      const { processes } = load;
-      const { result, outputFile } = await attend(contestant, room, async (pid) => {
-        const warmUp = await runOpeners(room, {
-          processes,
-          opens: Math.ceil(room.scaled(WARM_UP_OPENS) / processes),
-          files: FILES,
-        });
-        const before = treeCpuNs(pid);
-        const { opens, p50Ns, p99Ns, p999Ns, maxNs, totalNs } = await runOpeners(room, {
-          processes,
-          opens: room.scaled(load.opens),
-          files: FILES,
-        });
-        return {
-          p50Us: p50Ns / 1e3,
-          p99Us: p99Ns / 1e3,
-          p999Us: p999Ns / 1e3,
-          maxUs: maxNs / 1e3,
-          totalMs: totalNs / 1e6,
-          cpuUs: (treeCpuNs(pid) - before) / opens / 1e3,
-          opens: warmUp.opens + opens,
-        };
-      });
-      const { decisions } = readDecisions(outputFile);
-      if (decisions !== result.opens) throw new BenchError(`of ${result.opens} opens ${decisions} were decided`);
-      return { figures: result };
-    },
+    measure: async (contestant, room) => ({
+      figures: await heldOpens(contestant, room, {
+        processes: load.processes,
+        files: FILES,
+        opens: room.scaled(load.opens),
+        warmUpOpens: Math.ceil(room.scaled(WARM_UP_OPENS) / load.processes),
+      }),
+    }),
   };
 }
