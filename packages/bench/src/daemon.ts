@@ -5,6 +5,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { settled } from './attend.ts';
 import { BenchError } from './error.ts';
 
 const START_MS = 20_000;
@@ -23,7 +24,7 @@ export interface Daemon {
 }
 
 /**
- * Starts a daemon, with its child processes, and waits until it serves.
+ * Starts a daemon, with its child processes, and waits until it serves and has nothing left to do.
  *
  * @throws BenchError when it does not.
  */
@@ -47,6 +48,8 @@ export async function startDaemon(): Promise<Daemon> {
     end();
     throw new BenchError('fanotifyd does not serve');
   }
+  // Whoever comes to a daemon finds one that has been there for a while, and so have its visitors.
+  await settled(pidOf(child));
   return { socket, pid: pidOf(child), end };
 }
 
