@@ -8,7 +8,7 @@ import type { Observation, Sequence } from './observation.ts';
 import { observe, type SequenceMachine } from './runner.ts';
 import { shrink } from './shrink.ts';
 
-/** What the real kernel answers like the other in one of so many runs, it leaves to who runs first. */
+/** A difference is there each time. */
 const RUNS = 20;
 
 /** A machine that lets what is under way come to its end between two sequences. */
@@ -37,6 +37,8 @@ export interface Result {
   sequences: number;
   readonly coverage: Coverage;
   readonly findings: Finding[];
+  /** Sequences that differed, and did not when they ran again: other things on this machine had a hand in it. */
+  readonly unsteady: number[];
 }
 
 export async function holdAgainst(
@@ -45,7 +47,7 @@ export async function holdAgainst(
   other: RestingMachine,
   onFinding: (finding: Finding) => void = () => {},
 ): Promise<Result> {
-  const result: Result = { sequences: 0, coverage: new Coverage(), findings: [] };
+  const result: Result = { sequences: 0, coverage: new Coverage(), findings: [], unsteady: [] };
   for (let seed = course.seed; result.sequences < course.sequences; seed += course.stride) {
     if (performance.now() > course.untilMs) break;
     const sequence = generate(seed);
@@ -54,8 +56,10 @@ export async function holdAgainst(
     result.sequences++;
     if (difference === undefined) continue;
     const finding = await shrunk(seed, sequence, real, other);
-    // Not the same each time: who runs first had a hand in it, or other things on this machine.
-    if (finding === undefined) continue;
+    if (finding === undefined) {
+      result.unsteady.push(seed);
+      continue;
+    }
     result.findings.push(finding);
     onFinding(finding);
     if (result.findings.length >= course.differences) break;

@@ -14,6 +14,7 @@ import { simulatedMachine } from './simulated.ts';
 export interface JobResult {
   readonly sequences: number;
   readonly differences: number;
+  readonly unsteady: readonly number[];
   readonly coverage: readonly (readonly [string, number])[];
 }
 
@@ -37,7 +38,7 @@ try {
       console.log(`${index + 1}. ${stepText(step)}\n     ${observationText(observations[index])}`);
     });
   } else {
-    const { sequences, coverage, findings } = await holdAgainst(
+    const { sequences, coverage, findings, unsteady } = await holdAgainst(
       {
         seed: options.seed + job,
         stride: options.jobs,
@@ -50,7 +51,7 @@ try {
       other,
       onFinding,
     );
-    const result: JobResult = { sequences, differences: findings.length, coverage: [...coverage.counts] };
+    const result: JobResult = { sequences, differences: findings.length, unsteady, coverage: [...coverage.counts] };
     console.log(JSON.stringify(result));
   }
 } finally {

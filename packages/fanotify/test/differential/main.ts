@@ -19,6 +19,7 @@ else await runJobs();
 async function runJobs(): Promise<void> {
   const started = performance.now();
   const coverage = new Coverage();
+  const unsteady: number[] = [];
   let [sequences, differences] = [0, 0];
   const jobs = Array.from({ length: options.jobs }, (_, job) =>
     run('job.ts', [JSON.stringify(options), String(job)], (line) => {
@@ -26,6 +27,7 @@ async function runJobs(): Promise<void> {
       if (result === undefined) return console.log(line);
       sequences += result.sequences;
       differences += result.differences;
+      unsteady.push(...result.unsteady);
       coverage.merge(result.coverage);
     }),
   );
@@ -34,6 +36,7 @@ async function runJobs(): Promise<void> {
   if (options.coverage) console.log(coverage.toString());
   const each = sequences === 0 ? '' : `, ${((seconds * 1000 * options.jobs) / sequences).toFixed(1)} ms each`;
   console.log(`${sequences} sequences in ${seconds.toFixed(0)} s${each}: ${differences} differences`);
+  if (unsteady.length > 0) console.log(`differed, and not when they ran again: seeds ${unsteady.join(', ')}`);
   if (differences > 0) process.exitCode = 1;
 }
 

@@ -121,7 +121,7 @@ class Runner {
         this.#machine.setEffectiveUid(this.#uid);
         return null;
       case 'close':
-        if (this.#wouldWait(step.group)) return null;
+        if (this.#wouldWait(step.group) || this.#holds(step.group) > 1) return null;
         return this.#withGroup(step.group, () => {
           this.#closeGroup(step.group);
           return 'ok';
@@ -250,7 +250,7 @@ class Runner {
   #respond(held: Held, response: string): string | undefined {
     if (held.fd >= 0) this.#kernel.close(held.fd);
     let answered: Outcome | undefined;
-    if (response === 'close' && !this.#wouldWait(held.group)) {
+    if (response === 'close' && !this.#wouldWait(held.group) && this.#holds(held.group) === 0) {
       this.#closeGroup(held.group);
     } else if (response === 'kill' && held.operations[held.run.outcomes().length]?.op !== 'spawn') {
       held.run.kill();
@@ -300,6 +300,11 @@ class Runner {
    */
   #wouldWait(name: string): boolean {
     return [...this.#held.values()].some(({ group }) => group !== name && this.#groups.has(group));
+  }
+
+  /** Of two whom the end of a group lets go at once, either may be the first to do what it does next. */
+  #holds(name: string): number {
+    return [...this.#held.values()].filter(({ group }) => group === name).length;
   }
 
   #settle(run: ChildRun): void {
