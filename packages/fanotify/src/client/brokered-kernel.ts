@@ -37,6 +37,12 @@ export function brokeredKernel(options: BrokeredKernelOptions = {}): Kernel {
   const kernel = options.kernel ?? linuxKernel();
   const socket = socketPath(options.socket);
   const groups = new Map<number, BrokeredGroup>();
+  const close = (fd: number) => {
+    const group = groups.get(fd);
+    groups.delete(fd);
+    if (group) group.close();
+    else kernel.close(fd);
+  };
 
   return {
     ...forwarding(kernel),
@@ -66,12 +72,8 @@ export function brokeredKernel(options: BrokeredKernelOptions = {}): Kernel {
     isBehind: (fd) => groups.get(fd)?.isBehind === true,
     waitingBytes: (fd) => groups.get(fd)?.waitingBytes() ?? kernel.waitingBytes(fd),
     poll: (entries, timeoutMs) => pollThrough(kernel, groups, entries, timeoutMs),
-    close: (fd) => {
-      const group = groups.get(fd);
-      groups.delete(fd);
-      if (group) group.close();
-      else kernel.close(fd);
-    },
+    close,
+    closeElsewhere: async (fd) => close(fd),
     onReadable: (fd, listener) => groups.get(fd)?.onReadable(listener) ?? kernel.onReadable(fd, listener),
     openByHandleAt: (mountFd, handle, flags) => {
       const key = fsidText(kernel.statfs(mountFd).fsid) + Buffer.from(handle).toString('latin1');

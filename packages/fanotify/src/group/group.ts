@@ -564,7 +564,8 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
 
   /**
    * Closes the group: the kernel forgets its marks and queue, lent descriptors are closed, whoever waits is told the
-   * end. Safe to call twice.
+   * end. Safe to call twice. The kernel may take until accesses that others hold just now are answered, which nothing
+   * else here waits for.
    *
    * @example
    * import { Group } from 'fanotify';
@@ -586,9 +587,9 @@ export class Group<Mode extends GroupMode = 'handle'> implements GroupSource<Mod
     this.#queue.discard();
     this.#batch = [];
     this.#next = 0;
-    this.#kernel.close(this.fd);
     this.#mounts.close();
     this.#processes?.close();
+    await this.#kernel.closeElsewhere(this.fd);
   }
 
   /** {@link close}, for `await using group = await Group.open()`. */

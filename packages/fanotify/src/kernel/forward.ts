@@ -12,6 +12,7 @@ export function forwarding(kernel: Kernel): Kernel {
     fanotifyMark: (fd, flags, mask, dirfd, path) => kernel.fanotifyMark(fd, flags, mask, dirfd, path),
     write: (fd, bytes) => kernel.write(fd, bytes),
     close: (fd) => kernel.close(fd),
+    closeElsewhere: (fd) => kernel.closeElsewhere(fd),
     openByHandleAt: (mountFd, handle, flags) => kernel.openByHandleAt(mountFd, handle, flags),
     nameToHandleAt: (dirfd, path, flags) => kernel.nameToHandleAt(dirfd, path, flags),
     read: (fd, buffer) => kernel.read(fd, buffer),

@@ -229,6 +229,11 @@ export interface Kernel {
   epollReady(epoll: number, most: number, visit: (fd: number, revents: number) => void): void;
   /** close(2). */
   close(fd: number): void;
+  /**
+   * close(2) on another thread, for what may wait: the release of a group does while an access is held that its marks have had a part in
+   * (fsnotify_destroy_group). Resolves when it is done; the number may be another's then.
+   */
+  closeElsewhere(fd: number): Promise<void>;
 
   /**
    * Calls `listener` from the event loop whenever `fd` is readable. Starts watching at once; makes the descriptor

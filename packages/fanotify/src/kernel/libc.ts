@@ -21,6 +21,8 @@ export interface Libc {
   ioctl(fd: number, request: number, argument: Bytes): number;
   poll(entries: Bytes, count: number, timeoutMs: number): number;
   close(fd: number): number;
+  /** On a thread of libuv. */
+  closeElsewhere(fd: number, done: () => void): void;
   openat(dirfd: number, path: CPath, flags: number, mode: number): number;
   openat2(dirfd: number, path: CPath, how: Bytes): number;
   getdents(fd: number, buffer: Bytes, bytes: number): number;
@@ -167,6 +169,7 @@ function declare(koffi: Koffi): Libc {
   );
   // It returns its first argument, and moves nothing when told so.
   const memmove = library.func('intptr_t memmove(void *to, const void *from, size_t bytes)');
+  const close = library.func('int close(int fd)');
   return {
     errno: () => koffi.errno(),
     fanotifyInit: library.func('int fanotify_init(uint32_t flags, uint32_t event_f_flags)'),
@@ -176,7 +179,8 @@ function declare(koffi: Koffi): Libc {
     write: library.func('intptr_t write(int fd, void *buffer, size_t bytes)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     poll: library.func('int poll(void *entries, size_t count, int timeout)'),
-    close: library.func('int close(int fd)'),
+    close,
+    closeElsewhere: (fd, done) => close.async(fd, done),
     openat: library.func('int openat(int dirfd, const char *path, int flags, uint32_t mode)'),
     openat2: (dirfd, path, how) => openCall(OPENAT2_NUMBER, dirfd, path, how, OPEN_HOW_BYTES),
     getdents: (fd, buffer, bytes) => readCall(GETDENTS64_NUMBER, fd, buffer, bytes),

@@ -262,6 +262,10 @@ export class LinuxKernel implements Kernel {
     if (this.#libc.close(fd) === -1 && this.#libc.errno() !== ERRNO.EINTR) this.#fail('close');
   }
 
+  closeElsewhere(fd: number): Promise<void> {
+    return new Promise((resolve) => this.#libc.closeElsewhere(fd, resolve));
+  }
+
   onReadable(fd: number, listener: () => void): Readiness {
     return watchReadable(this, this.#libc, fd, listener);
   }

@@ -6,7 +6,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { guard } from 'fanotify';
+import { Group, guard } from 'fanotify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
 
@@ -40,6 +40,25 @@ describe.skipIf(!canMount)('a guard', () => {
       expect(await isAllowed()).toBe(true);
     },
   );
+
+  test('decides while a group is closed that the kernel keeps until then', async () => {
+    let closing: Promise<void> | undefined;
+    const group = await Group.open();
+    await group.mark(mount.path, { scope: 'filesystem', events: ['closeWrite'] });
+    const gate = await guard(mount.path, {
+      scope: 'mount',
+      deadlineMs: 15_000,
+      onTimeout: 'deny',
+      decide: async () => {
+        closing = group.close();
+        await sleep(1);
+        return 'allow' as const;
+      },
+    });
+    expect(await isAllowed()).toBe(true);
+    await closing;
+    await gate.close();
+  });
 
   test('says once that it is closed, also to who closes it then', async () => {
     const gate = await guard(mount.path, { decide: () => 'deny' });

@@ -69,6 +69,7 @@ function accepting(refuse: Partial<Kernel> = {}): Kernel & { readonly asked: unk
     waitingBytes: unused,
     poll: answer('poll', 0),
     close: answer('close', undefined),
+    closeElsewhere: async () => unused(),
     bootTimeMs: unused,
     eventFd: unused,
     socketPair: unused,

@@ -39,6 +39,9 @@ export function scriptedKernel(reads: readonly (readonly EncodableEvent[] | keyo
     close: (fd) => {
       closed.push(fd);
     },
+    closeElsewhere: async (fd) => {
+      closed.push(fd);
+    },
     onReadable: () => QUIET,
     onPriority: () => QUIET,
     openAt: refuse('openat'),

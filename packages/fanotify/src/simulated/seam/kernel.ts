@@ -116,6 +116,10 @@ export class SimulatedKernel implements Kernel {
     for (const [fd, revents] of ready) visit(fd, revents);
   }
 
+  async closeElsewhere(fd: number): Promise<void> {
+    this.close(fd);
+  }
+
   close(fd: number): void {
     this.#caller.call('close', () => close(this.#system, fd));
   }
