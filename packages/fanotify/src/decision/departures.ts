@@ -5,11 +5,9 @@ import {
   AT_FDCWD,
   EventCursor,
   FAN_CLASS_NOTIF,
-  FAN_CLOEXEC,
   FAN_MARK_ADD,
   FAN_MARK_FILESYSTEM,
   FAN_MOVE_SELF,
-  FAN_NONBLOCK,
   FAN_ONDIR,
   FAN_RENAME,
   FAN_REPORT_DFID_NAME_TARGET,
@@ -27,6 +25,7 @@ import { mountIdOf } from '../identity/handle-at.ts';
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { chainOf, handlesOf } from './chain.ts';
 import type { Identity } from './mount-paths.ts';
+import { SecondaryGroup } from './secondary-group.ts';
 import type { SubtreePlaces } from './subtree-places.ts';
 import type { SubtreeRoot } from './subtree-root.ts';
 
@@ -49,7 +48,7 @@ interface Rename {
 export class Departures {
   readonly #kernel: Kernel;
   readonly #places: SubtreePlaces;
-  readonly #group: number;
+  readonly #group: SecondaryGroup;
   /** To open handles with: a descriptor that is open, of each file system. */
   readonly #anchors: { readonly fd: number; readonly top: Identity }[] = [];
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
@@ -65,13 +64,13 @@ export class Departures {
     this.#kernel = kernel;
     this.#places = places;
     this.#keptMs = KEPT_MS + deadlineMs;
-    const flags = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS;
+    const flags = FAN_CLASS_NOTIF | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS;
     const { group, tellsTargets } = this.#open(flags);
     this.#group = group;
     for (const { fd, mountFd, top, shown } of roots) {
       const mask = (tellsTargets ? FAN_RENAME : FAN_MOVE_SELF) | FAN_ONDIR;
       try {
-        kernel.fanotifyMark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, AT_FDCWD, `/proc/self/fd/${fd}`);
+        kernel.fanotifyMark(group.fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, AT_FDCWD, `/proc/self/fd/${fd}`);
         // By a descriptor of O_PATH no handle can be opened.
         this.#anchors.push({ fd: kernel.openAt(mountFd, '.', O_DIRECTORY | O_CLOEXEC), top });
       } catch (error) {
@@ -82,7 +81,7 @@ export class Departures {
 
   /** Readable when something was renamed. */
   get fd(): number {
-    return this.#group;
+    return this.#group.fd;
   }
 
   /** Whether nothing has left lately. */
@@ -119,21 +118,24 @@ export class Departures {
     }
   }
 
-  close(): void {
-    this.#kernel.close(this.#group);
+  /**
+   * @param closeGroup Closes a group, at once or later: its release waits for what is held, which may be for this thread to answer.
+   */
+  close(closeGroup: (group: SecondaryGroup) => void): void {
+    closeGroup(this.#group);
     for (const { fd } of this.#anchors) this.#kernel.close(fd);
   }
 
-  #open(flags: number): { group: number; tellsTargets: boolean } {
+  #open(flags: number): { group: SecondaryGroup; tellsTargets: boolean } {
     const kernel = this.#kernel;
     try {
-      const group = kernel.fanotifyInit(flags | FAN_REPORT_DFID_NAME_TARGET, 0);
+      const group = new SecondaryGroup(kernel, flags | FAN_REPORT_DFID_NAME_TARGET);
       return { group, tellsTargets: true };
     } catch (error) {
       if (!(error instanceof KernelError) || error.code !== 'EINVAL') throw explainInit(kernel, error, flags);
     }
     try {
-      return { group: kernel.fanotifyInit(flags | FAN_REPORT_FID, 0), tellsTargets: false };
+      return { group: new SecondaryGroup(kernel, flags | FAN_REPORT_FID), tellsTargets: false };
     } catch (error) {
       throw explainInit(kernel, error, flags);
     }
@@ -144,7 +146,7 @@ export class Departures {
     for (;;) {
       let length: number;
       try {
-        length = this.#kernel.read(this.#group, this.#buffer);
+        length = this.#kernel.read(this.#group.fd, this.#buffer);
       } catch (error) {
         if (error instanceof KernelError) return renames;
         throw error;

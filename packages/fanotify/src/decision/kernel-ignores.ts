@@ -5,7 +5,6 @@ import {
   AT_FDCWD,
   FAN_ATTRIB,
   FAN_CLASS_NOTIF,
-  FAN_CLOEXEC,
   FAN_MARK_ADD,
   FAN_MARK_EVICTABLE,
   FAN_MARK_FLUSH,
@@ -14,7 +13,6 @@ import {
   FAN_MARK_INODE,
   FAN_MARK_REMOVE,
   FAN_MOVE_SELF,
-  FAN_NONBLOCK,
   FAN_PRE_ACCESS,
   FAN_REPORT_FID,
   FAN_UNLIMITED_MARKS,
@@ -25,6 +23,7 @@ import type { Access, Stamp } from './access.ts';
 import { nowMs } from './clock.ts';
 import { PERMISSION_BITS } from './permission.ts';
 import { isRootsAlone } from './roots-alone.ts';
+import { SecondaryGroup } from './secondary-group.ts';
 
 export class KernelIgnores {
   readonly #kernel: Kernel;
@@ -33,8 +32,10 @@ export class KernelIgnores {
   readonly #most: number;
   /** Marks of inodes are the guard's own where that is its scope: they cannot be removed all at once then. */
   readonly #isOfInodes: boolean;
-  /** Hears of owners and modes; -1 where ignore masks are no use. */
-  #watch = -1;
+  /** Hears of owners and modes; there is none where ignore masks are no use. */
+  readonly #watch: SecondaryGroup | undefined;
+  /** This kernel cannot be told what is needed. */
+  #isUseless = false;
   #count = 0;
   /** When it was last told to forget. */
   #forgotMs = 0;
@@ -47,17 +48,17 @@ export class KernelIgnores {
     this.#mounts = mounts;
     this.#most = most;
     this.#isOfInodes = isOfInodes;
-    if (trusts && !isOfInodes) this.#watch = this.#openWatch();
+    this.#watch = trusts && !isOfInodes ? this.#openWatch() : undefined;
   }
 
   /** A descriptor that is readable when {@link attend} has to be called; -1 when there is none. */
   get fd(): number {
-    return this.#watch;
+    return this.#isUseless ? -1 : (this.#watch?.fd ?? -1);
   }
 
   /** Whether {@link add} has anything to do. */
   get mayAdd(): boolean {
-    return this.#watch >= 0;
+    return this.fd >= 0;
   }
 
   /** How many files the kernel was told to ignore since it was told to ignore none. It may have forgotten some. */
@@ -72,21 +73,16 @@ export class KernelIgnores {
    */
   add(access: Access, { status }: Stamp, isUnchanged: () => boolean): void {
     const { ino } = status;
-    if (this.#watch < 0 || this.#refused.has(ino)) return;
+    const watch = this.fd;
+    if (watch < 0 || this.#refused.has(ino)) return;
     if (this.#count >= this.#most) this.forget();
     const mask = PERMISSION_BITS[access.kind];
     const flags = FAN_MARK_INODE | FAN_MARK_IGNORED_MASK;
     try {
-      this.#kernel.fanotifyMark(
-        this.#watch,
-        FAN_MARK_ADD | FAN_MARK_EVICTABLE,
-        FAN_ATTRIB | FAN_MOVE_SELF,
-        access.fd,
-        null,
-      );
+      this.#kernel.fanotifyMark(watch, FAN_MARK_ADD | FAN_MARK_EVICTABLE, FAN_ATTRIB | FAN_MOVE_SELF, access.fd, null);
       // From now on it is heard when the file is given away or moved; and what is root's alone only root can change.
       if (!isRootsAlone(this.#kernel, this.#mounts, access.fd, status)) {
-        this.#refuse(access.fd, ino);
+        this.#refuse(watch, access.fd, ino);
         return;
       }
       this.#kernel.fanotifyMark(this.#group, FAN_MARK_ADD | FAN_MARK_EVICTABLE | flags, mask, access.fd, null);
@@ -97,12 +93,12 @@ export class KernelIgnores {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       // Without FAN_MARK_EVICTABLE (before Linux 5.19) marks would fill the memory.
-      if (error.code === 'EINVAL') this.close();
+      if (error.code === 'EINVAL') this.#giveWatchUp();
     }
   }
 
-  #refuse(fd: number, ino: bigint): void {
-    this.#kernel.fanotifyMark(this.#watch, FAN_MARK_REMOVE, FAN_ATTRIB | FAN_MOVE_SELF, fd, null);
+  #refuse(watch: number, fd: number, ino: bigint): void {
+    this.#kernel.fanotifyMark(watch, FAN_MARK_REMOVE, FAN_ATTRIB | FAN_MOVE_SELF, fd, null);
     if (this.#refused.size >= this.#most) this.#refused.clear();
     this.#refused.add(ino);
   }
@@ -126,7 +122,7 @@ export class KernelIgnores {
     this.forget();
     for (;;) {
       try {
-        if (this.#kernel.read(this.#watch, buffer) === 0) return;
+        if (this.#kernel.read(this.fd, buffer) === 0) return;
       } catch (error) {
         if (error instanceof KernelError) return;
         throw error;
@@ -141,27 +137,29 @@ export class KernelIgnores {
     this.#refused.clear();
     if (this.#isOfInodes) return;
     this.#flush(this.#group);
-    if (this.#watch >= 0) this.#flush(this.#watch);
+    if (this.#watch) this.#flush(this.#watch.fd);
   }
 
   close(): void {
-    if (this.#watch >= 0) this.#kernel.close(this.#watch);
-    this.#watch = -1;
+    this.#watch?.close();
   }
 
   #flush(group: number): void {
     this.#kernel.fanotifyMark(group, FAN_MARK_FLUSH | FAN_MARK_INODE, 0n, AT_FDCWD, null);
   }
 
-  #openWatch(): number {
+  #openWatch(): SecondaryGroup | undefined {
     try {
-      return this.#kernel.fanotifyInit(
-        FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_FID | FAN_UNLIMITED_MARKS,
-        0,
-      );
+      return new SecondaryGroup(this.#kernel, FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_UNLIMITED_MARKS);
     } catch (error) {
-      if (error instanceof KernelError) return -1;
+      if (error instanceof KernelError) return undefined;
       throw error;
     }
+  }
+
+  /** Without it nothing is ignored. It stays open: its release may wait for an answer of ours. */
+  #giveWatchUp(): void {
+    this.#watch?.flush();
+    this.#isUseless = true;
   }
 }

@@ -5,7 +5,6 @@ import {
   AT_FDCWD,
   FAN_ATTRIB,
   FAN_CLASS_NOTIF,
-  FAN_CLOEXEC,
   FAN_EVENT_ON_CHILD,
   FAN_MARK_ADD,
   FAN_MARK_EVICTABLE,
@@ -14,7 +13,6 @@ import {
   FAN_MARK_INODE,
   FAN_MARK_REMOVE,
   FAN_MOVE_SELF,
-  FAN_NONBLOCK,
   FAN_ONDIR,
   FAN_REPORT_FID,
   FAN_UNLIMITED_MARKS,
@@ -22,14 +20,17 @@ import {
 import { type Kernel, KernelError } from '../kernel/index.ts';
 import { type Chain, levelPath } from './chain.ts';
 import type { Identity } from './mount-paths.ts';
+import { SecondaryGroup } from './secondary-group.ts';
 
 export class OutsideIgnores {
   readonly #kernel: Kernel;
   readonly #group: number;
   readonly #mask: bigint;
   readonly #most: number;
-  /** -1 where the kernel cannot be told to ignore what is in a directory. */
-  #watch = -1;
+  /** There is none where nothing is to be ignored. */
+  readonly #watch: SecondaryGroup | undefined;
+  /** This kernel cannot be told what is needed. */
+  #isUseless = false;
   #count = 0;
   /** Directories whose changes are heard of. */
   readonly #watched = new Set<string>();
@@ -40,12 +41,12 @@ export class OutsideIgnores {
     this.#group = group;
     this.#mask = mask;
     this.#most = most;
-    if (most > 0) this.#watch = this.#openWatch();
+    this.#watch = most > 0 ? this.#openWatch() : undefined;
   }
 
   /** Readable when {@link attend} has to be called; -1 when there is none. */
   get fd(): number {
-    return this.#watch;
+    return this.#isUseless ? -1 : (this.#watch?.fd ?? -1);
   }
 
   /** How many directories the kernel was told to ignore since it was told to ignore none. */
@@ -60,7 +61,7 @@ export class OutsideIgnores {
    * @param isStill Whether it is still outside and root's alone: asked once changes are noticed.
    */
   add(directory: number, { directories }: Chain, isStill: () => boolean): void {
-    if (this.#watch < 0) return;
+    if (this.fd < 0) return;
     if (this.#count >= this.#most) this.forget();
     const path = `/proc/self/fd/${directory}`;
     // Without FAN_ONDIR: the subtree's root is a directory in one that is outside.
@@ -78,7 +79,7 @@ export class OutsideIgnores {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       // Before Linux 6.0 there is no FAN_MARK_IGNORE, and FAN_PRE_ACCESS is refused with it.
-      if (error.code === 'EINVAL') this.close();
+      if (error.code === 'EINVAL') this.#giveWatchUp();
     }
   }
 
@@ -87,7 +88,7 @@ export class OutsideIgnores {
     this.forget();
     for (;;) {
       try {
-        if (this.#kernel.read(this.#watch, buffer) === 0) return;
+        if (this.#kernel.read(this.fd, buffer) === 0) return;
       } catch (error) {
         if (error instanceof KernelError) return;
         throw error;
@@ -100,12 +101,11 @@ export class OutsideIgnores {
     this.#count = 0;
     this.#watched.clear();
     this.#flush(this.#group);
-    if (this.#watch >= 0) this.#flush(this.#watch);
+    if (this.#watch) this.#flush(this.#watch.fd);
   }
 
-  close(): void {
-    if (this.#watch >= 0) this.#kernel.close(this.#watch);
-    this.#watch = -1;
+  close(closeGroup: (group: SecondaryGroup) => void): void {
+    if (this.#watch) closeGroup(this.#watch);
   }
 
   /** Not evictable: a directory that is ignored may stay in memory for longer than one above it. */
@@ -113,7 +113,7 @@ export class OutsideIgnores {
     const key = `${dev}:${ino}`;
     if (this.#watched.has(key)) return;
     const mask = FAN_ATTRIB | FAN_MOVE_SELF | FAN_ONDIR;
-    this.#kernel.fanotifyMark(this.#watch, FAN_MARK_ADD | FAN_MARK_INODE, mask, AT_FDCWD, path);
+    this.#kernel.fanotifyMark(this.fd, FAN_MARK_ADD | FAN_MARK_INODE, mask, AT_FDCWD, path);
     this.#watched.add(key);
   }
 
@@ -121,15 +121,18 @@ export class OutsideIgnores {
     this.#kernel.fanotifyMark(group, FAN_MARK_FLUSH | FAN_MARK_INODE, 0n, AT_FDCWD, null);
   }
 
-  #openWatch(): number {
+  #openWatch(): SecondaryGroup | undefined {
     try {
-      return this.#kernel.fanotifyInit(
-        FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_FID | FAN_UNLIMITED_MARKS,
-        0,
-      );
+      return new SecondaryGroup(this.#kernel, FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_UNLIMITED_MARKS);
     } catch (error) {
-      if (error instanceof KernelError) return -1;
+      if (error instanceof KernelError) return undefined;
       throw error;
     }
+  }
+
+  /** Without it nothing is ignored. It stays open: its release may wait for an answer of ours. */
+  #giveWatchUp(): void {
+    this.#watch?.flush();
+    this.#isUseless = true;
   }
 }

@@ -698,7 +698,7 @@ export class Responder {
     this.#drain();
     this.#kernel.close(this.#parts.group.fd);
     this.#ignores.close();
-    this.#gate?.close();
+    this.#gate?.close((group) => group.close());
     this.#tellLast();
   }
 

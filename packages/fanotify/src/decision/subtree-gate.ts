@@ -9,6 +9,7 @@ import { Departures } from './departures.ts';
 import { type OpenedGroup, permissionMask } from './opening.ts';
 import { OutsideIgnores } from './outside-ignores.ts';
 import type { Ruling } from './permission.ts';
+import type { SecondaryGroup } from './secondary-group.ts';
 import type { Settling } from './settling.ts';
 import { Subtree, type Unsettled } from './subtree.ts';
 import type { SubtreePlaces } from './subtree-places.ts';
@@ -197,8 +198,9 @@ export class SubtreeGate {
     this.#ignores?.forget();
   }
 
-  close(): void {
-    this.#ignores?.close();
-    this.#departures.close();
+  /** @param closeGroup As {@link Departures.close}: what it ignores in the kernel is closed with it. */
+  close(closeGroup: (group: SecondaryGroup) => void): void {
+    this.#ignores?.close(closeGroup);
+    this.#departures.close(closeGroup);
   }
 }

@@ -41,18 +41,10 @@ import {
   FAN_Q_OVERFLOW,
 } from '../../src/abi/index.ts';
 import { linuxKernel } from '../../src/kernel/index.ts';
+import { untilHeld } from '../support/held.ts';
 import { canMake, canMount, mountBind, mountImage, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
 import { codeOf } from './fake-feed.ts';
-import {
-  corePid,
-  kernelMarks,
-  type Listener,
-  Listening,
-  OtherOwner,
-  succeeds,
-  unnoticed,
-  untilHeld,
-} from './listening.ts';
+import { corePid, kernelMarks, type Listener, Listening, OtherOwner, succeeds, unnoticed } from './listening.ts';
 
 const FILESYSTEM = { flags: FAN_MARK_FILESYSTEM };
 const SUBTREE = { flags: FAN_MARK_SUBTREE };

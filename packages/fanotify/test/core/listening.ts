@@ -60,8 +60,9 @@ export class Listening {
     onTestFinished(() => this.close());
   }
 
-  open(name: string, priority = 0, init = 0n): Listener {
-    const listener = new Listener(this, name, priority, init);
+  /** @param eventFlags Those of its descriptors besides: what differs in them hears by a kernel group of its own. */
+  open(name: string, priority = 0, init = 0n, flags = 0, eventFlags: number = O_RDONLY): Listener {
+    const listener = new Listener(this, name, priority, init, flags, eventFlags);
     this.listeners.push(listener);
     return listener;
   }
@@ -117,10 +118,10 @@ export class Listener {
   readonly #all: Listening;
   #isClosed = false;
 
-  constructor(all: Listening, name: string, priority: number, init: bigint) {
+  constructor(all: Listening, name: string, priority: number, init: bigint, flags: number, eventFlags: number) {
     this.#all = all;
     this.name = name;
-    this.fd = fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY | O_LARGEFILE | O_CLOEXEC, init, priority);
+    this.fd = fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK | flags, eventFlags | O_LARGEFILE | O_CLOEXEC, init, priority);
     this.waits(LONGEST_MS, 'allow');
   }
 
@@ -223,19 +224,6 @@ export async function unnoticed<T>(doing: () => Promise<T>): Promise<T> {
     return await doing();
   } finally {
     process.kill(pid, 'SIGCONT');
-  }
-}
-
-/** Resolves once a process sleeps in the kernel in an open that is held. */
-export async function untilHeld(pid: number): Promise<void> {
-  const started = Date.now();
-  for (;;) {
-    // Held in fanotify_handle_event, as far as wchan tells; in state S or D in any case.
-    const wchan = readFileSync(`/proc/${pid}/wchan`, 'latin1');
-    const syscall = readFileSync(`/proc/${pid}/syscall`, 'latin1');
-    if (/fanotify/.test(wchan) || (/^257 /.test(syscall) && /^(?:0|fanotify.*)$/.test(wchan) === false)) return;
-    if (Date.now() - started > LONGEST_MS) throw new Error(`process ${pid} is not held: ${wchan} ${syscall}`);
-    await sleep(1);
   }
 }
 

@@ -7,6 +7,7 @@ import { chmodSync, copyFileSync, linkSync, mkdirSync, readFileSync, renameSync,
 import { join } from 'node:path';
 import { type GuardedSubtree, guard } from 'fanotify';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { untilHeld } from '../support/held.ts';
 import { canMake, type ImageType, mountBind, mountOverlay, mountTmpfs } from '../support/mounts.ts';
 import { executes, NOBODY, reads } from './changing.ts';
 import { type Denying, denying, isRootsPlace, open, Tree } from './guarded-tree.ts';
@@ -40,6 +41,20 @@ describe.skipIf(!isRootsPlace).each(['tmpfs', 'ext4', 'xfs', 'btrfs'] as const)(
     expect(await open([...inside, ...outside], NOBODY)).toEqual(outside);
     expect(asked).toEqual(inside.map((path) => `open ${path}`));
     expect(await gate.status()).toMatchObject({ byDecision: 2, denied: 2, outside: 4 });
+  });
+
+  test('holds nobody when its responder is killed, though what that hears besides has marks on the way', async () => {
+    const { gate } = await denying(tree.path('sub'), { directories: true });
+    onTestFinished(() => gate.close());
+    expect(await reads(tree.path('out/file'), ROOT)).toBe(true);
+    expect(await gate.status()).toMatchObject({ ignoredOutside: 1 });
+    const responder = gate.responderPid ?? 0;
+    process.kill(responder, 'SIGSTOP');
+    const lister = spawn('ls', [tree.mount.path], { stdio: 'ignore' });
+    onTestFinished(() => void lister.kill('SIGKILL'));
+    await untilHeld(lister.pid as number);
+    process.kill(responder, 'SIGKILL');
+    expect(await once(lister, 'exit')).toEqual([0, null]);
   });
 
   test('has what is made in it, and what is moved into it', async () => {

@@ -7,14 +7,12 @@ import {
   AT_FDCWD,
   EventCursor,
   FAN_CLASS_NOTIF,
-  FAN_CLOEXEC,
   FAN_DELETE_SELF,
   FAN_EVENT_METADATA_LEN,
   FAN_MARK_ADD,
   FAN_MARK_REMOVE,
   FAN_MODIFY,
   FAN_MOVED_FROM,
-  FAN_NONBLOCK,
   FAN_ONDIR,
   FAN_REPORT_DFID_NAME_TARGET,
   FAN_REPORT_FID,
@@ -22,13 +20,14 @@ import {
   FAN_UNLIMITED_QUEUE,
   recordKey,
 } from '../../abi/index.ts';
+import { SecondaryGroup } from '../../decision/secondary-group.ts';
 import { fsidText, handleAt } from '../../identity/handle-at.ts';
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import { MODIFY, ON_CHILD, OVERFLOW, PERMISSION_BITS } from '../bits.ts';
 import type { CoreObject } from '../core.ts';
 import { CallError } from '../errors.ts';
 
-const FLAGS = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_MARKS | FAN_UNLIMITED_QUEUE;
+const FLAGS = FAN_CLASS_NOTIF | FAN_UNLIMITED_MARKS | FAN_UNLIMITED_QUEUE;
 const BUFFER_BYTES = 64 * 1024;
 /** For so long what has left a directory may still be asked about as in it: longer than an access waits to be read. */
 const KEPT_MS = 10_000;
@@ -161,7 +160,8 @@ export class Hindsight {
     if (this.#group !== -1) return this.#group;
     for (const reports of [FAN_REPORT_DFID_NAME_TARGET, FAN_REPORT_FID]) {
       try {
-        this.#group = this.#kernel.fanotifyInit(FLAGS | reports, 0);
+        // Never closed: its release waits for what is held, which may be for this thread to answer.
+        this.#group = new SecondaryGroup(this.#kernel, FLAGS | reports).fd;
         return this.#group;
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;

@@ -18,6 +18,7 @@ import { Filesystem, hears } from '../marks.ts';
 import { Arrival, type Surroundings } from './arrival.ts';
 import { Hindsight } from './hindsight.ts';
 import { ALWAYS_OPENED_WITH, asCallError, KernelGroup } from './kernel-group.ts';
+import { Leaving } from './leaving.ts';
 import { ObjectMarks } from './object-marks.ts';
 import { type Around, Passage, Subtrees } from './subtrees.ts';
 import { WideMarks } from './wide-marks.ts';
@@ -91,6 +92,7 @@ export class KernelFeed implements Feed {
   readonly #channels = new Map<string, Channel>();
   readonly #opened = new Map<Channel, KernelGroup>();
   readonly #sources = new Map<Channel, Source>();
+  readonly #leaving = new Leaving();
   readonly #wide: WideMarks;
   readonly #filesystems = new Map<bigint, KnownFilesystem>();
   readonly #surroundings: Surroundings;
@@ -104,7 +106,10 @@ export class KernelFeed implements Feed {
     this.#parts = parts;
     this.#kernel = kernel;
     this.#mounts = mounts;
-    this.places = new Subtrees(kernel, mounts, () => this.#opened.values());
+    this.places = new Subtrees(kernel, mounts, {
+      opened: () => this.#opened.values(),
+      closeGroup: (group) => this.#leaving.add(group, nowMs()),
+    });
     this.#surroundings = {
       kernel,
       mounts,
@@ -174,15 +179,45 @@ export class KernelFeed implements Feed {
   }
 
   channelChanged(channel: Channel): void {
-    if (channel.groups > 0) return;
-    this.#channels.delete(channel.key);
     const group = this.#opened.get(channel);
-    if (!group) return;
-    // What it holds still nobody is asked about any more: the kernel allows it.
-    this.#opened.delete(channel);
-    this.#sources.delete(channel);
-    this.objects.closed(channel);
-    this.#kernel.close(group.fd);
+    if (group && channel.groups > 0) this.#leaving.keep(group);
+    if (channel.groups > 0) return;
+    if (group) {
+      this.objects.closed(channel);
+      this.#leaving.add(group, nowMs());
+    } else this.#channels.delete(channel.key);
+  }
+
+  /** Whether a kernel group that nobody needs waits for a look at what is held. */
+  get needsLook(): boolean {
+    return this.#leaving.needsLook(this.#emptyAtMs);
+  }
+
+  /**
+   * Closes kernel groups that nobody needs any more.
+   *
+   * @param held What is not answered yet.
+   */
+  closeLeft(held: Iterable<Access>): void {
+    if (this.#leaving.isEmpty) return;
+    let sinceMs = this.#emptyAtMs;
+    for (const access of held) sinceMs = Math.min(sinceMs, access.sinceMs);
+    for (const access of this.#passages.keys()) sinceMs = Math.min(sinceMs, access.sinceMs);
+    for (const group of this.#leaving.closable(sinceMs)) {
+      if (group instanceof KernelGroup) {
+        this.#opened.delete(group.channel);
+        this.#sources.delete(group.channel);
+        this.#channels.delete(group.channel.key);
+      }
+      group.close();
+    }
+  }
+
+  /** When all queues of accesses were last known to be empty. */
+  get #emptyAtMs(): number {
+    let emptyAtMs = Number.POSITIVE_INFINITY;
+    for (const { intake } of this.#sources.values()) emptyAtMs = Math.min(emptyAtMs, intake.emptyAtMs);
+    return emptyAtMs;
   }
 
   look(target: number): Seen {

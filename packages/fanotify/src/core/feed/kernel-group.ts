@@ -21,6 +21,13 @@ import {
   O_LARGEFILE,
   O_NONBLOCK,
 } from '../../abi/index.ts';
+import {
+  CONTENT_ROUND,
+  flushMarks,
+  NOTIFICATION_ROUND,
+  type Round,
+  releasedInRound,
+} from '../../decision/secondary-group.ts';
 import { explainInit, explainMark } from '../../group/explain.ts';
 import { type Kernel, KernelError } from '../../kernel/index.ts';
 import { PRE_ACCESS } from '../bits.ts';
@@ -43,6 +50,13 @@ export const ALWAYS_OPENED_WITH: number = O_CLOEXEC | O_LARGEFILE | O_NONBLOCK;
 /** What a mark of an object is at first. */
 export const UNMARKED: ObjectMask = { mask: 0, ignored: 0, survives: false };
 
+/** Whoever is asked first keeps the marks of the others: decision/secondary-group.ts. */
+const ROUNDS: Readonly<Record<ChannelClass, Round>> = {
+  preContent: 0,
+  content: CONTENT_ROUND,
+  notification: NOTIFICATION_ROUND,
+};
+
 export class KernelGroup {
   readonly channel: Channel;
   readonly fd: number;
@@ -51,6 +65,7 @@ export class KernelGroup {
   /** What the marks of file systems are, by device. */
   readonly filesystems: Map<string, number> = new Map();
   readonly #kernel: Kernel;
+  readonly #kept: number;
 
   /** @throws CallError EPERM, EMFILE, EINVAL for event flags that the kernel does not take. */
   constructor(kernel: Kernel, channel: Channel) {
@@ -71,6 +86,24 @@ export class KernelGroup {
     } catch (error) {
       throw asCallError(error, explainInit(kernel, error, flags));
     }
+    try {
+      this.#kept = releasedInRound(kernel, this.fd, ROUNDS[channel.class]);
+    } catch (error) {
+      kernel.close(this.fd);
+      throw asCallError(error);
+    }
+  }
+
+  /** Removes all marks. */
+  flush(): void {
+    flushMarks(this.#kernel, this.fd);
+    this.filesystems.clear();
+  }
+
+  /** Waits until nothing is held any more that its marks have had a part in. */
+  close(): void {
+    this.#kernel.close(this.fd);
+    if (this.#kept !== -1) this.#kernel.close(this.#kept);
   }
 
   /** Brings the mark of an object from what it is to what it should be. */

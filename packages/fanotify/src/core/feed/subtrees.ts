@@ -4,6 +4,7 @@ import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../abi/index.t
 import type { Access } from '../../decision/access.ts';
 import { FileLocator, type Located } from '../../decision/file-locator.ts';
 import { within } from '../../decision/mount-paths.ts';
+import type { SecondaryGroup } from '../../decision/secondary-group.ts';
 import { Settling } from '../../decision/settling.ts';
 import { type Settled, SubtreeGate } from '../../decision/subtree-gate.ts';
 import { SubtreePlaces } from '../../decision/subtree-places.ts';
@@ -34,11 +35,17 @@ export interface Around {
   readonly perhaps: readonly CoreSubtree[];
 }
 
+/** The kernel groups of whoever has subtrees. */
+export interface KernelGroups {
+  opened(): Iterable<KernelGroup>;
+  /** Closes a group of a gate when nothing is held any more that its marks have had a part in. */
+  closeGroup(this: void, group: SecondaryGroup): void;
+}
+
 export class Subtrees {
   readonly #kernel: Kernel;
   readonly #mounts: MountTable;
-  /** The kernel groups that there are. */
-  readonly #opened: () => Iterable<KernelGroup>;
+  readonly #groups: KernelGroups;
   readonly #places = new Map<CoreSubtree, Place>();
   /** Of no subtree: tells where things are. */
   readonly #anywhere: FileLocator;
@@ -46,9 +53,9 @@ export class Subtrees {
   /** Gates of subtrees that are no more, while the thread has directories of theirs. */
   readonly #closed = new Set<SubtreeGate>();
 
-  constructor(kernel: Kernel, mounts: MountTable, opened: () => Iterable<KernelGroup>) {
+  constructor(kernel: Kernel, mounts: MountTable, groups: KernelGroups) {
     this.#kernel = kernel;
-    this.#opened = opened;
+    this.#groups = groups;
     this.#mounts = mounts;
     this.#anywhere = new FileLocator(kernel, mounts);
   }
@@ -81,7 +88,7 @@ export class Subtrees {
     this.#kernel.close(root.mountFd);
     if (!gate) return [];
     const waiting = [...gate.abandon()];
-    gate.close();
+    gate.close(this.#groups.closeGroup);
     this.#closed.add(gate);
     this.#sweep();
     return waiting;
@@ -103,7 +110,7 @@ export class Subtrees {
       this.#settling ??= this.#startSettling();
       try {
         const settling = this.#settling;
-        place.gate = unasked(this.#kernel, this.#opened(), place.root.mountFd, () =>
+        place.gate = unasked(this.#kernel, this.#groups.opened(), place.root.mountFd, () =>
           SubtreeGate.open(this.#kernel, this.#mounts, GATE, { fd: -1 }, place.places, settling),
         );
       } catch (error) {

@@ -150,6 +150,7 @@ export class CoreHost {
     this.#allowChildren(now);
     this.#clientele.tell(now);
     this.#feed.objects.catchUp(MARKS_PER_TURN);
+    this.#feed.closeLeft(this.#held());
     this.#hurry.mind(this.#undecided);
   }
 
@@ -173,6 +174,11 @@ export class CoreHost {
   /** How many accesses are not answered yet. */
   get #undecided(): number {
     return this.core.table.size + this.#feed.passing;
+  }
+
+  /** The accesses that somebody is asked about. */
+  *#held(): IterableIterator<HeldAccess> {
+    for (const { access } of this.core.table.pending()) yield access;
   }
 
   /** Gathers what to wait for. */
@@ -201,7 +207,7 @@ export class CoreHost {
 
   /** For how long poll may wait. */
   #waitMs(now: number, longestMs: number, isFull: boolean): number {
-    if (this.#feed.objects.isBehind) return 0;
+    if (this.#feed.objects.isBehind || (!isFull && this.#feed.needsLook)) return 0;
     let due = Math.min(this.core.table.nextDueMs, this.#nextLookMs(), this.#clienteleDueMs);
     for (const [, gate] of this.#feed.places.gated()) due = Math.min(due, gate.nextDueMs);
     if (isFull) for (const { intake } of this.#feed.sources) due = Math.min(due, intake.emptyAtMs + this.#patienceMs);
