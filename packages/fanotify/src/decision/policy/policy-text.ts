@@ -1,20 +1,9 @@
 // A policy's file as YAML nodes with their places, and what is found wrong with them.
 
-import {
-  type Alias,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  LineCounter,
-  type Node,
-  parseDocument,
-  type YAMLError,
-} from 'yaml';
+import type { Alias, Document, Node, YAMLError } from 'yaml';
 import { nearest } from '../../group/nearest.ts';
 import type { PolicyProblem } from './problem.ts';
+import { yaml } from './yaml.ts';
 
 const MOST_BYTES = 16 * 1024 * 1024;
 const MOST_PROBLEMS = 1_000;
@@ -31,7 +20,7 @@ export class PolicyText {
   readonly problems: PolicyProblem[] = [];
   readonly root: Spot;
   readonly #document: Document | undefined;
-  readonly #lines = new LineCounter();
+  readonly #lines = new (yaml().LineCounter)();
   readonly #seen = new Set<string>();
   #aliases = 0;
 
@@ -52,7 +41,7 @@ export class PolicyText {
       this.#tell(deep, `it is nested deeper than ${DEEPEST} levels: a policy has a handful`, 'syntax');
       return;
     }
-    const document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, version: '1.2' });
+    const document = yaml().parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, version: '1.2' });
     for (const error of [...document.errors, ...document.warnings]) {
       this.#tell(error.pos[0], yamlSentence(error, text), 'syntax');
     }
@@ -84,7 +73,7 @@ export class PolicyText {
   /** What an alias stands for. Undefined when that is told as a problem. */
   resolved(node: Spot): Spot {
     let of = node;
-    while (isAlias(of)) {
+    while (yaml().isAlias(of)) {
       if (++this.#aliases > MOST_ALIASES)
         return this.shape(of, `there are more than ${MOST_ALIASES} aliases: use sets`);
       const alias: Alias = of;
@@ -125,14 +114,14 @@ export class PolicyText {
   entries(node: Spot, what: string): { name: string; key: Node; value: Spot }[] | undefined {
     const map = this.resolved(node);
     if (map === undefined) return undefined;
-    if (!isMap(map)) return this.shape(node, `${what} is written as 'name: value' lines`);
+    if (!yaml().isMap(map)) return this.shape(node, `${what} is written as 'name: value' lines`);
     return map.items.flatMap(({ key, value }) => {
       const name = this.resolved(key as Spot);
-      if (!isScalar(name) || typeof name.value !== 'string') {
+      if (!yaml().isScalar(name) || typeof name.value !== 'string') {
         this.shape(name ?? (value as Spot) ?? node, `the names in ${what} are words: put others in quotes`);
         return [];
       }
-      const isEmpty = isScalar(value) && value.value === null;
+      const isEmpty = yaml().isScalar(value) && value.value === null;
       return [{ name: name.value, key: key as Node, value: isEmpty ? null : (value as Spot) }];
     });
   }
@@ -140,25 +129,25 @@ export class PolicyText {
   /** What is in a list, or the one thing that is given in its place. */
   items(node: Spot): Node[] {
     const list = this.resolved(node);
-    if (!isSeq(list)) return list ? [list] : [];
+    if (!yaml().isSeq(list)) return list ? [list] : [];
     if (list.items.length === 0) this.shape(node, 'it is an empty list: leave it out, or say what is in it');
     return list.items.flatMap((item) => this.resolved(item as Spot) ?? []);
   }
 
   isList(node: Spot): boolean {
-    return isSeq(this.resolved(node));
+    return yaml().isSeq(this.resolved(node));
   }
 
   /** What is in a list of maps, empty entries too. */
   rulesOf(node: Spot): (Node | null)[] {
     const list = this.resolved(node);
-    return isSeq(list) ? list.items.map((item) => this.resolved(item as Spot) ?? null) : [];
+    return yaml().isSeq(list) ? list.items.map((item) => this.resolved(item as Spot) ?? null) : [];
   }
 
   /** Text, a number, a truth value or null; undefined when it is none of these. */
   scalar(node: Spot): string | number | boolean | null | undefined {
     const value = this.resolved(node);
-    if (!isScalar(value)) return undefined;
+    if (!yaml().isScalar(value)) return undefined;
     const { value: plain } = value;
     return typeof plain === 'string' || typeof plain === 'number' || typeof plain === 'boolean' || plain === null
       ? plain
@@ -187,7 +176,7 @@ function tooDeep(text: string): number | undefined {
   let offset = 0;
   let flow = 0;
   let inLine = 0;
-  for (const token of new Lexer().lex(text)) {
+  for (const token of new (yaml().Lexer)().lex(text)) {
     if (token === '[' || token === '{') flow++;
     else if (token === ']' || token === '}') flow--;
     else if (token === '-' || token === '?' || token === ':') inLine++;

@@ -1,8 +1,9 @@
 // Named sets: lists of values of any kind, said as `$name` in the place of a value.
 
-import { isMap, type Node } from 'yaml';
+import type { Node } from 'yaml';
 import { nearest } from '../../group/nearest.ts';
 import type { PolicyText, Spot } from './policy-text.ts';
+import { yaml } from './yaml.ts';
 
 /** One value of a condition, with sets spelt out. */
 export interface Value {
@@ -61,7 +62,7 @@ export class Sets {
 
   #spelt(node: Node, inSet?: PolicySet): readonly Value[] {
     const text = this.#text;
-    if (isMap(node)) {
+    if (yaml().isMap(node)) {
       const file = text.fields(node, 'a set', ['sha256File'])?.sha256File;
       const name = file && text.scalar(file);
       if (!file) text.shape(node, "a set of digests is said as '{ sha256File: NAME }'");
