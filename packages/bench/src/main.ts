@@ -27,6 +27,7 @@ import { policyMake, policyNpmCi } from './scenarios/policy-build.ts';
 import { policyDecision } from './scenarios/policy-decision.ts';
 import { runMake, runNpmCi, runOthers } from './scenarios/run.ts';
 import { scan } from './scenarios/scan.ts';
+import { simulated } from './scenarios/simulated.ts';
 import { start } from './scenarios/start.ts';
 import { storm } from './scenarios/storm.ts';
 import { system } from './scenarios/system.ts';
@@ -63,6 +64,7 @@ const SCENARIOS: readonly Scenario[] = [
   daemonEvents,
   daemonIdle,
   policyDecision,
+  simulated,
   watchStart,
   watchBurst,
   watchState,
