@@ -129,9 +129,11 @@ export class TreeSource implements Source {
 
   #learnPlaces(): void {
     this.#keys = new Set(this.#subtrees.roots.map(({ key }) => key));
-    for (const { given, rawPath } of this.#subtrees.roots) {
+    for (const { given, rawPath, key } of this.#subtrees.roots) {
       const id = given.toString('latin1');
-      if (!this.#places.has(id)) this.#places.set(id, new ResolvedPath(rawPath, 'reading'));
+      if (this.#places.has(id)) continue;
+      // By what is queued still it may be where it was before: it was found where it is.
+      this.#places.set(id, this.#inside.paths.resolveNow(key) ?? new ResolvedPath(rawPath, 'reading'));
     }
   }
 

@@ -2,10 +2,10 @@
 
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FAN_EVENT_METADATA_LEN } from '../../src/abi/index.ts';
-import type { Kernel } from '../../src/kernel/index.ts';
+import { type Kernel, linuxKernel } from '../../src/kernel/index.ts';
 import { watch } from '../../src/watch/watch.ts';
 import type { Watcher } from '../../src/watch/watcher.ts';
 import { withoutPrivilege } from '../scope/listen.ts';
@@ -22,9 +22,9 @@ beforeEach(() => {
   // A mark on a file system hears what others do there: nobody does on this one.
   const mount = canMount ? mountTmpfs() : temporary();
   ({ unmount } = mount);
-  root = join(mount.path, 'root');
+  root = join(mount.path, 'above/root');
   beside = join(mount.path, 'outside');
-  mkdirSync(root);
+  mkdirSync(root, { recursive: true });
   mkdirSync(beside);
 });
 
@@ -41,15 +41,16 @@ function temporary() {
 const at = (path: string) => join(root, path);
 const outside = (path: string) => join(beside, path);
 
-/** Does `work` once, right before the kernel is asked for something at a path for the first time since it was armed. */
-function before(kernel: Kernel, operation: 'openAt' | 'statAt', path: string, work: () => void) {
+/** Does `work` once, right before the kernel is asked for something at a path for the first time since it was armed, or so many times later. */
+function before(kernel: Kernel, operation: 'openAt' | 'statAt', path: string, work: () => void, later = 0) {
   let isArmed = false;
+  let left = later;
   const late: Kernel = new Proxy(kernel, {
     get: (target, name: keyof Kernel) => {
       const value = target[name];
       if (name !== operation) return typeof value === 'function' ? value.bind(target) : value;
       return (...args: Parameters<Kernel['statAt']>) => {
-        if (isArmed && args[1].toString() === path) {
+        if (isArmed && args[1].toString() === path && left-- === 0) {
           isArmed = false;
           work();
         }
@@ -110,6 +111,28 @@ describe.each(['none', 'memory'] as const)('with baseline %s', (baseline) => {
       expect(await differences()).toEqual([]);
     });
   });
+
+  // Only it hears what happens in a root that is away.
+  it.skipIf(!canMount)(
+    'a root that is back with what is above it, before it is read where it was meanwhile',
+    async () => {
+      mkdirSync(at('sub'));
+      const above = dirname(root);
+      const away = outside('away');
+      const comeBack = () => {
+        writeFileSync(join(away, 'root/sub/file'), '');
+        renameSync(away, above);
+      };
+      // It is looked for, is not there, and is looked for once more.
+      const late = before(linuxKernel(), 'openAt', root, comeBack, 1);
+      const { until, differences } = await start(baseline, late.kernel);
+      late.arm();
+      renameSync(above, away);
+      await until('sub/file', true);
+      expect(late.isDone).toBe(true);
+      expect(await differences()).toEqual([]);
+    },
+  );
 
   // A mark on a file system hears all of it in order.
   describe('by inode marks', () => {
