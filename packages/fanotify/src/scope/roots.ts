@@ -34,6 +34,10 @@ export interface Root {
   /** Where it was named, if {@link path} is another since its file system is mounted twice. */
   readonly at: ResolvedPath | undefined;
   path: ResolvedPath;
+  /** Where it was when it was added: by what was queued then it may have been elsewhere. */
+  readonly home: ResolvedPath;
+  /** Something has happened in it while it was not there. */
+  wasAway: boolean;
   gone: 'deleted' | 'moved' | 'unmounted' | undefined;
   /** Its mount is gone; what was heard there may still be to be told. */
   isUnmounted: boolean;
@@ -96,13 +100,21 @@ export class Roots {
     },
   ): Root {
     const { paths, queue } = this.#inside;
-    const now = paths.resolve(key, queue) ?? paths.resolveNow(key) ?? new ResolvedPath(path, 'reading');
+    const found = paths.resolveNow(key);
+    const now = paths.resolve(key, queue) ?? found ?? new ResolvedPath(path, 'reading');
     const { names, ...rest } = root;
     const isExcluded = compileExclusion(this.#exclusions, names);
     const [named] = names;
     const at = named === undefined || named === now.text ? undefined : new ResolvedPath(Buffer.from(named), 'reading');
-    const state = { gone: undefined, isUnmounted: false, isFound: true, isElsewhere: false, hasMoved: false };
-    const added: Root = { key, given: path, ...rest, isExcluded, at, path: now, ...state };
+    const state = {
+      gone: undefined,
+      isUnmounted: false,
+      isFound: true,
+      isElsewhere: false,
+      hasMoved: false,
+      wasAway: false,
+    };
+    const added: Root = { key, given: path, ...rest, isExcluded, at, path: now, home: found ?? now, ...state };
     this.all.push(added);
     return added;
   }
@@ -166,6 +178,7 @@ export class Roots {
       // Before Linux 5.17 paths are as of reading, when a deleted directory has none.
       if (!event.place && directoryKey(event) === root.key) event.placeIn(root.path, event.dfidRecord);
       if (this.#isOfRoot(event, root) || this.#hasPartIn(event, root)) {
+        if (!root.path.raw.equals(root.home.raw)) root.wasAway = true;
         if (event.kind === 'rename') this.#noteCrossing(event);
         return true;
       }

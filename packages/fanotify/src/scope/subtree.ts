@@ -133,8 +133,16 @@ export class Subtrees {
   }
 
   /** The roots, by key, and where each is as of what was told. */
-  get rootPlaces(): readonly Pick<Root, 'key' | 'path' | 'gone'>[] {
+  get rootPlaces(): readonly Pick<Root, 'key' | 'given' | 'home' | 'path' | 'gone'>[] {
     return this.#roots.all;
+  }
+
+  /** Whether something has happened in a root while it was not where it was added, since this was asked last. */
+  takeAway(given: Buffer): boolean {
+    const root = this.#roots.all.find((candidate) => candidate.given.equals(given));
+    const wasAway = root?.wasAway === true;
+    if (root) root.wasAway = false;
+    return wasAway;
   }
 
   /** How many directories have a mark of their own. */

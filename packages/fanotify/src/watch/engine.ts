@@ -195,12 +195,20 @@ export class Engine {
     for (let attempt = 0; attempt < ATTEMPTS && !this.#isClosed; attempt++) {
       await this.#lookout?.watch(this.roots.all.map(({ given }) => given.raw));
       const changes = this.roots.look();
-      if (changes.length === 0) return;
+      const returned = this.#returned(changes);
+      if (changes.length === 0 && returned.length === 0) return;
       this.#trees?.teller.settle();
       this.#files?.teller.settle();
       for (const { root, before } of changes) if (before) this.#leave(root, before);
       for (const change of changes) if (change.now) await this.#enter(change, change.now, isStart, attempt);
+      for (const { real } of returned) await this.#trees?.teller.returned(real);
     }
+  }
+
+  /** Those that lead where they led before, and were elsewhere meanwhile. */
+  #returned(changes: readonly RootChange[]): RootTarget[] {
+    const here = this.roots.present.filter((one) => !changes.some(({ root }) => root === one));
+    return here.map(({ target }) => target).filter(({ link }) => this.#trees?.source.wasAway(link));
   }
 
   #leave(root: Root, before: RootTarget): void {

@@ -142,6 +142,12 @@ export class Teller {
     await this.#options.rescan.appeared(root, this.isTrusted, this.#memory);
   }
 
+  /** A root is back that was elsewhere while something happened in it. */
+  async returned(root: ResolvedPath): Promise<void> {
+    this.settle();
+    await this.#options.rescan.at(root, this.isTrusted, this.#memory);
+  }
+
   /** Events were lost: looks at everything again. */
   async lost(): Promise<void> {
     this.settle();

@@ -105,7 +105,8 @@ export class TreeSource implements Source {
   #places = new Map<string, ResolvedPath>();
   #keys: ReadonlySet<HandleKey> = new Set();
   readonly #onStray: () => void;
-  #hasStrayed = false;
+  /** The last directory that was found to be inside. */
+  #inPlace: ResolvedPath | undefined;
 
   constructor(group: Group<'handle'>, subtrees: Subtrees, onStray: () => void) {
     this.#group = group;
@@ -125,16 +126,20 @@ export class TreeSource implements Source {
   release(roots: readonly Buffer[]): void {
     this.#subtrees.release(roots);
     for (const root of roots) this.#places.delete(root.toString('latin1'));
+    this.#inPlace = undefined;
   }
 
   #learnPlaces(): void {
     this.#keys = new Set(this.#subtrees.roots.map(({ key }) => key));
-    for (const { given, rawPath, key } of this.#subtrees.roots) {
+    for (const { given, home } of this.#subtrees.rootPlaces) {
       const id = given.toString('latin1');
-      if (this.#places.has(id)) continue;
-      // By what is queued still it may be where it was before: it was found where it is.
-      this.#places.set(id, this.#inside.paths.resolveNow(key) ?? new ResolvedPath(rawPath, 'reading'));
+      if (!this.#places.has(id)) this.#places.set(id, home);
     }
+  }
+
+  /** Whether something has happened in a root while it was elsewhere, and was not heard, since this was asked last. */
+  wasAway(root: Buffer): boolean {
+    return this.#subtrees.takeAway(root);
   }
 
   /** Where a root is told to be. */
@@ -152,10 +157,10 @@ export class TreeSource implements Source {
 
   /** A root that was moved stays one for who hears it; by its path there is something else now, or nothing. */
   #lookForStrays(): void {
-    this.#hasStrayed = this.#subtrees.roots.some(({ given, rawPath, gone }) => {
+    const hasStrayed = this.#subtrees.roots.some(({ given, rawPath, gone }) => {
       return gone !== undefined || this.#places.get(given.toString('latin1'))?.raw.equals(rawPath) !== true;
     });
-    if (this.#hasStrayed) this.#onStray();
+    if (hasStrayed) this.#onStray();
   }
 
   get how(): 'filesystem' | 'inodes' {
@@ -223,7 +228,6 @@ export class TreeSource implements Source {
     const to = crossing === 'out' || !event.place ? undefined : placeOf(event, event.place, event.dfidRecord);
     const base = this.#baseOf(event);
     if (base.key !== undefined && this.#keys.has(base.key)) {
-      this.#hasStrayed = true;
       this.#onStray();
       return { kind: 'rename', from, to: undefined, ...base };
     }
@@ -247,11 +251,15 @@ export class TreeSource implements Source {
     };
   }
 
-  /** What a root that was moved took along is not part of what is watched any more. */
+  /** What happens in a root while it is elsewhere, with a directory above it say, is no part of what is watched. */
   #ifPlaced(place: Place | undefined): Place | undefined {
-    if (!place || !this.#hasStrayed) return place;
-    const path = place.path.child(place.name);
-    return this.#isInside(path) ? place : undefined;
+    if (!place || place.path === this.#inPlace) return place;
+    if (this.#isInside(place.path)) this.#inPlace = place.path;
+    else if (!this.#isInside(place.path.child(place.name))) {
+      this.#onStray();
+      return undefined;
+    }
+    return place;
   }
 
   #baseOf(event: KernelEvent) {

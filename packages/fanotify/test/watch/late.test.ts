@@ -134,6 +134,19 @@ describe.each(['none', 'memory'] as const)('with baseline %s', (baseline) => {
     },
   );
 
+  it.skipIf(!canMount)('a root that was elsewhere for a moment with what is above it', async () => {
+    mkdirSync(at('sub'));
+    writeFileSync(at('sub/old'), '');
+    const away = outside('away');
+    const { until, differences } = await start(baseline, linuxKernel());
+    renameSync(dirname(root), away);
+    writeFileSync(join(away, 'root/sub/file'), '');
+    rmSync(join(away, 'root/sub/old'));
+    renameSync(away, dirname(root));
+    await until('sub/file', true);
+    expect(await differences()).toEqual([]);
+  });
+
   // A mark on a file system hears all of it in order.
   describe('by inode marks', () => {
     it('what happens in a directory that was seen in a new one before it was heard to go there', async () => {
