@@ -1,7 +1,7 @@
 // /proc/sys/vm/drop_caches: inodes leave memory while their files stay.
 
 import type { System } from '../system.ts';
-import type { Inode } from './objects.ts';
+import type { Dentry, Inode } from './objects.ts';
 
 /** Writing 2 or 3 to drop_caches: inodes that nobody uses leave memory, where they are on a disk. Evictable marks go with them. */
 export function dropCaches(system: System): void {
@@ -13,11 +13,14 @@ export function dropCaches(system: System): void {
   }
 }
 
-/** Whether an open file, a mount or the like keeps it in memory, or something below it. */
-function isUsed(inode: Inode): boolean {
-  for (const dentry of inode.aliases) {
-    if (dentry.references > 0 || dentry.parent === dentry) return true;
-  }
-  for (const child of inode.entries?.values() ?? []) if (isUsed(child.inode)) return true;
+/** Whether an open file, a mount or the like keeps it in memory, by one of its names. */
+function isUsed({ aliases }: Inode): boolean {
+  return aliases.some(isNameUsed);
+}
+
+/** A name keeps those above it, and not other names of its file. */
+function isNameUsed(name: Dentry): boolean {
+  if (name.references > 0 || name.parent === name) return true;
+  for (const below of name.inode.entries?.values() ?? []) if (isNameUsed(below)) return true;
   return false;
 }

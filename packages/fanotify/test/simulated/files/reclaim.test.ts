@@ -1,7 +1,7 @@
 // /proc/sys/vm/drop_caches: which inodes leave memory.
 
 import { beforeEach, expect, it } from 'vitest';
-import { mkdir } from '../../../src/simulated/files/create.ts';
+import { link, mkdir } from '../../../src/simulated/files/create.ts';
 import { AT_FDCWD, O_RDONLY } from '../../../src/simulated/files/flags.ts';
 import { mount } from '../../../src/simulated/files/mount-call.ts';
 import { dropCaches } from '../../../src/simulated/files/reclaim.ts';
@@ -39,6 +39,20 @@ it('those of a disk that nobody uses, nor anything below them', () => {
   expect(evicted()).toEqual([`evicted #${other}`]);
   close(small.machine, fd);
   expect(evicted()).toEqual([directory, file, other].map((number) => `evicted #${number}`));
+});
+
+it('a directory of a disk whose file is used by a name elsewhere', () => {
+  mount(small.machine, 'x', '/m', 'ext4');
+  mkdir(small.machine, '/m/d');
+  mkdir(small.machine, '/m/e');
+  small.put('/m/d/f');
+  link(small.machine, '/m/d/f', '/m/e/g');
+  const [directory, file] = [mark('/m/d'), mark('/m/d/f')];
+  mark('/m/e');
+  const fd = small.open('/m/e/g', O_RDONLY);
+  expect(evicted()).toEqual([`evicted #${directory}`]);
+  close(small.machine, fd);
+  expect(evicted()).toContain(`evicted #${file}`);
 });
 
 it('none of tmpfs', () => {
