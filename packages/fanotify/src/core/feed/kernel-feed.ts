@@ -179,13 +179,13 @@ export class KernelFeed implements Feed {
   }
 
   channelChanged(channel: Channel): void {
-    const group = this.#opened.get(channel);
-    if (group && channel.groups > 0) this.#leaving.keep(group);
     if (channel.groups > 0) return;
-    if (group) {
-      this.objects.closed(channel);
-      this.#leaving.add(group, nowMs());
-    } else this.#channels.delete(channel.key);
+    this.#channels.delete(channel.key);
+    const group = this.#opened.get(channel);
+    if (!group) return;
+    // Until it is closed the kernel may ask by marks that are kept for somebody held: nobody is to be asked, and it is allowed.
+    this.objects.closed(channel);
+    this.#leaving.add(group, nowMs());
   }
 
   /** Whether a kernel group that nobody needs waits for a look at what is held. */
@@ -207,7 +207,6 @@ export class KernelFeed implements Feed {
       if (group instanceof KernelGroup) {
         this.#opened.delete(group.channel);
         this.#sources.delete(group.channel);
-        this.#channels.delete(group.channel.key);
       }
       group.close();
     }

@@ -23,11 +23,6 @@ export class Leaving {
     this.#since.set(group, nowMs);
   }
 
-  /** It is needed again. */
-  keep(group: Leaver): void {
-    this.#since.delete(group);
-  }
-
   /** Whether one waits for a look at the queues of those that hold accesses, which were last empty then. */
   needsLook(emptyAtMs: number): boolean {
     for (const sinceMs of this.#since.values()) if (sinceMs >= emptyAtMs) return true;
