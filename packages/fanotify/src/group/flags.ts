@@ -256,11 +256,24 @@ export function assertKnown(call: string, options: object, known: readonly strin
     throw new InvalidOptionsError(`${call} takes an object of options: ${known.join(', ')}`);
   }
   const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
+  if (unknown === undefined) {
+    assertKernel(options);
+    return;
+  }
   const meant = nearest(unknown, known);
   throw new InvalidOptionsError(
     `${call} has no option ${JSON.stringify(unknown)}: ${meant === undefined ? `it has ${known.join(', ')}` : `did you mean ${JSON.stringify(meant)}?`}`,
   );
+}
+
+/** A whole test system in its kernel's place, say. */
+function assertKernel(options: { readonly kernel?: unknown }): void {
+  const { kernel } = options;
+  if (kernel === undefined) return;
+  const hasCalls = typeof kernel === 'object' && kernel !== null && 'openByHandleAt' in kernel;
+  if (!hasCalls) {
+    throw new InvalidOptionsError('kernel: takes a Kernel, such as linuxKernel() or createTestSystem().kernel');
+  }
 }
 
 const PERMISSION_EVENTS: ReadonlySet<string> = new Set(['openPerm', 'openExecPerm', 'accessPerm', 'preAccess']);

@@ -236,3 +236,11 @@ describe('a test system refuses', () => {
     expect(() => createTestSystem().process(options)).toThrow(message);
   });
 });
+
+it('lets everybody write to /tmp, and nobody remove what is not his there', async () => {
+  const system = createTestSystem();
+  const [ann, bob] = [1000, 1001].map((uid) => system.process({ uid }));
+  await ann?.writeFile('/tmp/hers', 'a');
+  await expect(bob?.unlink('/tmp/hers')).rejects.toThrow('EPERM');
+  expect(system.fs.read('/tmp/hers')).toBe('a');
+});

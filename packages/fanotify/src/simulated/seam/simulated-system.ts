@@ -2,6 +2,7 @@
 
 import type { SimulatedChild, Simulation } from '../../kernel/kernel.ts';
 import { boot, type Machine } from '../boot.ts';
+import { chmod } from '../files/attributes.ts';
 import { mkdir, mknod } from '../files/create.ts';
 import type { FilesystemType } from '../files/filesystem-type.ts';
 import { O_RDONLY } from '../files/flags.ts';
@@ -197,7 +198,10 @@ export class SimulatedSystem implements SeamParts {
   #furnish(): void {
     const { machine } = this;
     machine.current = this.init;
-    for (const directory of ['dev', 'proc', 'sys', 'tmp']) mkdir(machine, `/${directory}`, 0o755);
+    for (const directory of ['dev', 'proc', 'sys']) mkdir(machine, `/${directory}`, 0o755);
+    mkdir(machine, '/tmp', 0o755);
+    // mkdir(2) takes the umask.
+    chmod(machine, '/tmp', 0o1777);
     this.mount('proc', '/proc', 'proc', 0);
     this.mount('sysfs', '/sys', 'sysfs', 0);
     this.mount('cgroup2', '/sys/fs/cgroup/unified', 'cgroup2', 0);

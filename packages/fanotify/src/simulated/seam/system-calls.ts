@@ -20,6 +20,8 @@ import { setresuid } from '../tasks/credentials.ts';
 import { close, fileOf } from '../tasks/descriptors.ts';
 import { execute } from '../tasks/exec.ts';
 import type { Mapping } from '../tasks/task.ts';
+import { checkContent } from '../testing/arguments.ts';
+import { TestOptionsError } from '../testing/errors.ts';
 import { type Blocking, Wait } from '../wait.ts';
 import { binaryOf, toldBySeam } from './caller.ts';
 import { closing, readWholeDirectory, statAt } from './looking.ts';
@@ -42,7 +44,11 @@ const CHUNK_BYTES = 65_536;
 
 /** Whether 'O_CREAT' and the like of {@link OpenHow}, as open(2) has it. */
 export function flagsOf(how: OpenHow): number {
-  return typeof how === 'number' ? how : HOW[how];
+  if (typeof how === 'number') return how;
+  if (Object.hasOwn(HOW, how)) return HOW[how];
+  throw new TestOptionsError(
+    `open(): ${JSON.stringify(how)} is none of ${Object.keys(HOW).join(', ')}, nor a number of O_ flags`,
+  );
 }
 
 /**
@@ -336,5 +342,6 @@ export class SystemCalls {
 }
 
 function bytesOf(data: string | Uint8Array): Uint8Array {
+  checkContent(data);
   return typeof data === 'string' ? Buffer.from(data) : data;
 }

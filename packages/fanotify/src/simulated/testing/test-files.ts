@@ -5,6 +5,9 @@ import type { SimulatedKernel } from '../seam/kernel.ts';
 import type { SystemCalls } from '../seam/system-calls.ts';
 import { programImage } from '../tasks/elf.ts';
 import type { Blocking } from '../wait.ts';
+import { checkContent, checkId, checkMode, checkNames, checkPath } from './arguments.ts';
+
+const DETAILS = ['mode', 'uid', 'gid'];
 
 /** What a file or directory is to have beside its content. */
 export interface FileDetails {
@@ -43,25 +46,31 @@ export class TestFiles {
   }
 
   /** Makes a directory, with those above it. One that is there gets the details. */
-  dir(path: string, { mode = 0o755, uid = 0, gid = 0 }: FileDetails = {}): this {
+  dir(path: string, details: FileDetails = {}): this {
+    checkDetails('dir()', details);
     this.#makeDirectories(path);
-    return this.#give(path, mode, uid, gid);
+    return this.#give(path, details, 0o755);
   }
 
   /** Makes a file, with the directories above it, or writes one anew. */
-  file(path: string, content: string | Uint8Array = '', { mode = 0o644, uid = 0, gid = 0 }: FileDetails = {}): this {
+  file(path: string, content: string | Uint8Array = '', details: FileDetails = {}): this {
+    checkPath(path);
+    checkContent(content);
+    checkDetails('file()', details);
     this.#makeDirectories(parentOf(path));
     this.#make(this.#calls.writeFile(path, content));
-    return this.#give(path, mode, uid, gid);
+    return this.#give(path, details, 0o644);
   }
 
   /** Makes a file that can be executed. What a process then does is its own program, whatever it has executed. */
   program(path: string, details: FileDetails = {}): this {
-    return this.file(path, programImage(), { mode: 0o755, ...details });
+    checkDetails('program()', details);
+    return this.file(path, programImage(), { ...details, mode: details.mode ?? 0o755 });
   }
 
   /** Writes to the end of a file. */
   append(path: string, content: string | Uint8Array): this {
+    checkContent(content);
     return this.#make(this.#calls.writeFile(path, content, 'a'));
   }
 
@@ -143,7 +152,8 @@ export class TestFiles {
     }
   }
 
-  #give(path: string, mode: number, uid: number, gid: number): this {
+  #give(path: string, details: FileDetails, usualMode: number): this {
+    const { mode = usualMode, uid = 0, gid = 0 } = details;
     const { mode: before, uid: owner, gid: group } = this.stat(path);
     if (owner !== uid || group !== gid) this.#make(this.#calls.chown(path, uid, gid));
     // What a chown takes away is given again.
@@ -152,6 +162,7 @@ export class TestFiles {
   }
 
   #makeDirectories(path: string): void {
+    checkPath(path);
     const names = path.split('/').filter(Boolean);
     for (let depth = 1; depth <= names.length; depth++) {
       const directory = `/${names.slice(0, depth).join('/')}`;
@@ -163,6 +174,12 @@ export class TestFiles {
     this.#kernel.make(call);
     return this;
   }
+}
+
+function checkDetails(call: string, details: FileDetails): void {
+  checkNames(call, details, DETAILS);
+  if (details.mode !== undefined) checkMode(details.mode);
+  for (const name of ['uid', 'gid'] as const) if (details[name] !== undefined) checkId(name, details[name]);
 }
 
 function* removeAll(calls: SystemCalls, path: string): Blocking<void> {

@@ -10,6 +10,7 @@ import { SIGKILL, sendSignal } from '../tasks/signal.ts';
 import type { Task } from '../tasks/task.ts';
 import { type Blocking, Wait } from '../wait.ts';
 import { ProcessEndedError } from './errors.ts';
+import { stepsOf, type TestProgram } from './programs.ts';
 
 /** Who a process is. */
 export interface ProcessOptions {
@@ -64,7 +65,7 @@ export interface TestProcess extends AsyncCalls {
    * Does what a program says: a generator function that makes calls with `yield*`. The scheduler, by its seed, lets others run in between
    * whenever a call is held, and at each bare `yield`.
    *
-   * @returns What the program returns.
+   * @returns What the program returns. Rejects with a TestOptionsError when it is no generator function, or makes a call without `yield*`.
    * @example
    * import { createTestSystem } from 'fanotify/testing';
    * const system = createTestSystem();
@@ -95,8 +96,8 @@ export function testProcess(system: SimulatedSystem, task: Task): TestProcess {
     pid: task.process.pid,
     kernel: system.kernelOf(task),
     ended: worker.ended,
-    run: <Result>(program: (calls: SystemCalls) => Generator<Wait | undefined, Result, void>): Promise<Result> =>
-      worker.add(() => program(calls)) as Promise<Result>,
+    run: <Result>(program: TestProgram<Result>): Promise<Result> =>
+      worker.add(() => stepsOf(program, calls)) as Promise<Result>,
     kill: (signal = SIGKILL): void => system.asInit(() => sendSignal(system.machine, task.process, signal)),
   };
   const asynchronous: Record<string, unknown> = {};

@@ -8,12 +8,15 @@ import { SimulatedSystem } from '../seam/simulated-system.ts';
 import { SystemCalls } from '../seam/system-calls.ts';
 import type { FaultPoint } from '../system.ts';
 import { credentialsOf } from '../tasks/credentials.ts';
+import { checkId, checkNames, checkWhole } from './arguments.ts';
 import { NotSettledError, TestOptionsError } from './errors.ts';
 import { TestFiles } from './test-files.ts';
 import { type ProcessOptions, type TestProcess, testProcess } from './test-process.ts';
 
 const FILESYSTEMS: Readonly<Record<string, FilesystemType>> = { tmpfs, ext2, ext4, xfs, btrfs };
 const OPTIONS = ['seed', 'filesystem'];
+const PROCESS_OPTIONS = ['uid', 'gid', 'groups', 'comm', 'exe', 'argv'];
+const FAULT_POINTS: readonly FaultPoint[] = ['descriptor', 'memory', 'event', 'mark', 'read'];
 /** TASK_COMM_LEN without the NUL at its end. */
 const COMM_CHARACTERS = 15;
 const SETTLED_WITHIN_MS = 5_000;
@@ -94,15 +97,19 @@ export class TestSystem {
     this.kernel = system.kernelOf(self);
     const maker = system.newProcess({ comm: 'files', exe: '/usr/bin/files' });
     this.fs = new TestFiles(system.kernelOf(maker), new SystemCalls(system));
-    this.faults = machine.faults;
-    this.limits = machine.limits;
+    this.faults = faultsOf(machine.faults);
+    this.limits = limitsOf(machine.limits);
     const { clock } = machine;
     this.clock = {
       get nowMs() {
         return clock.bootTimeMs();
       },
       jump: (ms) => {
-        if (!(ms >= 0)) throw new TestOptionsError(`jump(${ms}): time passes forwards; setTimeOfDay() sets it back`);
+        if (typeof ms !== 'number' || !(ms >= 0)) {
+          throw new TestOptionsError(
+            `jump(${JSON.stringify(ms)}): takes milliseconds from 0 on: time passes forwards; setTimeOfDay() sets it back`,
+          );
+        }
         clock.advance(ms);
         system.loop.wake();
       },
@@ -116,12 +123,12 @@ export class TestSystem {
    * @throws TestOptionsError.
    */
   process(options: ProcessOptions = {}): TestProcess {
+    checkNames('process()', options, PROCESS_OPTIONS);
     const { uid = 0, groups = [], exe, argv } = options;
     const { gid = uid } = options;
     const comm = options.comm ?? (exe === undefined ? 'process' : exe.slice(exe.lastIndexOf('/') + 1));
-    for (const [name, id] of Object.entries({ uid, gid })) {
-      if (!Number.isInteger(id) || id < 0) throw new TestOptionsError(`${name}: ${id} is no number of a user or group`);
-    }
+    for (const [name, id] of Object.entries({ uid, gid })) checkId(name, id);
+    for (const id of groups) checkId('groups', id);
     if (comm === '' || Buffer.byteLength(comm) > COMM_CHARACTERS) {
       throw new TestOptionsError(
         `comm: ${JSON.stringify(comm)} is not of 1 to ${COMM_CHARACTERS} characters, which are what the kernel keeps`,
@@ -174,6 +181,40 @@ export class TestSystem {
   }
 }
 
+function faultsOf(faults: TestFaults): TestFaults {
+  return {
+    failAt: (point, nth, errno) => {
+      if (!FAULT_POINTS.includes(point)) {
+        throw new TestOptionsError(`failAt(): ${JSON.stringify(point)} is none of ${FAULT_POINTS.join(', ')}`);
+      }
+      checkWhole('failAt(): nth', nth, 1);
+      if (errno !== undefined) checkWhole('failAt(): errno, as in ERRNO of fanotify/kernel', errno, 1);
+      faults.failAt(point, nth, errno);
+    },
+    shortenAt: (nth, bytes) => {
+      checkWhole('shortenAt(): nth', nth, 1);
+      checkWhole('shortenAt(): bytes', bytes, 0);
+      faults.shortenAt(nth, bytes);
+    },
+  };
+}
+
+/** Another name than these cannot be set: in a module that throws. */
+function limitsOf(limits: TestLimits): TestLimits {
+  const checked = {} as TestLimits;
+  for (const name of ['maxQueuedEvents', 'maxUserGroups', 'maxUserMarks'] as const) {
+    Object.defineProperty(checked, name, {
+      enumerable: true,
+      get: () => limits[name],
+      set: (most: number) => {
+        checkWhole(name, most, 0);
+        limits[name] = most;
+      },
+    });
+  }
+  return Object.freeze(checked);
+}
+
 function notSettled(ms: number): NotSettledError {
   return new NotSettledError(
     `for ${ms} ms somebody who reads events has left some unread: let its loop go on, or close what it reads`,
@@ -192,15 +233,7 @@ function notSettled(ms: number): NotSettledError {
  * console.log(system.fs.list('/srv')); // [ 'a' ]
  */
 export function createTestSystem(options: TestSystemOptions = {}): TestSystem {
-  if (typeof options !== 'object' || options === null) {
-    throw new TestOptionsError('createTestSystem() takes an object of options, as in { seed: 7 }');
-  }
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
-  if (unknown !== undefined) {
-    throw new TestOptionsError(
-      `createTestSystem() has no option ${JSON.stringify(unknown)}: it has ${OPTIONS.join(', ')}`,
-    );
-  }
+  checkNames('createTestSystem()', options, OPTIONS);
   const { seed = 1, filesystem = 'tmpfs' } = options;
   if (!Number.isSafeInteger(seed)) throw new TestOptionsError(`seed: ${seed} is no whole number`);
   const rootType = Object.hasOwn(FILESYSTEMS, filesystem) ? FILESYSTEMS[filesystem] : undefined;
