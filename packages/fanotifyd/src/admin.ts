@@ -1,11 +1,10 @@
 // Status and metrics over HTTP: on a Unix socket for the daemon's user alone, and metrics also where the configuration says.
 
-import { chownSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chownSync, unlinkSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
-import { dirname } from 'node:path';
 import type { Kernel } from 'fanotify/kernel';
 import type { Config, SocketPlace } from './config/config.ts';
-import { ListenError, removeStale } from './listening.ts';
+import { ListenError, makeRoom } from './listening.ts';
 import { METRICS_TYPE, metricsText } from './metrics.ts';
 import type { DaemonStatus } from './status.ts';
 
@@ -50,8 +49,7 @@ export class Admin {
   }
 
   async #atSocket({ path, mode, gid }: SocketPlace, pages: Readonly<Record<string, Page>>): Promise<void> {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    removeStale(this.#kernel, path);
+    makeRoom(this.#kernel, path);
     // It is never open to more than it is to be: bind(2) is made in listen().
     const before = process.umask(~mode & 0o777);
     try {

@@ -54,9 +54,8 @@ export function handedSocket(kernel: Kernel, env: NodeJS.ProcessEnv = process.en
  * @throws ListenError when it cannot be made, or somebody listens there.
  */
 export function ownSocket(kernel: Kernel, { path, mode, gid }: SocketPlace): Entrance {
+  makeRoom(kernel, path);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    removeStale(kernel, path);
     const fd = kernel.listenUnix(path, gid === undefined ? mode : mode & ~0o077);
     if (gid !== undefined) {
       // It is opened to others once it is whose it is to be.
@@ -72,18 +71,44 @@ export function ownSocket(kernel: Kernel, { path, mode, gid }: SocketPlace): Ent
     };
     return { fd, name: path, close };
   } catch (error) {
-    if (error instanceof ListenError) throw error;
-    throw new ListenError(`cannot listen at ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, {
-      cause: error,
-    });
+    throw new ListenError(`cannot listen at ${path}: ${codeOf(error)}`, { cause: error });
   }
 }
 
-/** Removes what a daemon has left that was killed. */
-export function removeStale(kernel: Kernel, path: string): void {
+/**
+ * Makes the directory of a socket, and removes what a daemon has left in its place that was killed.
+ *
+ * @throws ListenError when it cannot be, or somebody listens there.
+ */
+export function makeRoom(kernel: Kernel, path: string): void {
+  const directory = dirname(path);
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw new ListenError(
+      `cannot listen at ${path}: its directory ${directory} is not there and cannot be made (${codeOf(error)})`,
+      { cause: error },
+    );
+  }
+  try {
+    removeStale(kernel, path);
+  } catch (error) {
+    if (error instanceof ListenError) throw error;
+    throw new ListenError(`cannot listen at ${path}: ${codeOf(error)}`, { cause: error });
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+function removeStale(kernel: Kernel, path: string): void {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (!status) return;
-  if (!status.isSocket()) throw new ListenError(`cannot listen at ${path}: there is something else`);
+  if (!status.isSocket())
+    throw new ListenError(
+      `cannot listen at ${path}: there is something else than a socket: remove it, or say another path`,
+    );
   for (const type of ['seqpacket', 'stream'] as const) {
     try {
       kernel.close(kernel.connectUnix(path, type));
@@ -97,6 +122,6 @@ export function removeStale(kernel: Kernel, path: string): void {
       }
       if (error.code !== 'EAGAIN') throw error;
     }
-    throw new ListenError(`cannot listen at ${path}: another process does`);
+    throw new ListenError(`cannot listen at ${path}: another process does: end it, or say another path`);
   }
 }

@@ -60,7 +60,9 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     .command('check')
     .description('Checks the configuration, and says what it grants. Takes no root.')
     .option(...config)
+    .allowExcessArguments()
     .action((_, command: Command) => {
+      refuseExcess(command);
       code = check(command.optsWithGlobals<{ config?: string }>().config ?? DEFAULT_FILE, surroundings);
     });
   program
@@ -69,7 +71,9 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     .option(...config)
     .option('--admin <socket>', `where it answers (default: as the configuration says, else ${DEFAULT_ADMIN})`)
     .option('--json', 'as JSON')
+    .allowExcessArguments()
     .action(async ({ admin, json }: { admin?: string; json?: boolean }, command: Command) => {
+      refuseExcess(command);
       const path = admin ?? configFor(command.optsWithGlobals<{ config?: string }>().config, 'warn').config.admin;
       code = await tellStatus(path, json === true, surroundings);
     });
@@ -83,6 +87,13 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     else throw error;
     return 1;
   }
+}
+
+/** A file without --config would be passed over, and another one checked in its place. */
+function refuseExcess(command: Command): void {
+  const [excess] = command.args;
+  if (excess === undefined) return;
+  command.error(`error: '${command.name()}' takes no '${excess}': name a configuration by --config ${excess}`);
 }
 
 function isExpected(error: unknown): error is Error {
@@ -115,6 +126,10 @@ async function serve(named: string | undefined, { kernel, version, say, onSignal
   const manager = new Manager(kernel());
   const daemon = new Daemon({ kernel: kernel(), log, manager, version, config, file });
   const ended = new Promise<void>((resolve) => onSignal(['SIGTERM', 'SIGINT'], resolve));
+  // Node.js begins to debug at SIGUSR1: then any user of this machine could have the daemon, and so root, do as he likes. The other ends it.
+  onSignal(['SIGUSR1', 'SIGUSR2'], () =>
+    log.say('warn', 'SIGUSR1 and SIGUSR2 mean nothing here: SIGHUP reads the configuration'),
+  );
   await daemon.start();
   // One that was there is not to go without a word: nobody would be granted anything any more.
   onSignal(['SIGHUP'], () => daemon.reload((before) => configFor(named ?? before)));

@@ -82,6 +82,26 @@ describe.runIf(canServe)('the daemon', () => {
     expect(statSync(join(directory, 'socket')).isFile()).toBe(true);
   });
 
+  test('says in a sentence where the directory of a socket cannot be made', async () => {
+    const directory = scratchDirectory();
+    const file = join(directory, 'file');
+    writeFileSync(file, '');
+    const daemon = RunningDaemon.begin(`metrics: { socket: ${file}/below }\n`, {}, directory);
+    expect((await daemon.ended).code).toBe(1);
+    expect(daemon.stderr).toContain(
+      `fanotifyd: cannot listen at ${file}/below: its directory ${file} is not there and cannot be made (EEXIST)\n`,
+    );
+    expect(existsSync(join(directory, 'socket'))).toBe(false);
+  });
+
+  test('goes on after SIGUSR1 and SIGUSR2, and opens no debugger', async () => {
+    const daemon = await RunningDaemon.start();
+    for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) daemon.child.kill(signal);
+    await until(() => daemon.stderr.split('mean nothing here').length > 2 || undefined, 'a word about both signals');
+    expect(daemon.stderr).not.toContain('Debugger');
+    expect((await daemon.status()).pid).toBe(daemon.pid);
+  });
+
   test('tells its status as a table and as JSON, to its own user alone', async () => {
     const shown = await RunningDaemon.start();
     const peer = await Peer.start(shown.socket, USER);
@@ -218,6 +238,9 @@ describe('the command', () => {
     const misspelt = new Program([process.execPath, COMMAND, 'chek'], asUser);
     expect((await misspelt.ended).code).toBe(2);
     expect(misspelt.stderr).toContain("fanotifyd: there is no command 'chek': there are check and status");
+    const another = new Program([process.execPath, COMMAND, 'check', 'my.yaml'], asUser);
+    expect((await another.ended).code).toBe(2);
+    expect(another.stderr).toContain("fanotifyd: 'check' takes no 'my.yaml': name a configuration by --config my.yaml");
     const nobody = new Program([process.execPath, COMMAND, 'status', '--admin', '/nowhere/admin'], asUser);
     expect((await nobody.ended).code).toBe(1);
     expect(nobody.stderr).toBe('fanotifyd: no daemon answers at /nowhere/admin: is it running?\n');
