@@ -153,7 +153,8 @@ test('a grant of limits alone gives no power', () => {
 
 // Whether the schema takes it must be the same: what is about the shape, it says too.
 const BAD: readonly (readonly [text: string, ...problems: string[]])[] = [
-  ['', "1:1 a configuration is written as 'name: value' lines"],
+  ['', "1:1 nothing is said here: a configuration begins with 'version: 1'"],
+  ['- version: 1', "1:1 a configuration is written as 'name: value' lines"],
   ['socket: {}', "1:1 a configuration begins with 'version: 1'"],
   ['version: 2', "1:10 this daemon knows version 1: say 'version: 1'"],
   [
@@ -210,6 +211,12 @@ const MEANINGLESS: readonly (readonly [text: string, ...problems: string[]])[] =
     `3:35 "${directory}/link" leads through a symbolic link, and grants are of where directories are: write "${srv}"`,
   ],
   [`version: 1\nadmin: /${'x'.repeat(107)}`, "2:8 a socket's path has at most 107 bytes"],
+  [
+    'version: 1\nsocket: { path: /run/fanotifyd/admin }\nmetrics: { socket: /run/fanotifyd/admin }',
+    "2:9 'admin' and 'socket' are at the same path: say another for one of them",
+    "3:10 'metrics' and 'socket' are at the same path: say another for one of them",
+    "3:10 'metrics' and 'admin' are at the same path: say another for one of them",
+  ],
 ];
 
 const WARNED: readonly (readonly [text: string, ...problems: string[]])[] = [

@@ -62,6 +62,11 @@ export class ConfigText {
     return this.problems.some(({ severity }) => severity === 'error');
   }
 
+  /** There is nothing in it, or comments alone. */
+  get isEmpty(): boolean {
+    return !this.root || (isScalar(this.root) && this.root.value === null);
+  }
+
   lineOf(node: Spot): number {
     return Math.max(this.#lines.linePos(node?.range?.[0] ?? 0).line, 1);
   }

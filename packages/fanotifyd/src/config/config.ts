@@ -71,12 +71,13 @@ export function defaultConfig(): Config {
 }
 
 function read(text: ConfigText, accounts: Accounts): Omit<Config, 'warnings'> | undefined {
+  if (text.isEmpty) return text.shape(text.root, "nothing is said here: a configuration begins with 'version: 1'");
   const fields = text.fields(text.root, 'a configuration', FIELDS);
   if (!fields) return undefined;
   if (!fields.version) text.shape(text.root, "a configuration begins with 'version: 1'");
   else if (text.scalar(fields.version) !== 1)
     text.shape(fields.version, "this daemon knows version 1: say 'version: 1'");
-  return {
+  const config = {
     socket: (fields.socket && socketOf(text, fields.socket, accounts)) ?? socketAt(DEFAULT_SOCKET, 0o666),
     admin: (fields.admin && socketPath(text, fields.admin)) ?? DEFAULT_ADMIN,
     metrics: fields.metrics && metricsOf(text, fields.metrics, accounts),
@@ -85,6 +86,29 @@ function read(text: ConfigText, accounts: Accounts): Omit<Config, 'warnings'> | 
     limits: { ...USUAL_LIMITS, ...(fields.limits && limitsOf(text, fields.limits)) },
     grants: fields.grants ? grantsOf(text, fields.grants, accounts) : [],
   };
+  const { socket, admin, metrics } = config;
+  const said = { socket: socket.path, admin, metrics: metrics && 'path' in metrics ? metrics.path : undefined };
+  checkApart(text, fields, said);
+  return config;
+}
+
+/** Each socket is one: of two at the same path the second finds the first there. */
+function checkApart(
+  text: ConfigText,
+  fields: { readonly [name in 'socket' | 'admin' | 'metrics']?: Spot },
+  said: { readonly [name in 'socket' | 'admin' | 'metrics']: string | undefined },
+): void {
+  for (const [name, other] of [
+    ['admin', 'socket'],
+    ['metrics', 'socket'],
+    ['metrics', 'admin'],
+  ] as const) {
+    if (said[name] === undefined || said[name] !== said[other]) continue;
+    text.meaning(
+      fields[name] ?? fields[other],
+      `'${name}' and '${other}' are at the same path: say another for one of them`,
+    );
+  }
 }
 
 function socketAt(path: string, mode: number, gid?: number): SocketPlace {
