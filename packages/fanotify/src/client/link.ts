@@ -106,7 +106,5 @@ export class Link {
 /** What the daemon refuses, as the kernel would have refused it: with the daemon's words. */
 export function asKernelError(syscall: string, error: unknown, path?: KernelPath | null): unknown {
   if (!(error instanceof CallError)) return error;
-  const refusal = new KernelError(syscall, error.errno, path);
-  refusal.message += `: ${error.reason}`;
-  return refusal;
+  return new KernelError(syscall, error.errno, path, error.reason);
 }

@@ -215,8 +215,8 @@ export class UnsupportedFilesystemError extends Error {
 }
 
 /**
- * A limit of the system is reached. `setting` is what to raise (a sysctl, or RLIMIT_NOFILE), `current` its value where
- * it could be read: a number of groups or marks.
+ * A limit of the system is reached. `setting` is what to raise (a sysctl, RLIMIT_NOFILE, or of what the daemon refuses `limits.groups of
+ * fanotifyd` or `limits.marks of fanotifyd`), `current` its value where it could be read: a number of groups or marks.
  *
  * @example
  * import { Group, LimitError } from 'fanotify';

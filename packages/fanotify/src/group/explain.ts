@@ -40,6 +40,8 @@ import { kindsOf } from './names.ts';
 export function explainInit(kernel: Kernel, error: unknown, flags: number): unknown {
   if (!(error instanceof KernelError)) return error;
   const cause = { cause: error };
+  const refusal = refusedByDaemon(error, error.reason, 'groups', cause);
+  if (refusal) return refusal;
   switch (error.code) {
     case 'EPERM':
       // Privilege is looked at first, also where nobody's would help.
@@ -85,6 +87,8 @@ export function explainMark(kernel: Kernel, error: unknown, flags: number, mask:
   if (!(error instanceof KernelError)) return error;
   const details = { cause: error, path };
   const shown = JSON.stringify(path);
+  const refusal = refusedByDaemon(error, error.reason && `${shown}: ${error.reason}`, 'marks', details);
+  if (refusal) return refusal;
   switch (error.code) {
     case 'ENOENT':
       return error.syscall === 'fanotify_mark' && isRemoval(flags)
@@ -142,6 +146,33 @@ export function explainMark(kernel: Kernel, error: unknown, flags: number, mask:
       );
     default:
       return error;
+  }
+}
+
+/** No sysctl and no privilege of this process would help: the daemon says what would. */
+function refusedByDaemon(
+  error: KernelError,
+  reason: string | undefined,
+  limit: 'groups' | 'marks',
+  details: { readonly cause: KernelError; readonly path?: string },
+): Error | undefined {
+  if (reason === undefined) return undefined;
+  switch (error.code) {
+    case 'EMFILE':
+    case 'ENOSPC':
+      return new LimitError(
+        `the daemon gives no more ${limit}: ${reason}`,
+        `limits.${limit} of fanotifyd`,
+        undefined,
+        details,
+      );
+    case 'EPERM':
+      return new NotPermittedError(`the daemon refuses it: ${reason}`, details);
+    case 'EOPNOTSUPP':
+    case 'EXDEV':
+      return new UnsupportedFilesystemError(`the daemon refuses it: ${reason}`, details);
+    default:
+      return undefined;
   }
 }
 

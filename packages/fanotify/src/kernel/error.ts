@@ -119,21 +119,26 @@ export class KernelError extends Error {
   readonly syscall: string;
   /** The path that it was given, for people: bytes that are not valid UTF-8 are replaced. */
   readonly path: string | undefined;
+  /** What was expected, in a sentence, where the daemon was asked in the kernel's place, which has none. */
+  readonly reason: string | undefined;
 
   /**
    * @param syscall The system call that failed.
    * @param errno Its errno, positive.
    * @param path The path that it was given, if any.
+   * @param reason What was expected, if whoever refuses says it.
    */
-  constructor(syscall: string, errno: number, path?: string | Uint8Array | null) {
+  constructor(syscall: string, errno: number, path?: string | Uint8Array | null, reason?: string) {
     const code = errnoName(errno);
     const shown =
       path === undefined || path === null ? undefined : typeof path === 'string' ? path : Buffer.from(path).toString();
-    super(shown === undefined ? `${syscall}: ${code}` : `${syscall} ${JSON.stringify(shown)}: ${code}`);
+    const call = shown === undefined ? syscall : `${syscall} ${JSON.stringify(shown)}`;
+    super(reason === undefined ? `${call}: ${code}` : `${call}: ${code}: ${reason}`);
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
     this.path = shown;
+    this.reason = reason;
   }
 }
 

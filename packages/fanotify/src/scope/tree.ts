@@ -371,6 +371,8 @@ export class MarkedTree {
   #throwIfLimited(): void {
     const limit = this.#limit;
     if (!limit) return;
+    // Not a sysctl: the daemon has said what to do.
+    if (limit.setting.endsWith(' of fanotifyd')) throw limit;
     const needed = this.size + this.#beyondLimit;
     throw new LimitError(
       `without root each of the ${needed} directories needs a mark of its own, and this user has no more (${limit.setting} = ${limit.current ?? 'unknown'}): raise it (sysctl -w ${limit.setting}=${Math.max(needed, limit.current ?? 0) * 2}), leave directories out, or run it as root, where one mark suffices`,

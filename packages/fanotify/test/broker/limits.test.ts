@@ -45,7 +45,10 @@ describe.skipIf(!canMount)('a client', () => {
     const path = place('a', 'b', 'c');
     for (const name of ['a', 'b', 'b']) await client.mark(join(path, name), FAN_CLOSE_WRITE, { scope: 'inode' });
     const refused = client.mark(join(path, 'c'), FAN_CLOSE_WRITE, { scope: 'inode' });
-    await expect(refused).rejects.toMatchObject({ errno: ERRNO.ENOSPC, message: 'a group of user 0 may have 2 marks' });
+    await expect(refused).rejects.toMatchObject({
+      errno: ERRNO.ENOSPC,
+      message: "a group of user 0 may have 2 marks: remove some, or have 'limits' granted",
+    });
     await client.call(client.writer.plain(REQUEST.clearMarks));
     await client.mark(join(path, 'c'), FAN_CLOSE_WRITE, { scope: 'inode' });
     expect((await house.status()).groups[0]).toMatchObject({ marks: 1, refused: 1 });

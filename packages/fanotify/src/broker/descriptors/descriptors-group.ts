@@ -218,7 +218,10 @@ export class DescriptorsGroup implements Served {
     if (problem) throw problem;
     if (before) return requestOf(core, this.#group, request, fd);
     if (this.#group.marks.size >= rights.limits.marks) {
-      throw new CallError('ENOSPC', `a group of user ${rights.peer.uid} may have ${rights.limits.marks} marks`);
+      throw new CallError(
+        'ENOSPC',
+        `a group of user ${rights.peer.uid} may have ${rights.limits.marks} marks: remove some, or have 'limits' granted`,
+      );
     }
     const uid = countedUid(rights.peer);
     counts.keep.assertRoom(uid);

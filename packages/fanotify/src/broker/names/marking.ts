@@ -56,7 +56,10 @@ export class Marking {
     let mark = group.marks.get(id);
     if (!mark) {
       if (group.marks.size >= rights.limits.marks) {
-        throw new CallError('ENOSPC', `a group of user ${rights.peer.uid} may have ${rights.limits.marks} marks`);
+        throw new CallError(
+          'ENOSPC',
+          `a group of user ${rights.peer.uid} may have ${rights.limits.marks} marks: remove some, or have 'limits' granted`,
+        );
       }
       mark = this.#new(group, id, change.scope, number, place, carried, grant, canRead);
     }
