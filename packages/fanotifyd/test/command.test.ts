@@ -60,6 +60,18 @@ describe.runIf(canRun)('fanotify watch of an ordinary user', () => {
     expect(command.stderr).toMatch(/none lost|1 change/);
   });
 
+  test('says of a loss that the daemon may be why', async () => {
+    const mortal = await RunningDaemon.start();
+    const command = await watching(['-r'], tree(), mortal.socket);
+    mortal.child.kill('SIGKILL');
+    await mortal.ended;
+    RunningDaemon.begin('', {}, mortal.directory);
+    const lost = await until(() => command.lines.find((line) => line.includes(' overflow ')), 'the loss');
+    expect(lost).toMatch(
+      /events after number \d+ were lost: the daemon was started again, or could not tell them in time$/,
+    );
+  });
+
   test('asks the kernel where nobody serves, and for who did it', async () => {
     const root = tree();
     const command = await watching(['-r'], root, '/no/such/socket');

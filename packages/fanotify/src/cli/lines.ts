@@ -31,7 +31,8 @@ type Style = Parameters<typeof styleText>[0];
 export function textFormat(
   colours: boolean,
   columns: () => number,
-  who?: ProcessDepth,
+  who: ProcessDepth | undefined,
+  whyLost: string,
 ): (event: SubtreeEvent) => string {
   const textOf = processText(textOptionsOf(who));
   const whoColumns = who ? PROCESS_COLUMNS : PID_COLUMNS;
@@ -47,7 +48,7 @@ export function textFormat(
     const kinds = kindsText(event);
     const gap = ' '.repeat(Math.max(0, KINDS_COLUMNS - kinds.length));
     const room = columns() - (time.length + columnsOf(pid) + Math.max(KINDS_COLUMNS, kinds.length) + 6);
-    const place = placeOf(event, columns() === 0 ? Number.POSITIVE_INFINITY : Math.max(8, room));
+    const place = placeOf(event, columns() === 0 ? Number.POSITIVE_INFINITY : Math.max(8, room), whyLost);
     return `${paint('dim', time)}  ${paint('dim', pid)}  ${paint(styleOf(event), kinds)}${gap}  ${place}${process.tail}`;
   };
 }
@@ -71,8 +72,8 @@ function styleOf(event: SubtreeEvent): Style {
   return kinds.includes('modify') || kinds.includes('closeWrite') ? 'yellow' : 'blue';
 }
 
-function placeOf(event: SubtreeEvent, room: number): string {
-  if (event.kind === 'overflow') return `events after number ${event.lastSeq} were lost: the kernel's queue was full`;
+function placeOf(event: SubtreeEvent, room: number, whyLost: string): string {
+  if (event.kind === 'overflow') return `events after number ${event.lastSeq} were lost: ${whyLost}`;
   if (event.kind === 'filesystemError') return `${event.code} ${event.path ?? ''}`;
   return placeText(event, room, { arrow: ' → ', slash: true });
 }

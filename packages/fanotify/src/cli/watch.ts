@@ -88,13 +88,13 @@ const inHalves = (events: readonly FileEventName[]) => events.flatMap((name) => 
 async function watch(paths: readonly string[], options: WatchOptions, surroundings: Surroundings): Promise<Ending> {
   const kernel = askedKernel(surroundings.kernel(), paths, options.who);
   const output = surroundings.openOutput();
-  const format = formatOf(options, output);
+  const whyLost = kernel.marksSubtrees ? DAEMON_LATE : QUEUE_FULL;
+  const format = formatOf(options, output, whyLost);
   const group = await open(kernel, options.who);
   const screen = new Screen(output, surroundings.say, lineEndOf(options));
   const stopping = new Stopping(() => void group.close(), options.timeout, surroundings.abort);
   const count: Written = { written: 0, unwritten: 0 };
   const unseen = new Unseen(screen.say.bind(screen));
-  const loss = kernel.marksSubtrees ? LOSS_BY_DAEMON : LOSS;
   let mounts: MountWatch | undefined;
   try {
     const subtrees = await mark(group, paths, options, screen);
@@ -105,7 +105,7 @@ async function watch(paths: readonly string[], options: WatchOptions, surroundin
     }
     announce(subtrees, options, kernel, screen);
     unseen.tell(subtrees);
-    await Promise.race([print(group, subtrees, options, format, screen, count, unseen, loss), stopping.overdue]);
+    await Promise.race([print(group, subtrees, options, format, screen, count, unseen, whyLost), stopping.overdue]);
     if (stopping.why === undefined && !(count.written === options.count)) {
       throw new UserError(`${subtrees.roots.map(goneText).join(', ')}: nothing is left to watch`);
     }
@@ -134,20 +134,24 @@ async function open(kernel: Kernel, who: ProcessDepth | undefined): Promise<Grou
   }
 }
 
-const LOSS = "fanotify: events were lost: the kernel's queue was full";
-const LOSS_BY_DAEMON = 'fanotify: events were lost: the daemon was started again, or could not tell them in time';
+const QUEUE_FULL = "the kernel's queue was full";
+const DAEMON_LATE = 'the daemon was started again, or could not tell them in time';
 
 function goneText({ path, gone }: Subtree): string {
   return gone === 'moved' ? `${path} was moved to where it cannot be followed without root` : `${path} is gone`;
 }
 
 /** @throws UserError */
-function formatOf({ json, format, timefmt, newline, who }: WatchOptions, { terminal }: Output): Format {
+function formatOf(
+  { json, format, timefmt, newline, who }: WatchOptions,
+  { terminal }: Output,
+  whyLost: string,
+): Format {
   if (format === undefined) {
     if (timefmt !== undefined) throw new UserError('--timefmt says what %T is in --format, which is not given');
     if (!newline) throw new UserError('--no-newline is for --format, which is not given');
     if (json) return jsonLine;
-    return textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0), who);
+    return textFormat(terminal?.hasColours ?? false, () => (terminal ? terminal.columns : 0), who, whyLost);
   }
   if (who) throw new UserError("no directive of --format tells who did it: take --json, where it is 'process'");
   if (json) throw new UserError('--format and --json are two ways to print an event: leave one of them out');
@@ -165,7 +169,7 @@ async function print(
   screen: Screen,
   count: Written,
   unseen: Unseen,
-  loss: string,
+  whyLost: string,
 ): Promise<void> {
   const left = () => (options.count === undefined ? Number.POSITIVE_INFINITY : options.count - count.written);
   // Nothing more is asked for before what there is is written: what a slow reader has no room for waits in the kernel.
@@ -174,7 +178,8 @@ async function print(
     count.unwritten = events.length;
     const lines = events.map((event) => format(event, subtrees.crossing(event)));
     // A format need not have %e.
-    if (options.format !== undefined && events.some(({ kind }) => kind === 'overflow')) screen.say(loss);
+    if (options.format !== undefined && events.some(({ kind }) => kind === 'overflow'))
+      screen.say(`fanotify: events were lost: ${whyLost}`);
     await screen.print(lines, group.counters.overflows, (lines) => {
       count.written += lines;
       count.unwritten -= lines;
