@@ -63,7 +63,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     .allowExcessArguments()
     .action((_, command: Command) => {
       refuseExcess(command);
-      code = check(command.optsWithGlobals<{ config?: string }>().config ?? DEFAULT_FILE, surroundings);
+      code = check(command.optsWithGlobals<{ config?: string }>().config, surroundings);
     });
   program
     .command('status')
@@ -138,10 +138,11 @@ async function serve(named: string | undefined, { kernel, version, say, onSignal
   return 0;
 }
 
-function check(file: string, { print, say }: Surroundings): number {
-  const config = loadConfig(file, 'warn');
-  for (const warning of config.warnings) say(problemText(file, warning));
-  print([`${file} can be used.`, ...explainConfig(config, new Accounts())].join('\n'));
+function check(named: string | undefined, { print, say }: Surroundings): number {
+  const { config, file } = configFor(named, 'warn');
+  for (const warning of config.warnings) say(problemText(file ?? DEFAULT_FILE, warning));
+  const head = file === undefined ? `There is no ${DEFAULT_FILE}: the daemon serves as usual.` : `${file} can be used.`;
+  print([head, ...explainConfig(config, new Accounts())].join('\n'));
   return 0;
 }
 

@@ -231,6 +231,18 @@ describe('the command', () => {
     ]);
   });
 
+  test.skipIf(existsSync('/etc/fanotifyd.yaml'))('says what it serves without a configuration', async () => {
+    const check = new Program([process.execPath, COMMAND, 'check'], asUser);
+    expect((await check.ended).code).toBe(0);
+    expect(check.stdout).toMatch(
+      /^There is no \/etc\/fanotifyd\.yaml: the daemon serves as usual\.\nClients connect at /,
+    );
+    expect(check.stdout).toContain('\nNobody is granted more.\n');
+    const named = new Program([process.execPath, COMMAND, 'check', '--config', '/nowhere.yaml'], asUser);
+    expect((await named.ended).code).toBe(1);
+    expect(named.stderr).toBe('/nowhere.yaml:1:1: the configuration cannot be read: it does not exist\n');
+  });
+
   test('says what it does not know', async () => {
     const unknown = new Program([process.execPath, COMMAND, '--confg'], asUser);
     expect((await unknown.ended).code).toBe(2);
