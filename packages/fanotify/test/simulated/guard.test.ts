@@ -192,6 +192,20 @@ rules:
     expect(decisions).toEqual(['deny /srv/secret', 'allow /srv/open']);
   });
 
+  it('cannot be asked by a call of system.fs, which gets what onTimeout says', async () => {
+    const system = guarded();
+    const before = system.clock.nowMs;
+    await using _gate = await guard('/srv', {
+      kernel: system.kernel,
+      deadlineMs: 7_000,
+      onTimeout: 'deny',
+      decide: () => 'allow',
+    });
+    expect(() => system.fs.read('/srv/secret')).toThrow('EPERM');
+    expect(system.clock.nowMs - before).toBe(7_000);
+    expect(await system.process().open('/srv/secret')).toBe(0);
+  });
+
   it('is refused over kernels that have no processes of their own', async () => {
     const decide = () => 'allow' as const;
     await expect(guard('/srv', { kernel: linuxKernel(), decide })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });

@@ -22,7 +22,8 @@ export interface FileDetails {
  * Makes, reads and lists files: each call is done when it returns. Whoever listens hears it, as the doing of {@link TestFiles.pid}.
  *
  * A call that a permission event holds runs the rest of the machine until it is answered. When that is for the caller's own program to do,
- * nothing is left that could: a DeadlockError says so, and a process of its own (`system.process()`) is the way.
+ * nothing is left that could: a DeadlockError says so, and a process of its own (`system.process()`) is the way. So it is with a guard, whose
+ * deadline passes at once: the call gets what its `onTimeout` says, whatever its `decide` would.
  *
  * @example
  * import { createTestSystem } from 'fanotify/testing';
