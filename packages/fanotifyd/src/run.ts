@@ -130,9 +130,11 @@ async function serve(named: string | undefined, { kernel, version, say, onSignal
   onSignal(['SIGUSR1', 'SIGUSR2'], () =>
     log.say('warn', 'SIGUSR1 and SIGUSR2 mean nothing here: SIGHUP reads the configuration'),
   );
-  await daemon.start();
+  const started = daemon.start();
   // One that was there is not to go without a word: nobody would be granted anything any more.
-  onSignal(['SIGHUP'], () => daemon.reload((before) => configFor(named ?? before)));
+  const reload = () => daemon.reload((before) => configFor(named ?? before));
+  onSignal(['SIGHUP'], () => void started.then(reload, () => undefined));
+  await started;
   await ended;
   await daemon.close();
   return 0;
@@ -141,9 +143,20 @@ async function serve(named: string | undefined, { kernel, version, say, onSignal
 function check(named: string | undefined, { print, say }: Surroundings): number {
   const { config, file } = configFor(named, 'warn');
   for (const warning of config.warnings) say(problemText(file ?? DEFAULT_FILE, warning));
-  const head = file === undefined ? `There is no ${DEFAULT_FILE}: the daemon serves as usual.` : `${file} can be used.`;
-  print([head, ...explainConfig(config, new Accounts())].join('\n'));
+  print([headOf(file), ...explainConfig(config, new Accounts())].join('\n'));
   return 0;
+}
+
+/** What is to be said first of a configuration without errors. */
+function headOf(file: string | undefined): string {
+  if (file === undefined) return `There is no ${DEFAULT_FILE}: the daemon serves as usual.`;
+  try {
+    loadConfig(file);
+    return `${file} can be used.`;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return `${file} can be used when nobody else can change it: the daemon refuses it as it is.`;
+  }
 }
 
 async function tellStatus(path: string, asJson: boolean, { print, say }: Surroundings): Promise<number> {

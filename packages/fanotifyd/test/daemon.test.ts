@@ -203,6 +203,7 @@ describe.runIf(canServe)('the daemon', () => {
     const check = new Program([process.execPath, COMMAND, 'check', '--config', join(directory, 'fanotifyd.yaml')]);
     expect((await check.ended).code).toBe(0);
     expect(check.stderr).toMatch(/warning: others than its owner can write/);
+    expect(check.stdout).toMatch(/can be used when nobody else can change it: the daemon refuses it as it is\.\n/);
   });
 });
 
