@@ -1,6 +1,8 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { aliases } from './packages/fanotify/test/support/simulated/aliases.ts';
+import { FILES_LEFT_OUT, ROOMS, WITHOUT_MACHINE } from './packages/fanotify/test/support/simulated/left-out.ts';
 import { ClosingLine } from './scripts/closing-line.ts';
 
 // The tests of groups run again as on these, emulated: test/support/older-kernel.ts.
@@ -46,6 +48,18 @@ export default defineConfig({
           include: ['packages/*/test/**/*.test.ts', 'scripts/test/**/*.test.ts'],
           exclude: beside,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        resolve: { alias: aliases },
+        test: {
+          name: 'simulated',
+          include: [`packages/fanotify/test/${ROOMS}/**/*.test.ts`],
+          exclude: [...WITHOUT_MACHINE, ...Object.keys(FILES_LEFT_OUT)].map((file) => `packages/fanotify/test/${file}`),
+          setupFiles: ['packages/fanotify/test/support/simulated-kernel.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       ...olderKernels.map((version) => ({

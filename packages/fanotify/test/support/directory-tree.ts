@@ -2,11 +2,11 @@
 // holding the paths of events against.
 
 import { closeSync, mkdirSync, openSync, renameSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { AT_FDCWD } from '../../src/abi/index.ts';
 import { linuxKernel } from '../../src/kernel/index.ts';
+import { exchange } from './exchange.ts';
 
 /** One step; numbers choose among what there is when the step is taken, so that any sequence of steps makes sense. */
 export type Step =
@@ -201,20 +201,4 @@ export class DirectoryTree {
 /** An object's `struct file_handle` as hexadecimal text. */
 export function handleOf(path: string): string {
   return linuxKernel().nameToHandleAt(AT_FDCWD, path, 0).handle.subarray(8).toString('hex');
-}
-
-const RENAME_EXCHANGE = 2;
-type Renameat2 = (fromFd: number, from: string, toFd: number, to: string, flags: number) => number;
-let renameat2: Renameat2 | undefined;
-
-/** Lets two paths change places; false where the C library cannot (renameat2(2): glibc 2.28). */
-function exchange(a: string, b: string): boolean {
-  try {
-    renameat2 ??= (createRequire(import.meta.url)('koffi') as typeof import('koffi'))
-      .load(null)
-      .func('int renameat2(int fromFd, const char *from, int toFd, const char *to, unsigned int flags)') as Renameat2;
-  } catch {
-    return false;
-  }
-  return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) === 0;
 }

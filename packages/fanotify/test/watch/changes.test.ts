@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/kernel/index.ts';
 import type { EntryChange } from '../../src/watch/change.ts';
+import { exchange } from '../support/exchange.ts';
 import { ToldTree, toldAll } from './told-tree.ts';
 import { OLD_WAYS, WAYS, watching } from './watching.ts';
 
@@ -213,14 +214,7 @@ describe.each(WAYS)('by %s', (_way, kernelOf) => {
     const { watcher } = await start();
     const told = new ToldTree();
     told.list(root);
-    // renameat2(2) with RENAME_EXCHANGE.
-    const swapped = spawnSync('python3', [
-      '-c',
-      'import ctypes,sys; sys.exit(ctypes.CDLL(None).renameat2(-100,sys.argv[1].encode(),-100,sys.argv[2].encode(),2))',
-      at('a'),
-      at('b'),
-    ]);
-    expect(swapped.status).toBe(0);
+    expect(exchange(at('a'), at('b'))).toBe(true);
     write('end');
     await toldAll(watcher, told, root, Promise.resolve());
     expect(told.differences(root)).toEqual([]);

@@ -1,5 +1,6 @@
 // Superblocks and their inodes: how they come into being.
 
+import { deviceOperations } from './devices.ts';
 import type { System } from '../system.ts';
 import type { FilesystemType } from './filesystem-type.ts';
 import type { Dentry, FileType, Inode, InodeOperations, Superblock } from './objects.ts';
@@ -129,7 +130,7 @@ export function makeInode(system: System, superblock: Superblock, type: FileType
     subvolume,
     deviceNumber: details.deviceNumber ?? 0,
     leases: undefined,
-    operations: details.operations,
+    operations: details.operations ?? deviceOperations(details.deviceNumber),
     pipe: undefined,
     connector: undefined,
   };

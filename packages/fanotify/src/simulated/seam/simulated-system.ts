@@ -4,6 +4,7 @@ import type { SimulatedChild, Simulation } from '../../kernel/kernel.ts';
 import { boot, type Machine } from '../boot.ts';
 import { chmod } from '../files/attributes.ts';
 import { mkdir, mknod } from '../files/create.ts';
+import { NULL_DEVICE } from '../files/devices.ts';
 import type { FilesystemType } from '../files/filesystem-type.ts';
 import { O_RDONLY } from '../files/flags.ts';
 import { mount, mountSuperblock } from '../files/mount-call.ts';
@@ -206,7 +207,7 @@ export class SimulatedSystem implements SeamParts {
     this.mount('sysfs', '/sys', 'sysfs', 0);
     this.mount('cgroup2', '/sys/fs/cgroup/unified', 'cgroup2', 0);
     this.mount('devtmpfs', '/dev', 'tmpfs', 0);
-    mknod(machine, '/dev/null', 'device', 0o666, 0x103);
+    mknod(machine, '/dev/null', 'device', 0o666, NULL_DEVICE).inode.mode = 0o666;
   }
 }
 

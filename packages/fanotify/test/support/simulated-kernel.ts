@@ -1,0 +1,41 @@
+// Runs a test file on the simulated kernel (the project `simulated` of vitest.config.ts): what the library and the tests ask the machine for
+// they ask this one. What takes the place of what is in test/support/simulated; what is left out, and why, in left-out.ts there.
+
+import { afterAll, beforeEach, expect, type RunnerTask } from 'vitest';
+import { setresuid } from '../../src/simulated/tasks/credentials.ts';
+import { LEFT_OUT } from './simulated/left-out.ts';
+import { as, machine, self } from './simulated/machine.ts';
+import { signal } from './simulated/signal.ts';
+
+const ROOM = 'packages/fanotify/test/';
+const path = expect.getState().testPath?.replaceAll('\\', '/') ?? '';
+const file = path.slice(path.lastIndexOf(ROOM) + ROOM.length);
+const leftOut = Object.entries(LEFT_OUT[file] ?? {});
+
+Object.assign(process, {
+  getuid: () => self.credentials.uid,
+  geteuid: () => self.credentials.euid,
+  getgid: () => self.credentials.gid,
+  getegid: () => self.credentials.egid,
+  seteuid: (uid: number) => as(self, () => setresuid(machine, -1, uid, -1)),
+});
+Object.defineProperty(process, 'platform', { value: 'linux' });
+const { kill } = process;
+process.kill = (pid, which) => signal(pid, which) || kill.call(process, pid, which);
+
+const nameOf = (task: RunnerTask): string => (task.suite ? `${nameOf(task.suite)} > ${task.name}` : task.name);
+
+beforeEach(({ task, skip }) => {
+  for (const [name, why] of leftOut) if (nameOf(task).startsWith(name)) skip(why);
+});
+
+afterAll((_context, suite) => {
+  const names = allOf(suite.tasks).map(nameOf);
+  for (const [name] of leftOut) {
+    if (!names.some((each) => each.startsWith(name))) throw new Error(`left-out.ts names "${name}", which is no test of ${file}`);
+  }
+});
+
+function allOf(tasks: readonly RunnerTask[]): RunnerTask[] {
+  return tasks.flatMap((task) => ('tasks' in task ? allOf(task.tasks) : [task]));
+}

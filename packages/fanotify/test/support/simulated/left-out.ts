@@ -1,0 +1,45 @@
+// What of the library's tests does not run on the simulated kernel, and why: all else in the rooms below does, and so does each new test.
+
+/** Which tests these are: those above the seam. */
+export const ROOMS = '{group,scope,decision,core,watch,proposal,identity}';
+
+/** Of the programs that tests let run there are only those of programs.ts. */
+const RUNS_NODE = 'its other processes are programs of Node';
+const COMPILES = 'its other processes are programs in C, compiled for it';
+const LIBRARY_COPY = 'what it tests are the processes of a copy of the library';
+const CLAMD = 'it runs clamd';
+
+/** These ask no machine for anything, or have kernels of their own making: once is enough. */
+export const WITHOUT_MACHINE: readonly string[] = [
+  'core/{attached,core,dispatch,holdings,marks,passage,queue,wire}.test.ts',
+  'decision/{responder,table}.test.ts',
+  'decision/policy/{check,evaluate,glob,load}.test.ts',
+  'decision/scan/protocol.test.ts',
+  'identity/{cgroup,processes}.test.ts',
+  'proposal/sentences.test.ts',
+  'scope/{coverage,places}.test.ts',
+  'watch/difference.test.ts',
+  'watch/parcel/{gathering,ignoring}.test.ts',
+];
+
+/** Files that are left out as a whole, by path in `test/`. */
+export const FILES_LEFT_OUT: Readonly<Record<string, string>> = {
+  'core/older-kernels.test.ts': LIBRARY_COPY,
+  'decision/older-kernels.test.ts': LIBRARY_COPY,
+  'decision/failure-policy.test.ts': RUNS_NODE,
+  'decision/subtree-slip.test.ts': COMPILES,
+  'decision/scan/{failures,scan}.test.ts': CLAMD,
+  'watch/churn.test.ts': RUNS_NODE,
+  'watch/fallback.test.ts': RUNS_NODE,
+  'watch/parcel/{packaging,since,subscribe}.test.ts': RUNS_NODE,
+};
+
+/** Single tests, by file, and in it by the beginning of their full name ('suite > test'). */
+export const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'group/errors.test.ts': {},
+  'group/lifecycle.test.ts': { processes: RUNS_NODE },
+  'group/who.test.ts': {
+    'who did it > is told with the user that it has become': RUNS_NODE,
+    'who did it > is told to root alone, and says so': RUNS_NODE,
+  },
+};
