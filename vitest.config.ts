@@ -58,6 +58,7 @@ export default defineConfig({
           include: [`packages/fanotify/test/${ROOMS}/**/*.test.ts`],
           exclude: [...WITHOUT_MACHINE, ...Object.keys(FILES_LEFT_OUT)].map((file) => `packages/fanotify/test/${file}`),
           setupFiles: ['packages/fanotify/test/support/simulated-kernel.ts'],
+          env: { FANOTIFY_PATH_RUNS: '60' },
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

@@ -1,7 +1,7 @@
 // Runs a test file on the simulated kernel (the project `simulated` of vitest.config.ts): what the library and the tests ask the machine for
 // they ask this one. What takes the place of what is in test/support/simulated; what is left out, and why, in left-out.ts there.
 
-import { afterAll, beforeEach, expect, type RunnerTask } from 'vitest';
+import { beforeEach, expect, type RunnerTask } from 'vitest';
 import { setresuid } from '../../src/simulated/tasks/credentials.ts';
 import { LEFT_OUT } from './simulated/left-out.ts';
 import { as, machine, self } from './simulated/machine.ts';
@@ -25,16 +25,21 @@ process.kill = (pid, which) => signal(pid, which) || kill.call(process, pid, whi
 
 const nameOf = (task: RunnerTask): string => (task.suite ? `${nameOf(task.suite)} > ${task.name}` : task.name);
 
+let isChecked = false;
+
 beforeEach(({ task, skip }) => {
+  if (!isChecked) checkNames(allOf(task.file.tasks).map(nameOf));
+  isChecked = true;
   for (const [name, why] of leftOut) if (nameOf(task).startsWith(name)) skip(why);
 });
 
-afterAll((_context, suite) => {
-  const names = allOf(suite.tasks).map(nameOf);
+/** What is left out is there to be left out. */
+function checkNames(names: readonly string[]): void {
   for (const [name] of leftOut) {
-    if (!names.some((each) => each.startsWith(name))) throw new Error(`left-out.ts names "${name}", which is no test of ${file}`);
+    if (names.some((each) => each.startsWith(name))) continue;
+    throw new Error(`left-out.ts names ${JSON.stringify(name)}, which is no test of ${file}`);
   }
-});
+}
 
 function allOf(tasks: readonly RunnerTask[]): RunnerTask[] {
   return tasks.flatMap((task) => ('tasks' in task ? allOf(task.tasks) : [task]));

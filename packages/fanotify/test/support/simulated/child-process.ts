@@ -16,7 +16,7 @@ import type { Program } from '../../../src/simulated/tasks/scheduler.ts';
 import type { Task } from '../../../src/simulated/tasks/task.ts';
 import { Wait } from '../../../src/simulated/wait.ts';
 import { startCore } from './core-process.ts';
-import { as, kernel, machine, self, system } from './machine.ts';
+import { as, keepTime, kernel, machine, self, system } from './machine.ts';
 import { toldByNode } from './node-error.ts';
 import { become, pathOfProgram } from './processes.ts';
 import { signal, signalName } from './signal.ts';
@@ -47,6 +47,7 @@ interface Started {
 
 /** uv_spawn: over when it has executed the program. */
 function start(command: string, args: readonly string[], { cwd, uid, gid, stdio = 'pipe' }: Options): Started {
+  keepTime();
   const path = pathOfProgram(command);
   const refused = (error: unknown) =>
     Object.assign(toldByNode(error, `spawn ${command}`) as Error, { path: command, spawnargs: args });

@@ -9,7 +9,7 @@ const COMPILES = 'its other processes are programs in C, compiled for it';
 const LIBRARY_COPY = 'what it tests are the processes of a copy of the library';
 const CLAMD = 'it runs clamd';
 
-/** These ask no machine for anything, or have kernels of their own making: once is enough. */
+/** These ask no kernel for anything but temporary files, or have kernels of their own making: once is enough. */
 export const WITHOUT_MACHINE: readonly string[] = [
   'core/{attached,core,dispatch,holdings,marks,passage,queue,wire}.test.ts',
   'decision/{responder,table}.test.ts',
@@ -18,7 +18,7 @@ export const WITHOUT_MACHINE: readonly string[] = [
   'identity/{cgroup,processes}.test.ts',
   'proposal/sentences.test.ts',
   'scope/{coverage,places}.test.ts',
-  'watch/difference.test.ts',
+  'watch/{baseline,difference,snapshot}.test.ts',
   'watch/parcel/{gathering,ignoring}.test.ts',
 ];
 
@@ -38,8 +38,18 @@ export const FILES_LEFT_OUT: Readonly<Record<string, string>> = {
 export const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'group/errors.test.ts': {},
   'group/lifecycle.test.ts': { processes: RUNS_NODE },
+  'scope/everywhere.test.ts': {
+    'listenEverywhere() > misses none of 200 mounts': 'it looks at how much time the scheduler has given it',
+    'listenEverywhere() > leaves FUSE alone': 'there is no FUSE',
+    'listenEverywhere() > hears what an ordinary user mounts in a namespace of his own': 'its shell makes a user namespace',
+  },
   'group/who.test.ts': {
     'who did it > is told with the user that it has become': RUNS_NODE,
     'who did it > is told to root alone, and says so': RUNS_NODE,
   },
+  'watch/listing.test.ts': {
+    'directories that may not be read': RUNS_NODE,
+    'paths longer than the kernel takes': 'its shell says more than the one of the machine understands',
+  },
+  'watch/loss.test.ts': { 'a process that is stopped': RUNS_NODE },
 };

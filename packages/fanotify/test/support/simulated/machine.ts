@@ -13,6 +13,7 @@ import type { Blocking } from '../../../src/simulated/wait.ts';
 
 /** Node raises its limit of descriptors to what it may have. */
 const MANY_DESCRIPTORS = 65_536;
+const FEW_EVENTS = 4_096;
 
 export const system: SimulatedSystem = new SimulatedSystem();
 export const { machine } = system;
@@ -26,6 +27,8 @@ export const self: Task = system.newProcess({ comm: 'node', exe: process.execPat
 export const kernel: SimulatedKernel = Object.assign(system.kernelOf(self), { name: 'Linux 6.18.0' as 'simulated' });
 
 self.process.descriptorLimit = MANY_DESCRIPTORS;
+// An overflow comes as soon as it can without surprising tests that provoke none.
+machine.limits.maxQueuedEvents = FEW_EVENTS;
 for (const directory of ['/etc', '/mnt', '/run', '/usr/bin', tmpdir(), process.cwd()]) makeDirectories(directory);
 kernel.make(calls.writeFile('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'));
 // Anybody may put something there.
@@ -34,6 +37,14 @@ kernel.make(calls.chmod(tmpdir(), (temporary.mode & 0o777) | 0o1777));
 kernel.make(asCall(() => chdir(machine, process.cwd())));
 // Standard input, output and error: whatever is opened has higher numbers.
 for (let fd = 0; fd < 3; fd++) kernel.make(open(machine, AT_FDCWD, '/dev/null', O_RDWR));
+
+const startedMs = performance.now() - machine.clock.bootTimeMs();
+
+/** Time passes there as it does here, and whatever the test does, it does now. Where a call waits, the machine may be ahead. */
+export function keepTime(): void {
+  const behindMs = performance.now() - startedMs - machine.clock.bootTimeMs();
+  if (behindMs > 0) machine.clock.advance(behindMs);
+}
 
 /** What never waits, as what may. */
 // biome-ignore lint/correctness/useYield: it never waits.

@@ -5,12 +5,13 @@ import { getSystemErrorMap } from 'node:util';
 import { errnoName, KernelError } from '../../../src/kernel/error.ts';
 import { pathOf } from '../../../src/simulated/seam/caller.ts';
 import type { Blocking } from '../../../src/simulated/wait.ts';
-import { kernel } from './machine.ts';
+import { keepTime, kernel } from './machine.ts';
 
 export type PathLike = string | Uint8Array | URL;
 
 /** Makes a call of the test's process, which may wait; what is refused is thrown as Node does. */
 export function attempt<T>(syscall: string, operation: () => T | Blocking<T>, path?: PathLike, dest?: PathLike): T {
+  keepTime();
   try {
     return kernel.make(begun(operation));
   } catch (error) {

@@ -9,7 +9,7 @@ import { installProgram } from '../../../src/simulated/seam/install.ts';
 import { execute } from '../../../src/simulated/tasks/exec.ts';
 import { programImage } from '../../../src/simulated/tasks/elf.ts';
 import type { Blocking } from '../../../src/simulated/wait.ts';
-import { machine, system } from './machine.ts';
+import { calls, kernel, machine, system } from './machine.ts';
 import { type Main, PROGRAMS, toItsEnd } from './programs.ts';
 
 const DIRECTORY = '/usr/bin';
@@ -20,6 +20,8 @@ for (const name of Object.keys(PROGRAMS)) {
   inode.content = Buffer.concat([programImage(), Buffer.from(name)]);
   inode.size = inode.content.length;
 }
+
+kernel.make(calls.symlink(DIRECTORY, '/bin'));
 
 /** The path of a program, as execvp(3) finds it; undefined when there is none. */
 export function pathOfProgram(command: string): string | undefined {

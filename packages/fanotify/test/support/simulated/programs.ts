@@ -2,16 +2,30 @@
 
 import type { Status } from '../../../src/simulated/files/status.ts';
 import { chown } from '../../../src/simulated/files/attributes.ts';
-import { AT_SYMLINK_NOFOLLOW, O_CREAT, O_NONBLOCK, O_WRONLY } from '../../../src/simulated/files/flags.ts';
-import { mount } from '../../../src/simulated/files/mount-call.ts';
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_WRONLY,
+} from '../../../src/simulated/files/flags.ts';
 import { unshareMountNamespace } from '../../../src/simulated/files/mount-namespace.ts';
+import { open } from '../../../src/simulated/files/open.ts';
+import { readdir } from '../../../src/simulated/files/readdir.ts';
+import { rmdir, unlink } from '../../../src/simulated/files/remove.ts';
 import { stat, statfs } from '../../../src/simulated/files/status.ts';
-import { KernelError } from '../../../src/kernel/error.ts';
-import { binaryOf } from '../../../src/simulated/seam/caller.ts';
+import { Refusal } from '../../../src/simulated/refusal.ts';
+import { close } from '../../../src/simulated/tasks/descriptors.ts';
+import { ERRNO, KernelError } from '../../../src/kernel/error.ts';
+import { binaryOf, toldBySeam } from '../../../src/simulated/seam/caller.ts';
 import { Exit } from '../../../src/simulated/seam/programs.ts';
 import type { Blocking } from '../../../src/simulated/wait.ts';
 import { getSystemErrorMap } from 'node:util';
-import { calls, machine } from './machine.ts';
+import { calls, machine, system } from './machine.ts';
 import { become, pathOfProgram } from './processes.ts';
 import { shell } from './shell.ts';
 
@@ -51,7 +65,8 @@ function* withEach(name: string, paths: readonly string[], what: (path: string) 
   for (const path of paths) {
     try {
       yield* what(path);
-    } catch (error) {
+    } catch (thrown) {
+      const error = toldBySeam(thrown, name);
       if (!(error instanceof KernelError)) throw error;
       yield* complain(`${name}: ${path}: ${sentenceOf(error)}`);
       status = 1;
@@ -95,21 +110,31 @@ function isThere(path: string): boolean {
 /** Where mv, cp and ln put something: in a directory by its own name. */
 const placeFor = (path: string, to: string) => (isThere(to) ? `${to}/${path.slice(path.lastIndexOf('/') + 1)}` : to);
 
-function* removeTree(path: string): Blocking<void> {
+/** rm -r: from directory to directory, however long the path becomes, and whatever bytes names are of. */
+function* removeTree(dirfd: number, name: string): Blocking<void> {
   try {
-    yield* calls.unlink(path);
+    unlink(machine, name, dirfd);
+    return;
   } catch (error) {
-    if (!(error instanceof KernelError) || error.code !== 'EISDIR') throw error;
-    for (const name of yield* calls.list(path)) yield* removeTree(`${path}/${name}`);
-    yield* calls.rmdir(path);
+    if (!(error instanceof Refusal) || error.errno !== ERRNO.EISDIR) throw error;
   }
+  const fd = yield* open(machine, dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  for (let entries = yield* readdir(machine, fd); entries.length > 0; entries = yield* readdir(machine, fd)) {
+    for (const entry of entries) if (entry.name !== '.' && entry.name !== '..') yield* removeTree(fd, entry.name);
+  }
+  close(machine, fd);
+  rmdir(machine, name, dirfd);
 }
 
 function* copyFile(path: string, to: string): Blocking<void> {
   const from = yield* calls.open(path);
   const { mode } = yield* calls.stat(path);
   const target = yield* calls.open(to, 'w', mode & 0o777);
-  while ((yield* calls.copyRange(from, target, 65_536)) > 0);
+  for (;;) {
+    const chunk = yield* calls.read(from);
+    if (chunk.length === 0) break;
+    for (let at = 0; at < chunk.length; ) at += yield* calls.write(target, chunk.subarray(at));
+  }
   yield* calls.close(from);
   yield* calls.close(target);
 }
@@ -117,9 +142,9 @@ function* copyFile(path: string, to: string): Blocking<void> {
 function mountAs(options: string, source: string, target: string): void {
   const type = /-t (\S+)/.exec(options)?.[1];
   const paths = [binaryOf(source), binaryOf(target)] as const;
-  if (options.includes('--bind')) mount(machine, ...paths, undefined, MS_BIND);
-  else if (options.includes('--move')) mount(machine, ...paths, undefined, MS_MOVE);
-  else mount(machine, ...paths, type ?? 'ext4');
+  if (options.includes('--bind')) system.mount(...paths, null, MS_BIND);
+  else if (options.includes('--move')) system.mount(...paths, null, MS_MOVE);
+  else system.mount(...paths, type ?? 'ext4', 0);
 }
 
 export const PROGRAMS: Readonly<Record<string, Main>> = {
@@ -162,7 +187,7 @@ export const PROGRAMS: Readonly<Record<string, Main>> = {
   },
   *rm(argv) {
     const isRecursive = optionsOf(argv).includes('r');
-    return yield* withEach('rm', pathsOf(argv), (path) => (isRecursive ? removeTree(path) : calls.unlink(path)));
+    return yield* withEach('rm', pathsOf(argv), (path) => (isRecursive ? removeTree(AT_FDCWD, binaryOf(path)) : calls.unlink(path)));
   },
   *rmdir(argv) {
     return yield* withEach('rmdir', pathsOf(argv), (path) => calls.rmdir(path));

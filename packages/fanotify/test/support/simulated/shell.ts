@@ -105,7 +105,8 @@ class Shell {
 
   *#execute(path: string | undefined, argv: readonly string[]): Blocking<number> {
     try {
-      if (path !== undefined) return yield* become(path, argv);
+      // It is that program now, and what follows is for no shell any more.
+      if (path !== undefined) yield* calls.exit(yield* become(path, argv));
       yield* complain(`sh: 1: ${argv[0]}: not found`);
     } catch (error) {
       if (!(error instanceof Refusal || error instanceof KernelError)) throw error;

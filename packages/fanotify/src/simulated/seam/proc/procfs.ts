@@ -2,7 +2,7 @@
 
 import type { Superblock } from '../../files/objects.ts';
 import { makeSuperblock } from '../../files/superblock.ts';
-import { proc } from '../../files/types.ts';
+import { MOUNTABLE, proc } from '../../files/types.ts';
 import { refuse } from '../../refusal.ts';
 import type { System } from '../../system.ts';
 import type { Process } from '../../tasks/task.ts';
@@ -24,6 +24,7 @@ export interface ProcHooks {
 export function makeProc(system: System, hooks: ProcHooks): Superblock {
   const fixedEntries: Readonly<Record<string, Node>> = {
     self,
+    filesystems,
     loadavg,
     sys: settings(hooks),
   };
@@ -53,6 +54,12 @@ function directoryOf(process: Process): DirectoryNode {
 }
 
 const self: LinkNode = { kind: 'link', text: ({ current }) => String(current.process.pid) };
+
+/** Those that mount(2) knows, and which need no disk. */
+const filesystems: FileNode = {
+  kind: 'file',
+  text: () => [...MOUNTABLE.values()].map(({ name, isOnDisk }) => `${isOnDisk ? '' : 'nodev'}\t${name}\n`).join(''),
+};
 
 /** Nothing is ever loaded here; the last number given to a process ends it. */
 const loadavg: FileNode = {
@@ -91,7 +98,16 @@ function settings({ dropCaches }: ProcHooks): DirectoryNode {
       }),
       'file-nr': { kind: 'file', text: (system) => `${filesOpen(system)}\t0\t${MOST_FILES}\n` },
     }),
-    kernel: fixed({ pid_max: setting(() => MOST_PIDS) }),
+    kernel: fixed({
+      ns_last_pid: setting(
+        ({ current }) => current.process.pidNamespace.lastPid,
+        ({ current }, value) => {
+          if (value < 0 || value >= MOST_PIDS) refuse('EINVAL');
+          current.process.pidNamespace.lastPid = value;
+        },
+      ),
+      pid_max: setting(() => MOST_PIDS),
+    }),
     user: fixed({
       max_fanotify_groups: ofNamespace('maxFanotifyGroups'),
       max_fanotify_marks: ofNamespace('maxFanotifyMarks'),
