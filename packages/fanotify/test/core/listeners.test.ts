@@ -502,7 +502,8 @@ describe
     const keeper = all.open('keeper').mark(mount.path, FAN_OPEN_PERM, FILESYSTEM);
     keeper.verdict = 'wait';
     const file = join(place('file'), 'file');
-    const script = `for i in $(seq 200); do { cat ${file} >/dev/null 2>&1 && echo 1 || echo 0; } & done; wait`;
+    const numbers = Array.from({ length: 200 }, (_, number) => number).join(' ');
+    const script = `for i in ${numbers}; do { cat ${file} >/dev/null 2>&1 && echo 1 || echo 0; } & done; wait`;
     const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

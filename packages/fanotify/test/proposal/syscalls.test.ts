@@ -111,7 +111,7 @@ describe.skipIf(process.platform !== 'linux')('a number', () => {
   });
 
   test('poll() is for every descriptor', () => {
-    const fd = openSync('/dev/zero', 'r');
+    const fd = openSync('/dev/null', 'r');
     onTestFinished(() => closeSync(fd));
     const entries = [fd, CLOSED].map((each) => ({ fd: each, events: POLLIN, revents: 0 }));
     expect(poll(entries, 0)).toBe(2);

@@ -203,7 +203,8 @@ it('what is renamed or vanishes meanwhile leads nowhere else', () => {
 it('paths longer than the kernel takes', () => {
   const name = 'n'.repeat(200);
   const depth = 30;
-  const script = `for i in $(seq ${depth}); do mkdir ${name} && cd -P ${name} || exit 1; done; echo deep > f`;
+  const numbers = Array.from({ length: depth }, (_, number) => number).join(' ');
+  const script = `for i in ${numbers}; do mkdir ${name} && cd -P ${name} || exit 1; done; echo deep > f`;
   execFileSync('sh', ['-c', script], { cwd: root });
   const listed = listAll(root);
   expect(listed).toHaveLength(depth + 2);

@@ -53,7 +53,7 @@ export function* readGroup(
     group.queue.remove(event);
     if (event.kind === 'permission') event.state = 'reported';
     try {
-      takeEvent(system, group, descriptors, event, measured, buffer, at);
+      yield* takeEvent(system, group, descriptors, event, measured, buffer, at);
       if (event.kind === 'path') releasePath(system, event.path);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -68,7 +68,7 @@ export function* readGroup(
 }
 
 /** copy_event_to_user, and what comes of a permission event with it. */
-function takeEvent(
+function* takeEvent(
   system: System,
   group: Group,
   descriptors: EventDescriptors,
@@ -76,8 +76,8 @@ function takeEvent(
   measured: Measured,
   buffer: Uint8Array,
   at: number,
-): void {
-  const fd = descriptorOf(group, descriptors, event);
+): Blocking<void> {
+  const fd = yield* descriptorOf(group, descriptors, event);
   const pid = pidOf(system, group, event.task);
   let pidfd: number | undefined;
   try {
@@ -108,10 +108,10 @@ function takeEvent(
 }
 
 /** create_fd: negative is the errno that there is none for. @throws Refusal where the group cannot be told that. */
-function descriptorOf(group: Group, descriptors: EventDescriptors, event: Event): number {
+function* descriptorOf(group: Group, descriptors: EventDescriptors, event: Event): Blocking<number> {
   if ((event.kind !== 'path' && event.kind !== 'permission') || group.isUnprivileged) return -EBADF;
   try {
-    return descriptors.openQuietly(event.path, group.eventFlags);
+    return yield* descriptors.openQuietly(event.path, group.eventFlags);
   } catch (error) {
     if (!(error instanceof Refusal) || (group.flags & FAN_REPORT_FD_ERROR) === 0) throw error;
     return -error.errno;

@@ -2,6 +2,7 @@
 
 import { FAN_CLOEXEC } from '../../abi/constants.ts';
 import { O_CLOEXEC } from '../../abi/fcntl.ts';
+import { breakLease } from '../files/lease.ts';
 import { closeFile, openQuietly } from '../files/open-file.ts';
 import { walk } from '../files/walk.ts';
 import type { EventDescriptors } from '../notify/event-descriptors.ts';
@@ -30,14 +31,17 @@ export class FanotifyCalls {
     this.#system = system;
     this.#fsnotify = fsnotify;
     this.#descriptors = {
-      openQuietly: (path, flags) => {
+      *openQuietly(path, flags) {
         const fd = reserveDescriptor(system);
+        let isOpen = false;
         try {
+          const { inode } = path.dentry;
+          if (inode.leases !== undefined) yield* breakLease(system, inode, flags);
           installDescriptor(system, fd, openQuietly(path, flags), (flags & O_CLOEXEC) !== 0);
+          isOpen = true;
           return fd;
-        } catch (error) {
-          unreserveDescriptor(system, fd);
-          throw error;
+        } finally {
+          if (!isOpen) unreserveDescriptor(system, fd);
         }
       },
       openPidfd: (process) => addDescriptor(system, pidfdFile(system, process), true),

@@ -196,13 +196,18 @@ export class World {
   }
 
   readonly descriptors: EventDescriptors = {
-    openQuietly: (path) => this.#take(path),
+    openQuietly: (path) => this.#takeInTurn(path),
     openPidfd: (process) => this.#take(process),
     close: (fd) => {
       this.opened.delete(fd);
       this.spareDescriptors++;
     },
   };
+
+  // biome-ignore lint/correctness/useYield: here it never waits.
+  *#takeInTurn(path: Path): Blocking<number> {
+    return this.#take(path);
+  }
 
   #take(what: Path | Process): number {
     if (this.spareDescriptors === 0) throw new Refusal(24);

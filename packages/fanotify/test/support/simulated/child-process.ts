@@ -151,7 +151,10 @@ class Child extends EventEmitter {
     }
     [this.stdin, this.stdout, this.stderr] = [0, 1, 2].map((fd) => this.stdio[fd] ?? null) as [Writable, PassThrough, PassThrough];
     setImmediate(() => this.emit('spawn'));
-    system.onEnd(task.process, () => setImmediate(() => this.#ended(task, closed)));
+    const end = () => setImmediate(() => this.#ended(task, closed));
+    // It may have ended as soon as it was let run.
+    if (task.process.ended) end();
+    else system.onEnd(task.process, end);
   }
 
   kill(which: NodeJS.Signals | number = 'SIGTERM'): boolean {

@@ -13,7 +13,6 @@ import type { Blocking } from '../../../src/simulated/wait.ts';
 
 /** Node raises its limit of descriptors to what it may have. */
 const MANY_DESCRIPTORS = 65_536;
-const FEW_EVENTS = 4_096;
 
 export const system: SimulatedSystem = new SimulatedSystem();
 export const { machine } = system;
@@ -27,8 +26,6 @@ export const self: Task = system.newProcess({ comm: 'node', exe: process.execPat
 export const kernel: SimulatedKernel = Object.assign(system.kernelOf(self), { name: 'Linux 6.18.0' as 'simulated' });
 
 self.process.descriptorLimit = MANY_DESCRIPTORS;
-// An overflow comes as soon as it can without surprising tests that provoke none.
-machine.limits.maxQueuedEvents = FEW_EVENTS;
 for (const directory of ['/etc', '/mnt', '/run', '/usr/bin', tmpdir(), process.cwd()]) makeDirectories(directory);
 kernel.make(calls.writeFile('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'));
 // Anybody may put something there.

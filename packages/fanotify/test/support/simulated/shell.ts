@@ -184,7 +184,8 @@ class Shell {
       return 0;
     },
     read: ([, name = 'REPLY']) => this.#read(name),
-    *cd([, path = '/']) {
+    *cd([, ...words]) {
+      const path = words.at(-1) ?? '/';
       chdir(machine, binaryOf(path));
       return 0;
     },
