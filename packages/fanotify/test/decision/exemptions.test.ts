@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Exemption, guard } from 'fanotify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMount, mountTmpfs, type ScratchMount } from '../support/mounts.ts';
@@ -90,6 +91,8 @@ describe.skipIf(!canMount)('an access is allowed without asking', () => {
     gate.on('error', () => undefined);
     first.kill();
     await once(first, 'exit');
+    // Start times are exact to 10 ms.
+    await sleep(20);
     const again = await spawnAs(tree, 'sh', ['-c', `read line; cat ${file}; exit $?`]);
     if (!again) context.skip('the number was not given on in 50 attempts');
     const restarted = new Promise<void>((resolve) => gate.on('restart', resolve));

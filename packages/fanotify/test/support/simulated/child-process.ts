@@ -48,6 +48,8 @@ interface Started {
 /** uv_spawn: over when it has executed the program. */
 function start(command: string, args: readonly string[], { cwd, uid, gid, stdio = 'pipe' }: Options): Started {
   keepTime();
+  // A process takes longer to begin than the others to do what they are at.
+  system.scheduler.run();
   const path = pathOfProgram(command);
   const refused = (error: unknown) =>
     Object.assign(toldByNode(error, `spawn ${command}`) as Error, { path: command, spawnargs: args });

@@ -8,6 +8,11 @@ const RUNS_NODE = 'its other processes are programs of Node';
 const COMPILES = 'its other processes are programs in C, compiled for it';
 const LIBRARY_COPY = 'what it tests are the processes of a copy of the library';
 const CLAMD = 'it runs clamd';
+const WCHAN = 'it looks at where in the kernel somebody waits';
+const FUSE = 'there is no FUSE';
+const MODULES = 'it loads a module, which Node reads from the real disk';
+const BELT = 'guards there have no belt: nobody real can be held';
+const USER_NAMESPACES = 'its shell makes a user namespace';
 const OVERLAYS = 'there are no overlays';
 
 /** These ask no kernel for anything but temporary files, or have kernels of their own making: once is enough. */
@@ -28,7 +33,10 @@ export const FILES_LEFT_OUT: Readonly<Record<string, string>> = {
   'core/older-kernels.test.ts': LIBRARY_COPY,
   'decision/older-kernels.test.ts': LIBRARY_COPY,
   'decision/failure-policy.test.ts': RUNS_NODE,
+  'decision/leases.test.ts': COMPILES,
+  'decision/settling.test.ts': FUSE,
   'decision/subtree-slip.test.ts': COMPILES,
+  'decision/verdict-cache.test.ts': COMPILES,
   'decision/scan/{failures,scan}.test.ts': CLAMD,
   'watch/churn.test.ts': RUNS_NODE,
   'watch/fallback.test.ts': RUNS_NODE,
@@ -42,14 +50,36 @@ export const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>
     ...bothOf((type) => `listeners on '${type}' > that ignore a file > leave others to be asked where the file cannot be found again`, OVERLAYS),
     ...bothOf((type) => `listeners on '${type}' > whose process is killed`, RUNS_NODE),
     ...bothOf((type) => `listeners on '${type}' > that do not read are told that they have lost something`, RUNS_NODE),
+    ...bothOf((type) => `listeners on '${type}' > of a directory > are asked about what is renamed out of it while its open is held`, WCHAN),
+    ...bothOf((type) => `listeners on '${type}' > of a directory > are asked about it also where another asks`, WCHAN),
     ...bothOf((type) => `listeners on '${type}' > of everything hold what the belt admits`, RUNS_NODE),
     'a mark is of no file that has the number of one that is gone': 'no number of an inode is given again',
   },
   'group/lifecycle.test.ts': { processes: RUNS_NODE },
+  'decision/bad-input.test.ts': {
+    'as root > a decide module that throws': MODULES,
+    'as root > a decide module that exports': MODULES,
+  },
+  'decision/lifecycle.test.ts': {
+    'a guard > whose decide module is never loaded': MODULES,
+    'a guard > that is not to keep its process alive': RUNS_NODE,
+  },
+  'decision/policy/guarding.test.ts': {
+    'rules > allow nothing by a path that a user has made up': USER_NAMESPACES,
+    'rules > see names that are no text': 'its shell is bash, which takes bytes in hexadecimal',
+  },
+  'decision/subtree.test.ts': {
+    'a subtree > cannot be a file, nothing, or everything': OVERLAYS,
+    'while nobody decides > nobody outside is denied when a decide module': 'its module never comes back, and no other process is there to',
+  },
+  'decision/system-scope.test.ts': {
+    'what would be held > is only what is mounted below the belt': BELT,
+    'a guard of the system > is refused by the belt': BELT,
+  },
   'scope/everywhere.test.ts': {
     'listenEverywhere() > misses none of 200 mounts': 'it looks at how much time the scheduler has given it',
-    'listenEverywhere() > leaves FUSE alone': 'there is no FUSE',
-    'listenEverywhere() > hears what an ordinary user mounts in a namespace of his own': 'its shell makes a user namespace',
+    'listenEverywhere() > leaves FUSE alone': FUSE,
+    'listenEverywhere() > hears what an ordinary user mounts in a namespace of his own': USER_NAMESPACES,
   },
   'group/who.test.ts': {
     'who did it > is told with the user that it has become': RUNS_NODE,

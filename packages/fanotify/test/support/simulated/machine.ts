@@ -27,7 +27,9 @@ export const kernel: SimulatedKernel = Object.assign(system.kernelOf(self), { na
 
 self.process.descriptorLimit = MANY_DESCRIPTORS;
 for (const directory of ['/etc', '/mnt', '/run', '/usr/bin', tmpdir(), process.cwd()]) makeDirectories(directory);
-kernel.make(calls.writeFile('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'));
+const users = Object.entries({ root: 0, daemon: 1, nobody: 65_534 });
+kernel.make(calls.writeFile('/etc/passwd', users.map(([name, id]) => `${name}:x:${id}:${id}::/:/bin/sh\n`).join('')));
+kernel.make(calls.writeFile('/etc/group', users.map(([name, id]) => `${name}:x:${id}:\n`).join('')));
 // Anybody may put something there.
 const temporary = kernel.make(calls.stat(tmpdir()));
 kernel.make(calls.chmod(tmpdir(), (temporary.mode & 0o777) | 0o1777));

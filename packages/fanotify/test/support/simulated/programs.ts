@@ -166,10 +166,11 @@ export const PROGRAMS: Readonly<Record<string, Main>> = {
     return yield* withEach('head', bytes === undefined ? pathsOf(argv) : argv.slice(3), (path) => show(path, bytes));
   },
   *ls(argv) {
-    return yield* withEach('ls', pathsOf(argv), function* (path) {
+    const status = yield* withEach('ls', pathsOf(argv), function* (path) {
       const names = yield* calls.list(path);
       yield* print(names.sort().map((name) => `${name}\n`).join(''));
     });
+    return status === 0 ? 0 : 2;
   },
   *touch(argv) {
     return yield* withEach('touch', pathsOf(argv), function* (path) {
