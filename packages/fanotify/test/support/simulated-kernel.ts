@@ -8,7 +8,11 @@ import { as, machine, self } from './simulated/machine.ts';
 import { signal } from './simulated/signal.ts';
 
 /** These fill the queue of a group, however long it is: it need not be 16,384 events. */
-const FILLS_QUEUES: ReadonlySet<string> = new Set(['group/events.test.ts', 'scope/subtree.test.ts', 'watch/loss.test.ts']);
+const FILLS_QUEUES: ReadonlySet<string> = new Set([
+  'group/events.test.ts',
+  'scope/subtree.test.ts',
+  'watch/loss.test.ts',
+]);
 const FEW_EVENTS = 1_024;
 const ROOM = 'packages/fanotify/test/';
 const path = expect.getState().testPath?.replaceAll('\\', '/') ?? '';
@@ -26,7 +30,7 @@ Object.assign(process, {
 });
 Object.defineProperty(process, 'platform', { value: 'linux' });
 const { kill } = process;
-process.kill = (pid, which) => signal(pid, which) || kill.call(process, pid, which);
+process.kill = (pid, which) => signal(pid, which as NodeJS.Signals | number | undefined) || kill.call(process, pid, which);
 
 const nameOf = (task: RunnerTask): string => (task.suite ? `${nameOf(task.suite)} > ${task.name}` : task.name);
 

@@ -1,7 +1,7 @@
 // Superblocks and their inodes: how they come into being.
 
-import { deviceOperations } from './devices.ts';
 import type { System } from '../system.ts';
+import { deviceOperations } from './devices.ts';
 import type { FilesystemType } from './filesystem-type.ts';
 import type { Dentry, FileType, Inode, InodeOperations, Superblock } from './objects.ts';
 

@@ -151,7 +151,11 @@ class Child extends EventEmitter {
         closed.push(ended);
       }
     }
-    [this.stdin, this.stdout, this.stderr] = [0, 1, 2].map((fd) => this.stdio[fd] ?? null) as [Writable, PassThrough, PassThrough];
+    [this.stdin, this.stdout, this.stderr] = [0, 1, 2].map((fd) => this.stdio[fd] ?? null) as [
+      Writable,
+      PassThrough,
+      PassThrough,
+    ];
     setImmediate(() => this.emit('spawn'));
     const end = () => setImmediate(() => this.#ended(task, closed));
     // It may have ended as soon as it was let run.
@@ -285,7 +289,14 @@ export function spawnSync(command: string, given?: readonly string[] | Options, 
   const end = endOf(task);
   reap(machine, task.process);
   const output = ends.map((fd, index) => (fd === undefined || index === 0 ? null : told(said[index] ?? [], options)));
-  return { ...end, pid: task.process.pid, output, stdout: output[1] ?? null, stderr: output[2] ?? null, error: undefined };
+  return {
+    ...end,
+    pid: task.process.pid,
+    output,
+    stdout: output[1] ?? null,
+    stderr: output[2] ?? null,
+    error: undefined,
+  };
 }
 
 function told(chunks: readonly Buffer[], { encoding }: Options): string | Buffer {
@@ -293,7 +304,11 @@ function told(chunks: readonly Buffer[], { encoding }: Options): string | Buffer
   return encoding && encoding !== 'buffer' ? whole.toString(encoding) : whole;
 }
 
-export function execFileSync(command: string, given?: readonly string[] | Options, more?: Options): string | Buffer | null {
+export function execFileSync(
+  command: string,
+  given?: readonly string[] | Options,
+  more?: Options,
+): string | Buffer | null {
   const [args, options] = argumentsOf(given, more);
   const result = spawnSync(command, args, options);
   if (result.error !== undefined) throw result.error;
@@ -330,7 +345,8 @@ export function execFile(command: string, ...given: (readonly string[] | Options
 Object.defineProperty(execFile, promisify.custom, {
   value: (command: string, args: readonly string[] = [], options: Options = {}) =>
     new Promise((resolve, reject) => {
-      execFile(command, args, options, (error, stdout, stderr) => (error ? reject(error) : resolve({ stdout, stderr })));
+      execFile(command, args, options, (error, stdout, stderr) =>
+        error ? reject(error) : resolve({ stdout, stderr }),
+      );
     }),
 });
-

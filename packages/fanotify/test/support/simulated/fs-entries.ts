@@ -4,13 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { chmod, chown, fchmod, fchown, futimes, utimes } from '../../../src/simulated/files/attributes.ts';
 import { link, mkdir, symlink } from '../../../src/simulated/files/create.ts';
-import {
-  AT_FDCWD,
-  AT_SYMLINK_NOFOLLOW,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_RDONLY,
-} from '../../../src/simulated/files/flags.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from '../../../src/simulated/files/flags.ts';
 import type { ListedEntry } from '../../../src/simulated/files/objects.ts';
 import { open } from '../../../src/simulated/files/open.ts';
 import { readdir } from '../../../src/simulated/files/readdir.ts';
@@ -83,7 +77,8 @@ interface ListOptions {
 
 /** scandir(3) puts them in order. */
 export function readdirSync(path: PathLike, options?: ListOptions | EncodingOption): (string | Buffer | Entry)[] {
-  const { withFileTypes = false, recursive = false } = typeof options === 'object' ? ((options ?? {}) as ListOptions) : {};
+  const { withFileTypes = false, recursive = false } =
+    typeof options === 'object' ? ((options ?? {}) as ListOptions) : {};
   const asBytes = encodingOf(options as EncodingOption) === 'buffer';
   const listed = attempt('scandir', () => listing(machinePath(path)), path);
   const told: (string | Buffer | Entry)[] = [];
@@ -138,7 +133,10 @@ export function rmSync(path: PathLike, { recursive = false, force = false }: Rem
   }
   if (isOne) unlinkSync(path);
   else if (recursive) removeTree(Buffer.from(machinePath(path), 'latin1'));
-  else throw Object.assign(new Error(`Path is a directory: rm returned EISDIR ${textOf(path)}`), { code: 'ERR_FS_EISDIR' });
+  else
+    throw Object.assign(new Error(`Path is a directory: rm returned EISDIR ${textOf(path)}`), {
+      code: 'ERR_FS_EISDIR',
+    });
 }
 
 /** rimraf of lib/internal/fs/rimraf.js: rmdir first, and what is in it when that fails. */

@@ -37,7 +37,9 @@ const COPYFILE_EXCL = 1;
 
 export type Data = string | NodeJS.ArrayBufferView;
 export type Encoding = BufferEncoding | 'buffer' | null | undefined;
-export type EncodingOption = Encoding | { readonly encoding?: Encoding; readonly flag?: string; readonly mode?: number };
+export type EncodingOption =
+  | Encoding
+  | { readonly encoding?: Encoding; readonly flag?: string; readonly mode?: number };
 
 export function encodingOf(options: EncodingOption): Encoding {
   return typeof options === 'object' && options !== null ? options.encoding : options;
@@ -199,7 +201,9 @@ export function copyFileSync(path: PathLike, dest: PathLike, mode = 0): void {
       for (let left = sizeBytes; left > 0; ) {
         const count = left;
         left -= told(() =>
-          isOnOne ? copyRange(machine, from, undefined, to, undefined, count) : sendfile(machine, to, from, undefined, count),
+          isOnOne
+            ? copyRange(machine, from, undefined, to, undefined, count)
+            : sendfile(machine, to, from, undefined, count),
         );
       }
     } finally {

@@ -3,8 +3,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as entries from './fs-entries.ts';
 import * as files from './fs-files.ts';
-import type { PathLike } from './node-error.ts';
 import * as status from './fs-status.ts';
+import type { PathLike } from './node-error.ts';
 
 function later<Arguments extends readonly unknown[], Result>(call: (...given: Arguments) => Result) {
   return async (...given: Arguments): Promise<Result> => {

@@ -3,8 +3,8 @@
 import { posix } from 'node:path';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../../src/simulated/files/flags.ts';
 import { access, readlink, type Status, stat, statfs } from '../../../src/simulated/files/status.ts';
-import { machine } from './machine.ts';
 import { type EncodingOption, encodingOf } from './fs-files.ts';
+import { machine } from './machine.ts';
 import { attempt, machinePath, type PathLike } from './node-error.ts';
 import { statsOf } from './stats.ts';
 
@@ -20,7 +20,10 @@ const MOST_LINKS = 40;
 
 function look(syscall: string, path: PathLike, flags: number, { bigint = false, throwIfNoEntry = true }: StatOptions) {
   try {
-    return statsOf(attempt(syscall, () => stat(machine, machinePath(path), flags), path), bigint);
+    return statsOf(
+      attempt(syscall, () => stat(machine, machinePath(path), flags), path),
+      bigint,
+    );
   } catch (error) {
     if (!throwIfNoEntry && (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR')) return undefined;
     throw error;
@@ -94,7 +97,10 @@ function realPath(path: PathLike): string {
       continue;
     }
     if (++links > MOST_LINKS) attempt('stat', () => stat(machine, at), path);
-    const target = posix.resolve(real === '' ? '/' : real, attempt('readlink', () => readlink(machine, at), path));
+    const target = posix.resolve(
+      real === '' ? '/' : real,
+      attempt('readlink', () => readlink(machine, at), path),
+    );
     left.unshift(...target.split('/').filter(Boolean));
     real = '';
   }

@@ -2,12 +2,12 @@
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AT_FDCWD } from '../../../src/simulated/files/flags.ts';
 import { mount } from '../../../src/simulated/files/mount-call.ts';
 import { walk } from '../../../src/simulated/files/walk.ts';
-import { AT_FDCWD } from '../../../src/simulated/files/flags.ts';
 import type { ImageType, ScratchMount } from '../mounts.ts';
 import { mkdtempSync, rmdirSync } from './fs-entries.ts';
-import { calls, kernel, machine, self, as } from './machine.ts';
+import { as, calls, kernel, machine, self } from './machine.ts';
 import { machinePath } from './node-error.ts';
 
 const MS_BIND = 4096;

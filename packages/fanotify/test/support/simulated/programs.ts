@@ -1,6 +1,7 @@
 // The programs of the simulated machine: those that the tests let run, as far as they need them. Each makes the system calls of the real one.
 
-import type { Status } from '../../../src/simulated/files/status.ts';
+import { getSystemErrorMap } from 'node:util';
+import { ERRNO, KernelError } from '../../../src/kernel/error.ts';
 import { chown } from '../../../src/simulated/files/attributes.ts';
 import {
   AT_FDCWD,
@@ -17,16 +18,16 @@ import { unshareMountNamespace } from '../../../src/simulated/files/mount-namesp
 import { open } from '../../../src/simulated/files/open.ts';
 import { readdir } from '../../../src/simulated/files/readdir.ts';
 import { rmdir, unlink } from '../../../src/simulated/files/remove.ts';
+import type { Status } from '../../../src/simulated/files/status.ts';
 import { stat, statfs } from '../../../src/simulated/files/status.ts';
 import { Refusal } from '../../../src/simulated/refusal.ts';
-import { close } from '../../../src/simulated/tasks/descriptors.ts';
-import { ERRNO, KernelError } from '../../../src/kernel/error.ts';
 import { binaryOf, toldBySeam } from '../../../src/simulated/seam/caller.ts';
 import { Exit } from '../../../src/simulated/seam/programs.ts';
+import { close } from '../../../src/simulated/tasks/descriptors.ts';
 import type { Blocking } from '../../../src/simulated/wait.ts';
-import { getSystemErrorMap } from 'node:util';
 import { calls, machine, system } from './machine.ts';
-import { become, pathOfProgram } from './processes.ts';
+import { change } from './change.ts';
+import { become, imageOf, pathOfProgram } from './processes.ts';
 import { shell } from './shell.ts';
 
 /** What a program does with its arguments, the first of which is its name. Returns its exit status. */
@@ -55,12 +56,17 @@ export function sentenceOf(error: unknown): string {
     EACCES: 'Permission denied',
     EPERM: 'Operation not permitted',
   };
-  for (const [name, sentence] of getSystemErrorMap().values()) if (name === error.code) return sentences[name] ?? sentence;
+  for (const [name, sentence] of getSystemErrorMap().values())
+    if (name === error.code) return sentences[name] ?? sentence;
   return error.code;
 }
 
 /** Does something with each of its files; fails when it does with one. */
-function* withEach(name: string, paths: readonly string[], what: (path: string) => Blocking<unknown>): Blocking<number> {
+function* withEach(
+  name: string,
+  paths: readonly string[],
+  what: (path: string) => Blocking<unknown>,
+): Blocking<number> {
   let status = 0;
   for (const path of paths) {
     try {
@@ -147,15 +153,32 @@ function mountAs(options: string, source: string, target: string): void {
   else system.mount(...paths, type ?? 'ext4', 0);
 }
 
+// biome-ignore lint/correctness/useYield: as all that a program does.
+function* ended(status: number): Blocking<number> {
+  return status;
+}
+
+/** cc -o OUTPUT SOURCE: of those programs in C that there are here, too. */
+function* cc(argv: readonly string[]): Blocking<number> {
+  const [output, source] = [argv[argv.indexOf('-o') + 1], argv.at(-1)];
+  if (output === undefined || source === undefined || !source.endsWith('.c')) return 0;
+  const name = source.slice(source.lastIndexOf('/') + 1, -2);
+  if (!Object.hasOwn(PROGRAMS, name)) {
+    yield* complain(`cc: ${source}: it is not among the programs of this machine`);
+    return 1;
+  }
+  yield* calls.writeFile(output, imageOf(name));
+  yield* calls.chmod(output, 0o755);
+  return 0;
+}
+
 export const PROGRAMS: Readonly<Record<string, Main>> = {
   sh: shell,
   bash: shell,
-  *true() {
-    return 0;
-  },
-  *false() {
-    return 1;
-  },
+  cc,
+  change,
+  true: () => ended(0),
+  false: () => ended(1),
   *cat(argv) {
     const paths = pathsOf(argv);
     if (paths.length === 0) yield* copyToOutput(0);
@@ -168,7 +191,12 @@ export const PROGRAMS: Readonly<Record<string, Main>> = {
   *ls(argv) {
     const status = yield* withEach('ls', pathsOf(argv), function* (path) {
       const names = yield* calls.list(path);
-      yield* print(names.sort().map((name) => `${name}\n`).join(''));
+      yield* print(
+        names
+          .sort()
+          .map((name) => `${name}\n`)
+          .join(''),
+      );
     });
     return status === 0 ? 0 : 2;
   },
@@ -188,7 +216,9 @@ export const PROGRAMS: Readonly<Record<string, Main>> = {
   },
   *rm(argv) {
     const isRecursive = optionsOf(argv).includes('r');
-    return yield* withEach('rm', pathsOf(argv), (path) => (isRecursive ? removeTree(AT_FDCWD, binaryOf(path)) : calls.unlink(path)));
+    return yield* withEach('rm', pathsOf(argv), (path) =>
+      isRecursive ? removeTree(AT_FDCWD, binaryOf(path)) : calls.unlink(path),
+    );
   },
   *rmdir(argv) {
     return yield* withEach('rmdir', pathsOf(argv), (path) => calls.rmdir(path));
@@ -253,7 +283,9 @@ export const PROGRAMS: Readonly<Record<string, Main>> = {
     return yield* withEach('umount', pathsOf(argv), (path) => calls.unmount(path, { lazily }));
   },
   *unshare(argv) {
-    const at = argv.findIndex((argument, index) => index > 0 && !isOption(argument) && argv[index - 1] !== '--propagation');
+    const at = argv.findIndex(
+      (argument, index) => index > 0 && !isOption(argument) && argv[index - 1] !== '--propagation',
+    );
     if (!/^(-m|--mount)?(--propagation)?$/.test(optionsOf(argv.slice(0, at)))) {
       yield* complain('unshare: only mount namespaces are made here');
       return 1;

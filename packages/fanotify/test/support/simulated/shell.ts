@@ -98,9 +98,7 @@ class Shell {
     const builtin = name === undefined ? this.#nothing : this.#builtins[name];
     if (builtin) return yield* this.#redirected(redirections, () => builtin(argv));
     const path = pathOfProgram(name ?? '');
-    return yield* this.#wait(
-      this.#begin(() => this.#redirected(redirections, () => this.#execute(path, argv))),
-    );
+    return yield* this.#wait(this.#begin(() => this.#redirected(redirections, () => this.#execute(path, argv))));
   }
 
   *#execute(path: string | undefined, argv: readonly string[]): Blocking<number> {
@@ -184,15 +182,17 @@ class Shell {
       return 0;
     },
     read: ([, name = 'REPLY']) => this.#read(name),
-    *cd([, ...words]) {
-      const path = words.at(-1) ?? '/';
-      chdir(machine, binaryOf(path));
-      return 0;
-    },
+    cd: (words) => this.#enter(words.at(-1) ?? '/'),
     exit: ([, status = String(this.#status)]) => calls.exit(Number(status)),
     exec: ([, ...argv]) => this.#exec(argv),
     wait: () => this.#waitForAll(),
   };
+
+  // biome-ignore lint/correctness/useYield: as all that a shell does.
+  *#enter(path: string): Blocking<number> {
+    chdir(machine, binaryOf(path));
+    return 0;
+  }
 
   /** A line of standard input, byte by byte: what follows is for others. */
   *#read(name: string): Blocking<number> {

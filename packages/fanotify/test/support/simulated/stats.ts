@@ -68,7 +68,8 @@ export function statsOf({ device, inode, mode, links, sizeBytes }: Status, bigin
   };
   const times = { atimeNs, mtimeNs, ctimeNs, birthtimeNs };
   const told = new Typed(mode & S_IFMT);
-  for (const [name, number] of Object.entries(numbers)) Object.assign(told, { [name]: bigint ? BigInt(number) : number });
+  for (const [name, number] of Object.entries(numbers))
+    Object.assign(told, { [name]: bigint ? BigInt(number) : number });
   for (const [name, ns] of Object.entries(times)) {
     const ms = Number(ns) / NS_PER_MS;
     const bare = name.slice(0, -2);
