@@ -13,7 +13,7 @@ const FILLS_QUEUES: ReadonlySet<string> = new Set([
   'scope/subtree.test.ts',
   'watch/loss.test.ts',
 ]);
-const FEW_EVENTS = 1_024;
+const FEW_EVENTS = 256;
 const ROOM = 'packages/fanotify/test/';
 const path = expect.getState().testPath?.replaceAll('\\', '/') ?? '';
 const file = path.slice(path.lastIndexOf(ROOM) + ROOM.length);
@@ -30,7 +30,8 @@ Object.assign(process, {
 });
 Object.defineProperty(process, 'platform', { value: 'linux' });
 const { kill } = process;
-process.kill = (pid, which) => signal(pid, which as NodeJS.Signals | number | undefined) || kill.call(process, pid, which);
+process.kill = (pid, which) =>
+  signal(pid, which as NodeJS.Signals | number | undefined) || kill.call(process, pid, which);
 
 const nameOf = (task: RunnerTask): string => (task.suite ? `${nameOf(task.suite)} > ${task.name}` : task.name);
 

@@ -84,7 +84,7 @@ export const xfs: FilesystemType = { ...onDisk, name: 'xfs', magic: 0x5846_5342,
 export const btrfs: FilesystemType = {
   ...onDisk,
   name: 'btrfs',
-  magic: 0x9123_683e | 0,
+  magic: 0x9123_683e,
   encode: btrfsHandle,
   fsidVaries: true,
   // btrfs_statfs: the id of the subvolume goes into both words.

@@ -40,7 +40,7 @@ function* waitForLine(): Blocking<void> {
 
 function* store(path: string, { isRead = false, isDirty = false, isHeld = false } = {}): Blocking<void> {
   const fd = yield* opened(path, O_RDWR);
-  const mapping = yield* calls.map(fd, 0, PAGE_BYTES);
+  const mapping = yield* calls.map(fd, 0, PAGE_BYTES, { isWritable: true, isShared: true });
   const first = isRead || isDirty ? yield* calls.touch(mapping) : 0;
   if (isDirty) yield* calls.writeMapped(mapping, 0, Uint8Array.of(first));
   if (isRead || isDirty) yield* calls.close(fd);

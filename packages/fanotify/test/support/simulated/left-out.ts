@@ -13,6 +13,7 @@ const FUSE = 'there is no FUSE';
 const MODULES = 'it loads a module, which Node reads from the real disk';
 const BELT = 'guards there have no belt: nobody real can be held';
 const USER_NAMESPACES = 'its shell makes a user namespace';
+const AIO = 'there are no asynchronous writes';
 const OVERLAYS = 'there are no overlays';
 
 /** These ask no kernel for anything but temporary files, or have kernels of their own making: once is enough. */
@@ -82,6 +83,17 @@ export const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>
   'decision/system-scope.test.ts': {
     'what would be held > is only what is mounted below the belt': BELT,
     'a guard of the system > is refused by the belt': BELT,
+  },
+  'decision/leases.test.ts': {
+    'a guard > survives writers who open files while it looks':
+      'its 100,000 truncations in a row are over before anybody else runs',
+  },
+  'decision/verdict-cache.test.ts': {
+    'a guard of ext4 > asks about a file that is changed through an overlay': OVERLAYS,
+    'a guard of ext4 > trusting root > keeps no verdict while somebody may write: held-aio': AIO,
+    'a guard of ext4 > trusting nobody > keeps no verdict while somebody may write: held-aio': AIO,
+    'a guard keeps nothing > of an overlay': OVERLAYS,
+    'a guard keeps nothing > where times are in seconds': 'each of its file systems keeps nanoseconds',
   },
   'scope/everywhere.test.ts': {
     'listenEverywhere() > misses none of 200 mounts': 'it looks at how much time the scheduler has given it',

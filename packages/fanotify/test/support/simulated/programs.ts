@@ -25,8 +25,8 @@ import { binaryOf, toldBySeam } from '../../../src/simulated/seam/caller.ts';
 import { Exit } from '../../../src/simulated/seam/programs.ts';
 import { close } from '../../../src/simulated/tasks/descriptors.ts';
 import type { Blocking } from '../../../src/simulated/wait.ts';
-import { calls, machine, system } from './machine.ts';
 import { change } from './change.ts';
+import { calls, machine, system } from './machine.ts';
 import { become, imageOf, pathOfProgram } from './processes.ts';
 import { shell } from './shell.ts';
 
