@@ -20,7 +20,18 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
 } from '../../src/abi/index.ts';
-import { AT_EACCESS, bytes, F, POLLPRI, polled, type Scripts, testAlike, tried } from './seam-alike.ts';
+import {
+  AT_EACCESS,
+  bytes,
+  F,
+  POLLIN,
+  POLLOUT,
+  POLLPRI,
+  polled,
+  type Scripts,
+  testAlike,
+  tried,
+} from './seam-alike.ts';
 
 const [RDLCK, WRLCK, UNLCK] = [0, 1, 2];
 /** Text of proc with its numbers left out. */
@@ -30,6 +41,15 @@ const SCRIPTS: Scripts = {
   'the mount table says once that nothing has changed'({ kernel }) {
     const fd = kernel.openAt(AT_FDCWD, '/proc/self/mountinfo', O_RDONLY);
     return [polled(kernel, fd, POLLPRI), kernel.read(fd, Buffer.alloc(16))];
+  },
+
+  '/dev/null takes what is written, and has nothing to read'({ kernel }) {
+    const fd = kernel.openAt(AT_FDCWD, '/dev/null', O_RDWR);
+    return [
+      kernel.write(fd, Buffer.from('text')),
+      kernel.read(fd, Buffer.alloc(16)),
+      polled(kernel, fd, POLLIN | POLLOUT),
+    ];
   },
 
   'fcntl changes what it changes, and duplicates'({ kernel, directory }) {
