@@ -1,7 +1,7 @@
 // What takes the place of node:child_process there: children of the test's process on the simulated machine, which execute its programs.
 
 import { EventEmitter } from 'node:events';
-import { PassThrough, Writable } from 'node:stream';
+import type { PassThrough, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { ERRNO, KernelError } from '../../../src/kernel/error.ts';
 import { chdir } from '../../../src/simulated/files/directories.ts';
@@ -18,6 +18,7 @@ import { Wait } from '../../../src/simulated/wait.ts';
 import { startCore } from './core-process.ts';
 import { as, keepTime, kernel, machine, self, system } from './machine.ts';
 import { toldByNode } from './node-error.ts';
+import { drained, readerOf, writerOf } from './pipes.ts';
 import { become, pathOfProgram } from './processes.ts';
 import { signal, signalName } from './signal.ts';
 
@@ -34,7 +35,6 @@ interface Options {
 
 /** Above all that a child is given. */
 const ASIDE = 64;
-const CHUNK_BYTES = 65_536;
 const F_SETFL = 4;
 const POLLIN = 1;
 const NOT_EXECUTED = 127;
@@ -188,65 +188,6 @@ class Child extends EventEmitter {
     this.emit('exit', status, by);
     void Promise.all(closed).then(() => this.emit('close', status, by));
   }
-}
-
-/** What comes out of a pipe of the machine. */
-function readerOf(fd: number): { readonly stream: PassThrough; readonly ended: Promise<void> } {
-  const stream = new PassThrough();
-  // Its end is told also when nobody reads it.
-  const ended = new Promise<void>((resolve) => {
-    const buffer = Buffer.alloc(CHUNK_BYTES);
-    const hearing = kernel.onReadable(fd, () => {
-      const count = readNow(fd, buffer);
-      if (count === undefined) return;
-      if (count > 0) {
-        stream.write(Buffer.from(buffer.subarray(0, count)));
-        return;
-      }
-      hearing.close();
-      kernel.close(fd);
-      stream.end();
-      resolve();
-    });
-  });
-  return { stream, ended };
-}
-
-/** Takes what is there. True at the end. */
-function drained(fd: number, chunks: Buffer[]): boolean {
-  for (;;) {
-    const buffer = Buffer.alloc(CHUNK_BYTES);
-    const count = readNow(fd, buffer);
-    if (count === undefined || count === 0) return count === 0;
-    chunks.push(buffer.subarray(0, count));
-  }
-}
-
-function readNow(fd: number, buffer: Buffer): number | undefined {
-  try {
-    return kernel.read(fd, buffer);
-  } catch (error) {
-    if (error instanceof KernelError && error.code === 'EAGAIN') return undefined;
-    throw error;
-  }
-}
-
-function writerOf(fd: number): Writable {
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      try {
-        kernel.write(fd, chunk);
-        done();
-      } catch (error) {
-        done(toldByNode(error, 'write') as Error);
-      }
-    },
-    destroy(error, done) {
-      kernel.close(fd);
-      done(error);
-    },
-    autoDestroy: true,
-  }).on('error', () => undefined);
 }
 
 export function spawn(command: string, given?: readonly string[] | Options, more?: Options): EventEmitter {

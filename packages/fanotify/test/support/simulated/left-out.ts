@@ -63,11 +63,13 @@ export const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>
     ...bothOf((type) => `listeners on '${type}' > of everything hold what the belt admits`, RUNS_NODE),
     'a mark is of no file that has the number of one that is gone': 'no number of an inode is given again',
   },
-  'group/descriptors.test.ts': { 'descriptors > none is left after thousands of events': TOO_MANY },
-  'group/lifecycle.test.ts': { processes: RUNS_NODE },
   'decision/bad-input.test.ts': {
     'as root > a decide module that throws': MODULES,
     'as root > a decide module that exports': MODULES,
+  },
+  'decision/leases.test.ts': {
+    'a guard > survives writers who open files while it looks':
+      'its 100,000 truncations in a row are over before anybody else runs',
   },
   'decision/lifecycle.test.ts': {
     'a guard > whose decide module is never loaded': MODULES,
@@ -80,15 +82,11 @@ export const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>
   'decision/subtree.test.ts': {
     'a subtree > cannot be a file, nothing, or everything': OVERLAYS,
     'while nobody decides > nobody outside is denied when a decide module':
-      'its module never comes back, and no other process is there to',
+      'its module never comes back, and the responder is in this very process',
   },
   'decision/system-scope.test.ts': {
     'what would be held > is only what is mounted below the belt': BELT,
     'a guard of the system > is refused by the belt': BELT,
-  },
-  'decision/leases.test.ts': {
-    'a guard > survives writers who open files while it looks':
-      'its 100,000 truncations in a row are over before anybody else runs',
   },
   'decision/verdict-cache.test.ts': {
     'a guard of ext4 > asks about a file that is changed through an overlay': OVERLAYS,
@@ -97,18 +95,18 @@ export const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>
     'a guard keeps nothing > of an overlay': OVERLAYS,
     'a guard keeps nothing > where times are in seconds': 'each of its file systems keeps nanoseconds',
   },
+  'group/descriptors.test.ts': { 'descriptors > none is left after thousands of events': TOO_MANY },
+  'group/lifecycle.test.ts': { processes: RUNS_NODE },
+  'group/who.test.ts': {
+    'who did it > is told with the user that it has become': RUNS_NODE,
+    'who did it > is told to root alone, and says so': RUNS_NODE,
+  },
   'scope/everywhere.test.ts': {
     'listenEverywhere() > misses none of 200 mounts': 'it looks at how much time the scheduler has given it',
     'listenEverywhere() > leaves FUSE alone': FUSE,
     'listenEverywhere() > hears what an ordinary user mounts in a namespace of his own': USER_NAMESPACES,
   },
-  'group/who.test.ts': {
-    'who did it > is told with the user that it has become': RUNS_NODE,
-    'who did it > is told to root alone, and says so': RUNS_NODE,
-  },
-  'watch/listing.test.ts': {
-    'directories that may not be read': RUNS_NODE,
-  },
+  'watch/listing.test.ts': { 'directories that may not be read': RUNS_NODE },
   'watch/loss.test.ts': { 'a process that is stopped': RUNS_NODE },
 };
 
