@@ -21,6 +21,7 @@ const path = expect.getState().testPath?.replaceAll('\\', '/') ?? '';
 const file = path.slice(path.lastIndexOf(ROOM) + ROOM.length);
 const leftOut = Object.entries(LEFT_OUT[file] ?? {});
 
+if (/^(core|proposal)\//.test(file)) await import('./simulated/core-process.ts');
 // Calls that are refused are the order of the day, and vitest asks for a hundred frames.
 Error.stackTraceLimit = 10;
 machine.limits.maxQueuedEvents = FILLS_QUEUES.has(file) ? FEW_EVENTS : MANY_EVENTS;

@@ -15,7 +15,7 @@ import { CLD_EXITED, fork, reap } from '../../../src/simulated/tasks/process.ts'
 import type { Program } from '../../../src/simulated/tasks/scheduler.ts';
 import type { Task } from '../../../src/simulated/tasks/task.ts';
 import { Wait } from '../../../src/simulated/wait.ts';
-import { startCore } from './core-process.ts';
+import { core } from './core.ts';
 import { as, keepTime, kernel, machine, self, system } from './machine.ts';
 import { toldByNode } from './node-error.ts';
 import { drained, readerOf, writerOf } from './pipes.ts';
@@ -192,8 +192,8 @@ class Child extends EventEmitter {
 
 export function spawn(command: string, given?: readonly string[] | Options, more?: Options): EventEmitter {
   const [args, options] = argumentsOf(given, more);
-  const core = startCore(command, args, options.stdio as readonly Stdio[] | undefined);
-  return core ?? new Child(command, args, options);
+  const started = core.start?.(command, args, options.stdio as readonly Stdio[] | undefined);
+  return started ?? new Child(command, args, options);
 }
 
 function argumentsOf(given: readonly string[] | Options = [], more: Options = {}): [readonly string[], Options] {

@@ -12,6 +12,7 @@ import type { Kernel } from '../../../src/kernel/kernel.ts';
 import { O_CLOEXEC } from '../../../src/simulated/files/flags.ts';
 import { pipe } from '../../../src/simulated/files/pipe-call.ts';
 import { findDescriptor } from '../../../src/simulated/tasks/descriptors.ts';
+import { core } from './core.ts';
 import { as, kernel, machine, self } from './machine.ts';
 import { signal } from './signal.ts';
 
@@ -19,8 +20,9 @@ const PROGRAM = /core-main\.(js|ts)$/;
 /** Its loop waits in one call for whatever comes; here it looks whenever anything happens, and after so long. */
 const LONGEST_WAIT_MS = 1;
 
-/** The core, when that is what is to be run; else nothing. */
-export function startCore(
+core.start = startCore;
+
+function startCore(
   command: string,
   [program = '']: readonly string[],
   stdio: readonly unknown[] | undefined,
@@ -31,8 +33,8 @@ export function startCore(
   const child = kernel.simulation.fork('fanotify-core');
   kernel.close(ownerThread);
   closeAllBut(child.kernel, new Set([0, 1, 2, control, ownerThread]));
-  const core = new CoreProcess(child.kernel, control, ownerThread);
-  child.run(() => by(kernel.simulation, () => core.turn()));
+  const loop = new CoreProcess(child.kernel, control, ownerThread);
+  child.run(() => by(kernel.simulation, () => loop.turn()));
   const { pid } = child.kernel;
   const stdin = { destroy: () => kernel.close(ownEnd), on: () => undefined, unref: () => undefined };
   const kill = (which: NodeJS.Signals) => signal(pid, which);
