@@ -277,6 +277,8 @@ export class Core {
     }
     group.deadlineMs = deadlineMs;
     group.onTimeout = onTimeout === 'allow' ? ALLOW : DENY;
+    // A global listener is asked from the moment that it is there.
+    this.table.deadlineChanged(group);
   }
 
   /** The response to an access that a group was asked about. */

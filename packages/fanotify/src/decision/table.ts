@@ -30,6 +30,8 @@ interface Entry<Access> {
   deciders: readonly Decider<Access>[];
   /** Whose turn it is. */
   turn: number;
+  /** Since when the decider whose turn it is has been asked. */
+  sinceMs: number;
   dueMs: number;
   ruling: Ruling;
   /** Neighbours in the order of `dueMs`. */
@@ -80,6 +82,7 @@ export class PendingTable<Access> {
       access,
       deciders,
       turn: 0,
+      sinceMs: 0,
       dueMs: 0,
       ruling: ALLOW,
       before: undefined,
@@ -123,6 +126,16 @@ export class PendingTable<Access> {
     return entry?.deciders[entry.turn] === decider;
   }
 
+  /** The deadline of a decider is another: what it is asked now is due by that. */
+  deadlineChanged(decider: Decider<Access>): void {
+    const asked = [...this.#entries.values()].filter(({ deciders, turn }) => deciders[turn] === decider);
+    for (const entry of asked) {
+      this.#unlink(entry);
+      entry.dueMs = dueOf(entry, decider);
+      this.#link(entry);
+    }
+  }
+
   /** Gives what is due its policy; returns how many. */
   expire(nowMs: number): number {
     let expired = 0;
@@ -154,7 +167,8 @@ export class PendingTable<Access> {
       this.#leave(entry.access, entry.ruling);
       return;
     }
-    entry.dueMs = sinceMs + (decider.patienceMs?.(entry.access) ?? decider.deadlineMs);
+    entry.sinceMs = sinceMs;
+    entry.dueMs = dueOf(entry, decider);
     let ruling: Ruling | undefined;
     try {
       ruling = decider.decide(entry.access, entry.id, entry.dueMs);
@@ -210,6 +224,10 @@ export class PendingTable<Access> {
     entry.before = undefined;
     entry.after = undefined;
   }
+}
+
+function dueOf<Access>({ access, sinceMs }: Entry<Access>, decider: Decider<Access>): number {
+  return sinceMs + (decider.patienceMs?.(access) ?? decider.deadlineMs);
 }
 
 /** What an access gets when none of its deciders decides. */

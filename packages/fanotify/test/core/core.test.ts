@@ -118,6 +118,22 @@ describe('an access', () => {
     expect(scene.left).toEqual([[fd, false]]);
   });
 
+  test('that is asked about already waits no longer than the time that is set then', () => {
+    const { scene, groups } = asking(3, 2, 1);
+    const [first, second] = groups as [(typeof groups)[0], (typeof groups)[0]];
+    const fd = scene.hold(FILE, FAN_OPEN_PERM);
+    scene.core.setTimeout(second, 20, 'deny');
+    scene.core.setTimeout(first, 100, 'allow');
+    scene.pass(60);
+    scene.core.setTimeout(first, 80, 'allow');
+    scene.pass(19);
+    expect(first.statistics).toMatchObject({ timedOut: 0, pending: 1 });
+    scene.pass(1);
+    expect(first.statistics).toMatchObject({ timedOut: 1, pending: 0 });
+    scene.pass(20);
+    expect(scene.left).toEqual([[fd, false]]);
+  });
+
   test('waits for each as long as that one said, and gets what it said', () => {
     const { scene, groups } = asking(3, 2, 1);
     for (const [at, [ms, policy]] of (
