@@ -34,6 +34,7 @@ const DEFAULT_DEADLINE_MS = 5_000;
 export let openListener: (
   options: ListenerOptions,
   openGroup: (kernel: Kernel, settings: GroupSettings) => GroupConnection,
+  kernel?: Kernel,
 ) => Listener;
 
 /**
@@ -69,10 +70,10 @@ export let openListener: (
  */
 export class Listener implements AsyncIterable<ListenerEvent> {
   static {
-    openListener = (options, open) => {
+    openListener = (options, open, kernel = linuxKernel()) => {
       checkListenerOptions(options);
       options.signal?.throwIfAborted();
-      return new Listener(linuxKernel(), options, open);
+      return new Listener(kernel, options, open);
     };
   }
   readonly #kernel: Kernel;

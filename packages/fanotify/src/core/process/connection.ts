@@ -5,7 +5,7 @@ import { type Kernel, KernelError, linuxKernel } from '../../kernel/index.ts';
 import { CallError } from '../errors.ts';
 import type { CoreEvent, GroupSettings, GroupStatistics, MarkChange } from '../types.ts';
 import { readAnswer, readEvents, readStatistics } from './event-wire.ts';
-import { type PrivateCore, privateCore } from './private-core.ts';
+import { privateCore } from './private-core.ts';
 import { MOST_ANSWER_BYTES, MOST_MESSAGE_BYTES, REQUEST, RequestWriter } from './wire.ts';
 
 /** A group of a core, at its owner's end. Whatever is refused throws a CallError. */
@@ -48,6 +48,17 @@ export interface UnboundGroup {
   abandon(): void;
 }
 
+/** The core that groups are of, at their owner's end. */
+export interface OwnersCore {
+  readonly pid: number | undefined;
+  /** The sockets of a new group: for requests and events, and for answers. */
+  connect(): { readonly fd: number; readonly answers: number };
+  /** A group is closed. */
+  release(): void;
+  /** What to throw when it is gone. */
+  ended(): CallError;
+}
+
 const POLLIN = 1;
 const F_SETFD = 2;
 const F_SETFL = 4;
@@ -62,17 +73,17 @@ const cursor = new EventCursor(eventBuffer, 0);
 class SocketGroup implements GroupConnection {
   readonly fd: number;
   readonly #kernel: Kernel;
-  readonly #core: PrivateCore;
+  readonly #core: OwnersCore;
   readonly #answers: number;
   readonly #flags: number;
   readonly #requests = new RequestWriter();
   #eventFlags = 0;
   #isClosed = false;
 
-  constructor(kernel: Kernel, flags: number) {
+  constructor(kernel: Kernel, core: OwnersCore, flags: number) {
     this.#kernel = kernel;
     this.#flags = flags;
-    this.#core = privateCore(kernel);
+    this.#core = core;
     try {
       const { fd, answers } = this.#core.connect();
       this.fd = fd;
@@ -216,7 +227,8 @@ class SocketGroup implements GroupConnection {
 
 /** Takes the number of a group that is yet to be made, in the private core of this process, which is started when there is none. */
 export function openUnbound(flags: GroupSettings['flags']): UnboundGroup {
-  const group = new SocketGroup(linuxKernel(), flags);
+  const kernel = linuxKernel();
+  const group = new SocketGroup(kernel, privateCore(kernel), flags);
   return {
     fd: group.fd,
     bind: (settings) => group.begin(settings),
@@ -225,9 +237,13 @@ export function openUnbound(flags: GroupSettings['flags']): UnboundGroup {
   };
 }
 
-/** Opens a group at once: {@link openUnbound} and `bind`. */
-export function openGroup({ flags, ...settings }: GroupSettings): GroupConnection {
-  const group = new SocketGroup(linuxKernel(), flags);
+/** Opens a group at once: {@link openUnbound} and `bind`. `core` is taken to be used once more. */
+export function openGroup(
+  { flags, ...settings }: GroupSettings,
+  kernel: Kernel = linuxKernel(),
+  core: OwnersCore = privateCore(kernel),
+): GroupConnection {
+  const group = new SocketGroup(kernel, core, flags);
   try {
     return group.begin(settings);
   } catch (error) {

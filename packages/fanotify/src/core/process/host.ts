@@ -119,16 +119,23 @@ export class CoreHost {
     while (!this.#isEnding) this.step(LONGEST_WAIT_MS);
   }
 
-  /** One turn of the loop; waits at most `longestMs` for something to do. */
-  step(longestMs: number): void {
+  /** A turn that waits for nothing. Returns for how long the next may be waited for; undefined at the end. */
+  turn(): number | undefined {
+    const ready = this.step(0);
+    if (this.#isEnding) return undefined;
+    return ready > 0 ? 0 : this.#waitMs(nowMs(), LONGEST_WAIT_MS, this.#undecided >= this.#parts.maxPending);
+  }
+
+  /** One turn of the loop; waits at most `longestMs` for something to do. Returns how much was ready. */
+  step(longestMs: number): number {
     const startedMs = nowMs();
     const isFull = this.#undecided >= this.#parts.maxPending;
     const polled = this.#entries(startedMs, isFull);
-    this.#poll(this.#polled, this.#waitMs(startedMs, longestMs, isFull));
+    const ready = this.#poll(this.#polled, this.#waitMs(startedMs, longestMs, isFull));
     const now = nowMs();
     if (this.#clientele.isOver) {
       this.#end();
-      return;
+      return ready;
     }
     if (polled.hindsight.revents !== 0) this.#feed.hindsight.hear(now);
     for (const [entry, hear] of polled.gates) if (entry.revents !== 0) hear(now);
@@ -143,7 +150,7 @@ export class CoreHost {
     if (this.#mountinfo.revents !== 0) this.#feed.lookAgain();
     if (!this.#clientele.hear(now)) {
       this.#end();
-      return;
+      return ready;
     }
     if (this.core.table.nextDueMs <= now) this.core.table.expire(now);
     if (isFull) this.#drainOverdue(now);
@@ -152,6 +159,7 @@ export class CoreHost {
     this.#feed.objects.catchUp(MARKS_PER_TURN);
     this.#feed.closeLeft(this.#held());
     this.#hurry.mind(this.#undecided);
+    return ready;
   }
 
   /** Gives everything that is held, read or queued its policy: something went wrong, wherever it was. */
@@ -215,15 +223,16 @@ export class CoreHost {
     return Math.max(0, Math.min(longestMs, Math.ceil(due - now)));
   }
 
-  #poll(entries: PollEntry[], waitMs: number): void {
+  #poll(entries: PollEntry[], waitMs: number): number {
     if (this.#isAsked && this.core.table.size <= 1 && waitMs > 0) {
       const startedMs = nowMs();
       this.#isAsked = false;
       do {
-        if (this.#kernel.poll(entries, 0) > 0) return;
+        const ready = this.#kernel.poll(entries, 0);
+        if (ready > 0) return ready;
       } while (nowMs() - startedMs < BUSY_POLL_MS);
     }
-    this.#kernel.poll(entries, waitMs);
+    return this.#kernel.poll(entries, waitMs);
   }
 
   #readAccesses(source: Source): void {
