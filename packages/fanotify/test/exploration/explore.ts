@@ -1,12 +1,20 @@
 // Lets lives of the parts go on until so many steps are made; the first that breaks is told with its seed.
 
+import { corePart } from './core-part.ts';
 import { groupPart } from './group-part.ts';
 import type { Part } from './part.ts';
+import { scopesPart } from './scopes-part.ts';
 import { tablePart } from './table-part.ts';
 import { watchPart } from './watch-part.ts';
 import { World } from './world.ts';
 
-export const PARTS: Readonly<Record<string, Part>> = { group: groupPart, table: tablePart, watch: watchPart };
+export const PARTS: Readonly<Record<string, Part>> = {
+  group: groupPart,
+  scopes: scopesPart,
+  table: tablePart,
+  core: corePart,
+  watch: watchPart,
+};
 
 /** Steps of one life, on average. */
 const LIFE = 4_000;

@@ -63,7 +63,7 @@ function asked() {
   } catch (error) {
     console.error((error as Error).message);
     console.error(
-      'npm run explore -- [--steps N] [--seed S] [--part group|table|watch] [--life N] [--lives N] [--all]',
+      `npm run explore -- [--steps N] [--seed S] [--part ${Object.keys(PARTS).join('|')}] [--life N] [--lives N] [--all]`,
     );
     process.exit(2);
   }

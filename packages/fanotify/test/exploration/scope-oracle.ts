@@ -1,0 +1,283 @@
+// What a listener of a scope has to tell, by the machine's own truth: what the kernel queued for it, and where that was as it happened.
+
+import { FAN_CREATE, FAN_DELETE, FAN_RENAME } from '../../src/abi/index.ts';
+import { type Group, internalsOf } from '../../src/group/group.ts';
+import type { KernelEvent } from '../../src/group/kernel-event.ts';
+import type { Inode } from '../../src/simulated/files/objects.ts';
+import type { Event } from '../../src/simulated/notify/event.ts';
+import { groupOf } from '../../src/simulated/notify/group-file.ts';
+import type { Queue } from '../../src/simulated/notify/queue.ts';
+import type { Task } from '../../src/simulated/tasks/task.ts';
+import { keyOf, type Whereabouts, whereIs } from './whereabouts.ts';
+import { Broken, type World } from './world.ts';
+
+const RENAME = Number(FAN_RENAME);
+const CREATE = Number(FAN_CREATE);
+const DELETE = Number(FAN_DELETE);
+/** The bits of FAN_EVENT_ON_CHILD are not told. */
+const TOLD_BITS = ~0x0800_0000;
+
+/** What is listened to. */
+export interface Scope {
+  /** Undefined: everywhere. */
+  readonly roots: readonly Inode[] | undefined;
+  /** The bits that are told. */
+  readonly asked: number;
+  /** By marks of file systems, which miss nothing. */
+  readonly isPrivileged: boolean;
+  readonly crossMounts: boolean;
+  readonly excluded: readonly string[];
+  /** Mounts come and go, so that it takes a while until what is there belongs to it. */
+  readonly isShaky: boolean;
+}
+
+/** An entry of a directory, and where that was. */
+interface Entry {
+  readonly directory: Inode;
+  readonly name: string;
+  readonly where: Whereabouts;
+}
+
+/** An event that the kernel queued. */
+interface Given {
+  readonly number: number;
+  mask: number;
+  readonly isOverflow: boolean;
+  readonly entries: readonly Entry[];
+  /** What has, or had, the name. */
+  readonly child: Inode | undefined;
+  /** What was lost before or since may have moved its directory: where it was told nobody can. */
+  isLoose: boolean;
+  isTold: boolean;
+  /** Whether it is to be told, as of when it was read. */
+  verdict: 'must' | 'may' | 'must not';
+}
+
+export class ScopeOracle {
+  /** Entries that were told to have come: the directory's key and the name. */
+  readonly arrived = new Set<string>();
+  overflows = 0;
+  readonly #world: World;
+  readonly #group: Group;
+  readonly #queue: Queue;
+  readonly #waiting = new Map<Event, Given>();
+  readonly #given: Given[] = [];
+  readonly #of = new WeakMap<KernelEvent, Given>();
+  #scope: Scope = { roots: [], asked: 0, isPrivileged: false, crossMounts: true, excluded: [], isShaky: true };
+  #queued = 0;
+  /** How many of those given have been looked at. */
+  #seen = 0;
+  #told = 0;
+  #isInDoubt = false;
+  #isOver = false;
+
+  /** From when nothing has been queued for the group. */
+  constructor(world: World, task: Task, group: Group) {
+    this.#world = world;
+    this.#group = group;
+    const slot = task.process.descriptors.slots[group.fd];
+    const queue = slot ? groupOf(slot.file)?.queue : undefined;
+    if (queue === undefined) throw new Error('no group');
+    this.#queue = queue;
+    this.#listen(queue);
+  }
+
+  /** The group's listener is there, and nothing was told. */
+  begin(scope: Scope): void {
+    this.#scope = scope;
+    const { queue } = internalsOf(this.#group);
+    const { filter } = queue;
+    if (filter === undefined) throw new Error('no filter');
+    queue.filter = {
+      nextRound: () => filter.nextRound(),
+      accepts: (event) => {
+        this.#read(event);
+        return filter.accepts(event);
+      },
+    };
+  }
+
+  /** From now on nothing is told any more. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** Whether everything that was queued has been looked at. */
+  get isDone(): boolean {
+    return this.#queue.length === 0 && this.#given.slice(this.#seen).every(({ isOverflow }) => isOverflow);
+  }
+
+  /** Whether nothing was lost, and nothing can have been mistaken. */
+  get isCertain(): boolean {
+    return this.overflows === 0 && !this.#scope.isShaky;
+  }
+
+  #listen(queue: Queue): void {
+    const insert = queue.insert.bind(queue);
+    const overflow = queue.overflow.bind(queue);
+    const remove = queue.remove.bind(queue);
+    queue.insert = (event) => {
+      const { length } = queue;
+      const queued = insert(event);
+      if (queued === 'queued') this.#inserted(event);
+      else if (queued === 'full') this.#doubt();
+      // What was renamed there and back, and there again, is one event in the place of the first.
+      else if (queued === 'merged' && (event.mask & RENAME) !== 0) this.#doubt();
+      else if (queue.length > length) throw new Error('no event');
+      return queued;
+    };
+    queue.overflow = () => {
+      overflow();
+      this.#doubt();
+    };
+    queue.remove = (event) => {
+      const given = this.#waiting.get(event) ?? this.#overflowed();
+      this.#waiting.delete(event);
+      given.mask = event.mask & TOLD_BITS;
+      if (!this.#isOver) this.#given.push(given);
+      remove(event);
+    };
+  }
+
+  #overflowed(): Given {
+    return this.#made([], undefined, true);
+  }
+
+  #made(entries: readonly Entry[], child: Inode | undefined, isOverflow: boolean): Given {
+    return { number: 0, mask: 0, isOverflow, entries, child, isLoose: this.#isInDoubt, isTold: false, verdict: 'may' };
+  }
+
+  #inserted(event: Event): void {
+    if (this.#isInDoubt && this.isDone) this.#isInDoubt = false;
+    this.#waiting.set(event, { ...this.#made(this.#entriesOf(event), childOf(event), false), number: ++this.#queued });
+  }
+
+  #entriesOf(event: Event): Entry[] {
+    if (event.kind !== 'name') return [];
+    const { directory, name, newDirectory, newName } = event;
+    const entries: Entry[] = [];
+    for (const [inode, called] of [
+      [directory, name],
+      [newDirectory, newName],
+    ] as const) {
+      if (inode !== undefined) entries.push({ directory: inode, name: called, where: this.#whereIs(inode) });
+    }
+    return entries;
+  }
+
+  #whereIs(directory: Inode): Whereabouts {
+    return whereIs(this.#world.system, directory);
+  }
+
+  /** Events are lost, or do not tell their order: until all that is queued has been told. */
+  #doubt(): void {
+    this.#isInDoubt = true;
+    for (const given of this.#waiting.values()) given.isLoose = true;
+    for (let at = this.#seen; at < this.#given.length; at++) (this.#given[at] as Given).isLoose = true;
+  }
+
+  /** An event is looked at whether it is to be told. */
+  #read(event: KernelEvent): void {
+    while (this.#given[this.#seen]?.isOverflow) this.#seen++;
+    const given = this.#given[this.#seen++];
+    if (given === undefined) throw new Broken(`an event is read that was never queued: ${JSON.stringify(event)}`);
+    if (given.mask !== event.maskLow) {
+      throw new Broken(`queued was ${given.mask.toString(16)}, read ${JSON.stringify(event)}`);
+    }
+    this.#of.set(event, given);
+    given.verdict = this.#verdict(given);
+  }
+
+  #verdict({ mask, entries, child, isLoose }: Given): Given['verdict'] {
+    const { roots, asked, isPrivileged } = this.#scope;
+    if ((mask & asked) === 0) return 'must not';
+    if (roots === undefined) return 'must';
+    // Of an object without a directory, or of a directory that is no more, there need not be a path.
+    if (isLoose || this.#scope.isShaky || entries.length === 0) return 'may';
+    const were = entries.map((entry) => this.#isInside(entry));
+    const isKnown = entries.every(({ where }) => where.paths.length > 0);
+    const isOfRoot = child !== undefined && roots.includes(child);
+    if (isPrivileged) {
+      if (were.includes(true)) return 'must';
+      return isKnown && !isOfRoot ? 'must not' : 'may';
+    }
+    const are = entries.map((entry) => this.#isInside({ ...entry, where: this.#whereIs(entry.directory) }));
+    // What was found is not told to have come as well.
+    if (were.every((was, at) => was && are[at])) return (mask & asked) === CREATE ? 'may' : 'must';
+    return were.includes(true) || are.includes(true) || !isKnown || isOfRoot ? 'may' : 'must not';
+  }
+
+  #isInside({ directory, name, where }: Entry): boolean {
+    const isExcluded = (part: string) => this.#scope.excluded.includes(part);
+    return (
+      this.#scope.roots?.some((root) => {
+        const names = where.line.get(root);
+        if (names === undefined) return false;
+        if (!this.#scope.crossMounts && root.superblock !== directory.superblock) return false;
+        return !names.some(isExcluded) && !isExcluded(name);
+      }) === true
+    );
+  }
+
+  /** Whether a directory is in a root now. */
+  isInsideNow(directory: Inode): boolean {
+    return this.#isInside({ directory, name: '', where: this.#whereIs(directory) });
+  }
+
+  isEntryInsideNow(directory: Inode, name: string): boolean {
+    return this.#isInside({ directory, name, where: this.#whereIs(directory) });
+  }
+
+  /** An event is told. */
+  told(event: KernelEvent): void {
+    if (event.kind === 'overflow') {
+      this.overflows++;
+      if (event.lastSeq !== event.seq - 1)
+        throw new Broken(`the loss at ${event.seq} is told as behind ${event.lastSeq}`);
+      return;
+    }
+    const given = this.#of.get(event);
+    if (given === undefined) throw new Broken(`told is what was never read: ${JSON.stringify(event)}`);
+    if (given.isTold) throw new Broken(`told twice: ${JSON.stringify(event)}`);
+    if (given.number <= this.#told) throw new Broken(`told out of order: ${JSON.stringify(event)}`);
+    this.#told = given.number;
+    given.isTold = true;
+    if (given.verdict === 'must not') throw new Broken(`not to be told is ${JSON.stringify(event)}: ${shown(given)}`);
+    for (const { directory, name } of given.entries) this.arrived.add(`${keyOf(directory)}/${name}`);
+    this.#checkPlace(event, given);
+  }
+
+  /** Where it says that it was. */
+  #checkPlace(event: KernelEvent, { entries, isLoose, verdict }: Given): void {
+    const { isPrivileged } = this.#scope;
+    if (isLoose || !isPrivileged || verdict !== 'must') return;
+    const [first, last] = [entries[0], entries.at(-1)];
+    if (first === undefined || last === undefined) return;
+    const check = (raw: Buffer | null, { directory, where, name }: Entry) => {
+      // What is removed before it is read had a path only if that was heard.
+      if (raw === null && directory.isDead && (this.#scope.asked & DELETE) === 0) return;
+      const places = where.paths.map((path) => (name === '' ? path : `${path === '/' ? '' : path}/${name}`));
+      if (places.length === 0 || (raw !== null && places.includes(raw.toString('latin1')))) return;
+      throw new Broken(`${raw?.toString('latin1')} is told of what was at ${places}: ${JSON.stringify(event)}`);
+    };
+    check(event.rawPath, last);
+    if (event.kind === 'rename' && entries.length > 1) check(event.rawFrom, first);
+  }
+
+  /** Nothing is left to be told. */
+  check(): void {
+    const untold = this.#given.slice(0, this.#seen).find(({ verdict, isTold }) => verdict === 'must' && !isTold);
+    if (untold) throw new Broken(`not told is ${shown(untold)}`);
+    const overflows = this.#given.filter(({ isOverflow }) => isOverflow).length;
+    if (this.isDone && overflows !== this.overflows) throw new Broken(`${this.overflows} losses told of ${overflows}`);
+  }
+}
+
+function shown({ number, mask, entries }: Given): string {
+  const places = entries.map(({ where, name }) => `${where.paths.join(' or ')}/${name}`);
+  return `event ${number} (${mask.toString(16)}) of ${places.join(' → ')}`;
+}
+
+function childOf(event: Event): Inode | undefined {
+  return event.kind === 'name' ? event.child : undefined;
+}
