@@ -194,6 +194,7 @@ export class TreeSource implements Source {
     else if (event.kind === 'rename') {
       const renamed = this.#renamed(event as unknown as KernelEvent);
       if (renamed.from ?? renamed.to) heard.push(renamed);
+      heard.push(...unplacedOf(event as unknown as KernelEvent));
     } else if (event.kind === 'file') {
       const entry = this.#happened(event as unknown as KernelEvent);
       if (entry) heard.push(entry);
@@ -353,6 +354,17 @@ export class TreeSource implements Source {
 function placeOf(event: KernelEvent, path: ResolvedPath, record: number): Place {
   const name = event.nameIn(record);
   return { directory: event.keyOf(record), path, name: name.length === 0 ? SELF : name };
+}
+
+/** The directories of a rename of which nobody could tell where they were: what was told in them may have left, or come. */
+function* unplacedOf(event: KernelEvent): Generator<Heard> {
+  const { round, place, placeBefore, dfidRecord, oldDfidRecord } = event;
+  if (oldDfidRecord !== 0 && !placeBefore) {
+    yield { kind: 'unplaced', round, directory: event.keyOf(oldDfidRecord), path: undefined };
+  }
+  if (dfidRecord !== 0 && !place) {
+    yield { kind: 'unplaced', round, directory: event.keyOf(dfidRecord), path: undefined };
+  }
 }
 
 const SELF = Buffer.from([DOT]);

@@ -1,0 +1,176 @@
+// What changes places, leaves, or comes back while nothing of it has been read yet, on a simulated machine: in the end what was told is what
+// is on disk. Each was found by exploration: test/exploration/README.md.
+
+import { describe, expect, it } from 'vitest';
+import type { SystemCalls } from '../../src/simulated/seam/system-calls.ts';
+import type { Blocking } from '../../src/simulated/wait.ts';
+import { createTestSystem } from '../../src/testing.ts';
+import { watch } from '../../src/watch/watch.ts';
+import { ToldTree } from './told-tree.ts';
+
+interface Case {
+  readonly name: string;
+  /** What there is when the watch begins, in /srv/root and /srv/outside. */
+  before(calls: SystemCalls): Blocking<void>;
+  /** All that happens before anything of it is read. */
+  change(calls: SystemCalls): Blocking<void>;
+}
+
+const ROOT = '/srv/root';
+const OUT = '/srv/outside';
+
+const CASES: readonly Case[] = [
+  {
+    name: 'a file and a directory, with what was made in the directory before that',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/d`);
+      yield* calls.writeFile(`${ROOT}/f`, 'f');
+    },
+    *change(calls) {
+      yield* calls.writeFile(`${ROOT}/d/made`, 'made');
+      yield* calls.exchange(`${ROOT}/f`, `${ROOT}/d`);
+    },
+  },
+  {
+    name: 'a directory and a file, with what is made in the directory after that',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/d`);
+      yield* calls.mkdir(`${ROOT}/e`);
+      yield* calls.writeFile(`${ROOT}/e/f`, 'f');
+    },
+    *change(calls) {
+      yield* calls.exchange(`${ROOT}/d`, `${ROOT}/e/f`);
+      yield* calls.writeFile(`${ROOT}/e/f/made`, 'made');
+      yield* calls.mkdir(`${ROOT}/e/f/below`);
+    },
+  },
+  {
+    name: 'two directories, one of them in the other before',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.mkdir(`${ROOT}/a/x`);
+      yield* calls.mkdir(`${ROOT}/b`);
+    },
+    *change(calls) {
+      yield* calls.writeFile(`${ROOT}/a/x/1`, '1');
+      yield* calls.exchange(`${ROOT}/a/x`, `${ROOT}/b`);
+      yield* calls.writeFile(`${ROOT}/b/2`, '2');
+      yield* calls.exchange(`${ROOT}/a`, `${ROOT}/b`);
+    },
+  },
+  {
+    name: 'a directory from outside and one inside',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.writeFile(`${ROOT}/a/inside`, 'inside');
+      yield* calls.mkdir(`${OUT}/a`);
+      yield* calls.writeFile(`${OUT}/a/outside`, 'outside');
+    },
+    *change(calls) {
+      yield* calls.exchange(`${OUT}/a`, `${ROOT}/a`);
+    },
+  },
+  {
+    name: 'a directory that goes out of sight three times, under other names',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.mkdir(`${ROOT}/a/below`);
+      yield* calls.mkdir(`${ROOT}/b`);
+    },
+    *change(calls) {
+      yield* calls.rename(`${ROOT}/a`, `${OUT}/a`);
+      yield* calls.writeFile(`${OUT}/a/1`, '1');
+      yield* calls.rename(`${OUT}/a`, `${ROOT}/b/a`);
+      yield* calls.rename(`${ROOT}/b/a`, `${OUT}/a`);
+      yield* calls.writeFile(`${OUT}/a/below/2`, '2');
+      yield* calls.rename(`${OUT}/a`, `${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/a`, `${OUT}/a`);
+      yield* calls.rename(`${OUT}/a`, `${ROOT}/b/a`);
+    },
+  },
+  {
+    name: 'a file out of a directory that goes elsewhere itself, when nobody can tell any more where that was',
+    *before(calls) {
+      for (const path of ['b', 'b/d', 'c', 'e']) yield* calls.mkdir(`${ROOT}/${path}`);
+      yield* calls.writeFile(`${ROOT}/b/d/f`, 'f');
+    },
+    *change(calls) {
+      // The kernel merges the second time with the first.
+      for (const _ of ['once', 'twice']) {
+        yield* calls.rename(`${ROOT}/b`, `${ROOT}/c/a`);
+        yield* calls.rename(`${ROOT}/c/a`, `${ROOT}/b`);
+      }
+      yield* calls.rename(`${ROOT}/b/d/f`, `${ROOT}/c/f`);
+      yield* calls.rename(`${ROOT}/b/d`, `${ROOT}/e/d`);
+    },
+  },
+  {
+    name: 'a directory in the place of one that was removed, which is renamed then',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.mkdir(`${ROOT}/b`);
+      yield* calls.mkdir(`${ROOT}/b/below`);
+    },
+    *change(calls) {
+      yield* calls.rmdir(`${ROOT}/a`);
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/c`);
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/c/below/a`);
+    },
+  },
+];
+
+const WAYS = [
+  ['root', 0],
+  ['a user', 1000],
+] as const;
+
+describe.each(WAYS)('as %s', (_who, uid) => {
+  describe.each(['none', 'memory'] as const)('with baseline %s', (baseline) => {
+    it.each(CASES.map((each) => [each.name, each] as const))('%s', async (_name, { before, change }) => {
+      const system = createTestSystem();
+      system.fs.dir(ROOT).dir(OUT);
+      for (const path of ['/srv', ROOT, OUT]) system.fs.chown(path, uid, uid);
+      const churn = system.process({ uid });
+      await churn.run(before);
+      const { kernel } = system.process({ uid });
+      const told = new ToldTree((root) => onDisk(system.fs, root));
+      await using watcher = watch(ROOT, { kernel, baseline, fallback: false });
+      await watcher.ready;
+      while (watcher.counters.baseline === 'listing') await new Promise((resolve) => setImmediate(resolve));
+      told.list(ROOT);
+      await churn.run(change);
+      await churn.writeFile(`${ROOT}/end`, '');
+      await takeAll(watcher, told);
+      expect(told.differences(ROOT)).toEqual([]);
+    });
+  });
+});
+
+type Told = AsyncIterable<Parameters<ToldTree['apply']>[0]>;
+
+/** Takes what is told until that is what is on disk and `end` is told, or nothing is told for a while. */
+async function takeAll(watcher: { batches(): Told; close(): Promise<void> }, told: ToldTree): Promise<void> {
+  // What is in doubt is looked at again when nothing is queued: many times later than that, nothing comes any more.
+  const deadline = setTimeout(() => void watcher.close(), 1_000);
+  for await (const batch of watcher.batches()) {
+    told.apply(batch);
+    if (told.below(ROOT).has(`${ROOT}/end`) && told.differences(ROOT).length === 0) break;
+  }
+  clearTimeout(deadline);
+}
+
+/** Everything at and below a path. */
+function onDisk(fs: ReturnType<typeof createTestSystem>['fs'], root: string): ReturnType<ToldTree['below']> {
+  const found: ReturnType<ToldTree['below']> = new Map();
+  if (!fs.exists(root)) return found;
+  const isDirectory = (fs.stat(root).mode & 0o170000) === 0o040000;
+  found.set(root, isDirectory ? { type: 'directory', size: null } : { type: 'file', size: fs.readBytes(root).length });
+  if (!isDirectory) return found;
+  for (const name of fs.list(root)) {
+    for (const [path, entry] of onDisk(fs, `${root}/${name}`)) found.set(path, entry);
+  }
+  return found;
+}
