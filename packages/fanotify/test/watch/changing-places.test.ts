@@ -1,5 +1,5 @@
 // What changes places, leaves, or comes back while nothing of it has been read yet, on a simulated machine: in the end what was told is what
-// is on disk. Each was found by exploration: test/exploration/README.md.
+// is on disk. Most of it was found by exploration: test/exploration/README.md.
 
 import { describe, expect, it } from 'vitest';
 import type { SystemCalls } from '../../src/simulated/seam/system-calls.ts';
