@@ -222,12 +222,13 @@ export class Marking {
     }
   }
 
+  /** Deletions tell where a directory was of which something is still to be told. */
   #heardOfFilesystems(): readonly FileEventName[] {
-    return [...this.#options.events, ...(this.hearsRename ? RENAME : HALVES)];
+    return [...this.#options.events, 'delete', ...(this.hearsRename ? RENAME : HALVES)];
   }
 
   async #markFilesystem(path: KernelPath): Promise<void> {
-    await this.#withRename(async (rename) => this.#inside.markTree(path, [...this.#options.events, ...rename]));
+    await this.#withRename(async () => this.#inside.markTree(path, this.#heardOfFilesystems()));
   }
 
   async #markTree(path: KernelPath, because: Root['because']): Promise<Root> {

@@ -176,6 +176,14 @@ describe.each(WAYS)('by %s', (way, kernel) => {
     expect(await until('end')).toEqual([]);
   });
 
+  it('what happened in a directory that is gone before it is read is told, also if nobody asked for deletions', async () => {
+    const { until } = await open(kernel(), { events: ['create', 'closeWrite'] });
+    write('root/inside/deep/new');
+    rmSync(at('root/inside'), { recursive: true });
+    write('root/end');
+    expect((await until('end')).sort()).toEqual(['closeWrite root/inside/deep/new', 'create root/inside/deep/new']);
+  });
+
   it('a deleted root is told in its place, and the end', async () => {
     const { toTheEnd } = await open(kernel(), { events: ['delete'] });
     rmSync(at('root'), { recursive: true });
