@@ -29,7 +29,6 @@ const KEPT: readonly (readonly [part: string, seed: number, life: number])[] = [
   ['watch', 63857, 160],
   // core/feed/kernel-group.ts: beside a mark that was kept for somebody held, the core asked itself.
   ['core', 202, 300],
-  ['core', 250, 300],
   // decision/table.ts: what a group was asked before its deadline was set waited for five seconds.
   ['core', 148, 800],
   // simulated/files/read-write.ts: groups were read in part.

@@ -69,6 +69,9 @@ export class ScopeOracle {
   #seen = 0;
   #told = 0;
   #isInDoubt = false;
+  /** Descriptors or memory may run out: where something was cannot be found out then. */
+  #isInWant = false;
+  readonly #firstPaths = new Map<Inode, readonly string[]>();
   #isOver = false;
 
   /** From when nothing has been queued for the group. */
@@ -85,6 +88,7 @@ export class ScopeOracle {
   /** The group's listener is there, and nothing was told. */
   begin(scope: Scope): void {
     this.#scope = scope;
+    for (const root of scope.roots ?? []) this.#firstPaths.set(root, this.#whereIs(root).paths);
     const { queue } = internalsOf(this.#group);
     const { filter } = queue;
     if (filter === undefined) throw new Error('no filter');
@@ -95,6 +99,11 @@ export class ScopeOracle {
         return filter.accepts(event);
       },
     };
+  }
+
+  /** From now on places may not be found for want of something. */
+  wants(): void {
+    this.#isInWant = true;
   }
 
   /** From now on nothing is told any more. */
@@ -193,7 +202,7 @@ export class ScopeOracle {
     if ((mask & asked) === 0) return 'must not';
     if (roots === undefined) return 'must';
     // Of an object without a directory, or of a directory that is no more, there need not be a path.
-    if (isLoose || this.#scope.isShaky || entries.length === 0) return 'may';
+    if (isLoose || this.#isInWant || this.#scope.isShaky || entries.length === 0) return 'may';
     const were = entries.map((entry) => this.#isInside(entry));
     const isKnown = entries.every(({ where }) => where.paths.length > 0);
     const isOfRoot = child !== undefined && roots.includes(child);
@@ -202,6 +211,8 @@ export class ScopeOracle {
       return isKnown && !isOfRoot ? 'must not' : 'may';
     }
     const are = entries.map((entry) => this.#isInside({ ...entry, where: this.#whereIs(entry.directory) }));
+    // A root that was moved may not be found without privilege.
+    if (entries.some(({ where }) => this.#isBelowMoved(where))) return 'may';
     // What was found is not told to have come as well.
     if (were.every((was, at) => was && are[at])) return (mask & asked) === CREATE ? 'may' : 'must';
     return were.includes(true) || are.includes(true) || !isKnown || isOfRoot ? 'may' : 'must not';
@@ -217,6 +228,20 @@ export class ScopeOracle {
         return !names.some(isExcluded) && !isExcluded(name);
       }) === true
     );
+  }
+
+  #isBelowMoved({ line }: Whereabouts): boolean {
+    return this.#scope.roots?.some((root) => line.has(root) && this.hasMoved(root)) === true;
+  }
+
+  /** Whether a root is not where it was in the beginning. */
+  hasMoved(root: Inode): boolean {
+    return this.#whereIs(root).paths.join() !== this.#firstPaths.get(root)?.join();
+  }
+
+  /** Whether it cannot be said if a directory is heard. */
+  isUncertain(directory: Inode): boolean {
+    return !this.#scope.isPrivileged && this.#isBelowMoved(this.#whereIs(directory));
   }
 
   /** Whether a directory is in a root now. */
@@ -250,7 +275,7 @@ export class ScopeOracle {
   /** Where it says that it was. */
   #checkPlace(event: KernelEvent, { entries, isLoose, verdict }: Given): void {
     const { isPrivileged } = this.#scope;
-    if (isLoose || !isPrivileged || verdict !== 'must') return;
+    if (isLoose || this.#isInWant || !isPrivileged || verdict !== 'must') return;
     const [first, last] = [entries[0], entries.at(-1)];
     if (first === undefined || last === undefined) return;
     const check = (raw: Buffer | null, { directory, where, name }: Entry) => {
