@@ -240,7 +240,9 @@ class Life {
     const gone = roots.filter(({ aliases }) => aliases.every(({ isGone }) => isGone)).length;
     const deleted = this.#gone.filter((reason) => reason === 'deleted').length;
     // One that has moved to where it cannot be followed may be deleted there.
-    const isTold = this.#scope.isPrivileged ? gone === deleted : deleted <= gone && gone <= this.#gone.length;
+    const isTold =
+      this.#oracle.overflows > 0 ||
+      (this.#scope.isPrivileged ? gone === deleted : deleted <= gone && gone <= this.#gone.length);
     if (!isTold) throw new Broken(`${gone} of ${roots.length} roots were deleted, told are ${this.#gone}`);
     if (this.#scope.isPrivileged && this.#gone.includes('moved')) throw new Broken('a root is told to be moved');
     if (this.#hasEnded !== (this.#gone.length === roots.length))
@@ -266,6 +268,7 @@ class Life {
     const most = Math.max(1, Math.floor(system.machine.limits.maxQueuedEvents / 3));
     for (const [index, [path, directory]] of all.entries()) {
       if (this.#oracle.isUncertain(directory)) continue;
+      if (!this.#scope.isPrivileged && path.startsWith(MOUNTED)) continue;
       const probe = `${path}/probe`;
       if (this.#scope.roots === undefined || this.#oracle.isEntryInsideNow(directory, 'probe')) inside.add(probe);
       for (let left = 5; left > 0; left--) {
