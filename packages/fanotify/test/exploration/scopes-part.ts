@@ -265,6 +265,7 @@ class Life {
     const inside = new Set<string>();
     const all = [...directoriesBelow(system, '/data')].slice(0, PROBES);
     this.#paths = [];
+    const { overflows } = this.#oracle;
     const most = Math.max(1, Math.floor(system.machine.limits.maxQueuedEvents / 3));
     for (const [index, [path, directory]] of all.entries()) {
       if (this.#oracle.isUncertain(directory)) continue;
@@ -285,7 +286,8 @@ class Life {
     await world.quiet(QUIET_MS);
     this.check();
     const told = new Set(this.#paths.filter((path) => path.endsWith('/probe')));
-    if (!this.#canProbe()) return;
+    // One of them may be what was lost, for want of memory.
+    if (!this.#canProbe() || this.#oracle.overflows !== overflows) return;
     for (const path of inside)
       if (!told.has(path)) throw new Broken(`${path} is made, and not told; told are ${[...told]}`);
     for (const path of told) if (!inside.has(path)) throw new Broken(`${path} is told, and is not inside`);
