@@ -27,7 +27,7 @@ const KEPT: readonly (readonly [part: string, seed: number, life: number])[] = [
   ['watch', 50677, 160],
   // watch/tree-source.ts: what had left a directory of which nobody could tell where it was stayed told in it.
   ['watch', 63857, 160],
-  // core/feed/kernel-group.ts: beside a mark that was kept for somebody held, the core asked itself.
+  // simulated/notify/connector.ts: a new mark came after one of its group that was kept for somebody held, not before it as on Linux.
   ['core', 202, 300],
   // decision/table.ts: what a group was asked before its deadline was set waited for five seconds.
   ['core', 148, 800],

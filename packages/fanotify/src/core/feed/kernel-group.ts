@@ -13,7 +13,6 @@ import {
   FAN_MARK_INODE,
   FAN_MARK_REMOVE,
   FAN_NONBLOCK,
-  FAN_OPEN_EXEC,
   FAN_OPEN_PERM,
   FAN_REPORT_FD_ERROR,
   FAN_UNLIMITED_MARKS,
@@ -44,13 +43,6 @@ const CLASSES: Readonly<Record<ChannelClass, number>> = {
 };
 const COMMON = FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_MARKS;
 const IGNORED = FAN_MARK_INODE | FAN_MARK_IGNORED_MASK;
-/**
- * A mark of a file system that asks nothing any more stays, and ignores what such a group does not hear. Without bits it would be removed, and
- * as long as somebody is held by it the kernel keeps it beside the next one: what is ignored of an object it then takes away from the first
- * of both alone (fsnotify_iter_select of fs/notify/fsnotify.c), and {@link unasked} would be asked.
- */
-const KEEP = FAN_MARK_ADD | FAN_MARK_FILESYSTEM | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY;
-const KEPT_FOR = Number(FAN_OPEN_EXEC);
 
 /** O_NONBLOCK: the kernel opens the file while this process reads, and is not to wait for whoever has a lease on it. */
 export const ALWAYS_OPENED_WITH: number = O_CLOEXEC | O_LARGEFILE | O_NONBLOCK;
@@ -135,7 +127,6 @@ export class KernelGroup {
     const added = to & ~from;
     if (added !== 0) this.#mark(FAN_MARK_ADD | FAN_MARK_FILESYSTEM, added, path, shown);
     const removed = from & ~to;
-    if (to === 0 && removed !== 0 && this.channel.asks) this.#mark(KEEP, KEPT_FOR, path, shown);
     if (removed !== 0) this.#mark(FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, removed, path, shown);
     if (to === 0) this.filesystems.delete(device);
     else this.filesystems.set(device, to);

@@ -36,7 +36,8 @@ export function connect(mark: Mark, target: Target): void {
   const { marks } = connector;
   let place = marks.length;
   for (let i = 0; i < marks.length; i++) {
-    if (compareGroups((marks[i] as Mark).group, mark.group) > 0) {
+    // Before one of the same group that was removed and is kept for somebody held.
+    if (compareGroups((marks[i] as Mark).group, mark.group) >= 0) {
       place = i;
       break;
     }
