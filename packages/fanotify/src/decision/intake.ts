@@ -54,6 +54,7 @@ export class Intake {
   #length = 0;
   #lastCount = 0;
   #emptyAtMs = nowMs();
+  #emptied = 0;
   readonly #response: Buffer = Buffer.alloc(8);
   readonly #responseView = new DataView(this.#response.buffer, this.#response.byteOffset, 8);
 
@@ -72,6 +73,11 @@ export class Intake {
     return this.#emptyAtMs;
   }
 
+  /** How often the queue was found to be empty. */
+  get emptied(): number {
+    return this.#emptied;
+  }
+
   /** Where the event that is being taken begins in the buffer. */
   get offset(): number {
     return this.#cursor.offset;
@@ -87,9 +93,14 @@ export class Intake {
     return this.#lastCount;
   }
 
+  #empty(atMs: number): void {
+    this.#emptyAtMs = atMs;
+    this.#emptied++;
+  }
+
   /** The loop has looked at the group, or waited for it, from `startedMs` to `endedMs`. */
   polled(isReadable: boolean, startedMs: number, endedMs: number): void {
-    if (!isReadable || endedMs - startedMs > WOKEN_MS) this.#emptyAtMs = endedMs;
+    if (!isReadable || endedMs - startedMs > WOKEN_MS) this.#empty(endedMs);
   }
 
   /**
@@ -108,7 +119,7 @@ export class Intake {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       if (error.code === 'EAGAIN' && this.#parts.group.reportsFdErrors) {
-        this.#emptyAtMs = startedMs;
+        this.#empty(startedMs);
         return 0;
       }
       // Before Linux 6.13 an event without a descriptor is an error, and the kernel denies the access. EAGAIN is one, too: of a file that
@@ -118,7 +129,7 @@ export class Intake {
     }
     const sinceMs = this.#emptyAtMs;
     // The last event may have had a record that the rest of the buffer had no room for.
-    if (length <= buffer.byteLength - this.#eventBytes) this.#emptyAtMs = startedMs;
+    if (length <= buffer.byteLength - this.#eventBytes) this.#empty(startedMs);
     const cursor = this.#cursor;
     cursor.reset(this.#buffer, length);
     this.#length = length;
@@ -143,7 +154,7 @@ export class Intake {
       left -= events;
       afterRead();
     }
-    this.#emptyAtMs = Math.max(this.#emptyAtMs, startedMs);
+    this.#empty(Math.max(this.#emptyAtMs, startedMs));
   }
 
   /**

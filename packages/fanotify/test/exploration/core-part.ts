@@ -23,8 +23,8 @@ const PLACES = { tree: TREE, outside: OUTSIDE, links: true };
 const ROUNDS = 6;
 const MOST_LISTENERS = 4;
 const MOST_RUNS = 10_000;
-/** What a core opens when it is first needed, and keeps: the mount table, what tells of looks, and three kernel groups. */
-const KEPT = 5;
+/** What a core opens when it is first needed, and keeps: the mount table, what tells of looks, and three kernel groups that go last. */
+const KEPT = 8;
 /** What others may do before the core has its turn, and what is pending may take, by the clock of the machine. */
 const SLACK_MS = 30;
 /** Longer than any decision takes. */

@@ -18,7 +18,7 @@ import { Filesystem, hears } from '../marks.ts';
 import { Arrival, type Surroundings } from './arrival.ts';
 import { Hindsight } from './hindsight.ts';
 import { ALWAYS_OPENED_WITH, asCallError, KernelGroup } from './kernel-group.ts';
-import { Leaving } from './leaving.ts';
+import { type Leaver, Leaving } from './leaving.ts';
 import { ObjectMarks } from './object-marks.ts';
 import { type Around, Passage, Subtrees } from './subtrees.ts';
 import { WideMarks } from './wide-marks.ts';
@@ -108,7 +108,7 @@ export class KernelFeed implements Feed {
     this.#mounts = mounts;
     this.places = new Subtrees(kernel, mounts, {
       opened: () => this.#opened.values(),
-      closeGroup: (group) => this.#leaving.add(group, nowMs()),
+      closeGroup: (group) => this.#letLeave(group),
     });
     this.#surroundings = {
       kernel,
@@ -185,12 +185,17 @@ export class KernelFeed implements Feed {
     if (!group) return;
     // Until it is closed the kernel may ask by marks that are kept for somebody held: nobody is to be asked, and it is allowed.
     this.objects.closed(channel);
-    this.#leaving.add(group, nowMs());
+    this.#letLeave(group);
+  }
+
+  #letLeave(group: Leaver): void {
+    const intakes = [...this.#sources.values()].map(({ intake }) => intake);
+    this.#leaving.add(group, nowMs(), intakes);
   }
 
   /** Whether a kernel group that nobody needs waits for a look at what is held. */
   get needsLook(): boolean {
-    return this.#leaving.needsLook(this.#emptyAtMs);
+    return this.#leaving.needsLook;
   }
 
   /**
@@ -200,23 +205,18 @@ export class KernelFeed implements Feed {
    */
   closeLeft(held: Iterable<Access>): void {
     if (this.#leaving.isEmpty) return;
-    let sinceMs = this.#emptyAtMs;
+    let sinceMs = Number.POSITIVE_INFINITY;
     for (const access of held) sinceMs = Math.min(sinceMs, access.sinceMs);
     for (const access of this.#passages.keys()) sinceMs = Math.min(sinceMs, access.sinceMs);
     for (const group of this.#leaving.closable(sinceMs)) {
       if (group instanceof KernelGroup) {
         this.#opened.delete(group.channel);
+        const source = this.#sources.get(group.channel);
         this.#sources.delete(group.channel);
+        if (source) this.#leaving.closed(source.intake);
       }
       group.close();
     }
-  }
-
-  /** When all queues of accesses were last known to be empty. */
-  get #emptyAtMs(): number {
-    let emptyAtMs = Number.POSITIVE_INFINITY;
-    for (const { intake } of this.#sources.values()) emptyAtMs = Math.min(emptyAtMs, intake.emptyAtMs);
-    return emptyAtMs;
   }
 
   look(target: number): Seen {
