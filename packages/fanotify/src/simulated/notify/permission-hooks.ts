@@ -2,6 +2,7 @@
 // after the other, by their priority, and the first denial ends it.
 
 import { ERRNO } from '../../kernel/error.ts';
+import { release } from '../files/dentry.ts';
 import type { Dentry, OpenFile, Path } from '../files/objects.ts';
 import { holdPath } from '../files/paths.ts';
 import { Refusal } from '../refusal.ts';
@@ -92,7 +93,19 @@ export class PermissionHooks {
     if (happening !== undefined) yield* this.#ask(happening, path);
   }
 
+  /** The directory that hears of it too stays, also when it is removed meanwhile. */
   *#ask(happening: Happening, path: Path): Blocking<void> {
+    if (happening.directory === undefined) return yield* this.#askGroups(happening, path);
+    const { parent } = path.dentry;
+    parent.references++;
+    try {
+      yield* this.#askGroups(happening, path);
+    } finally {
+      release(this.#system, parent);
+    }
+  }
+
+  *#askGroups(happening: Happening, path: Path): Blocking<void> {
     const walk = new MarkWalk();
     walk.beginWith(happening);
     for (let group = walk.next(); group !== undefined; group = walk.next()) {
