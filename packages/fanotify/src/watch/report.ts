@@ -2,10 +2,10 @@
 
 import { ResolvedPath } from '../identity/path.ts';
 import type { FileStatus } from '../kernel/index.ts';
-import type { Listed } from './baseline.ts';
+import type { Known, Listed } from './baseline.ts';
 import type { EntryChange, RescanChange } from './change.ts';
 import type { Knowledge } from './knowledge.ts';
-import { knownOf } from './known.ts';
+import { isSame, knownOf } from './known.ts';
 import type { Step } from './step.ts';
 import { entryPath, type Particulars, type Telling, type ToldPath } from './telling.ts';
 
@@ -78,10 +78,21 @@ export class Report {
   rename(from: Spot, to: Spot, about: Particulars, status?: FileStatus): void {
     this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
     if (!this.knowledge.isKept) return;
-    // Also where nothing was known of what comes: what was there is gone.
-    this.knowledge.delete(realPath(to));
-    this.knowledge.move(realPath(from), realPath(to));
-    if (status) this.knowledge.set(realPath(to), knownOf(status));
+    const known = status && knownOf(status);
+    // A listing was ahead of the event, and has found it there already with all that is below.
+    if (known && this.knowledge.isComplete && this.#isKnownAt(realPath(to), known)) {
+      if (this.#isKnownAt(realPath(from), known)) this.knowledge.delete(realPath(from));
+    } else {
+      // Also where nothing was known of what comes: what was there is gone.
+      this.knowledge.delete(realPath(to));
+      this.knowledge.move(realPath(from), realPath(to));
+    }
+    if (known) this.knowledge.set(realPath(to), known);
+  }
+
+  #isKnownAt(path: Buffer, known: Known): boolean {
+    const before = this.knowledge.get(path);
+    return before !== undefined && isSame(before, known);
   }
 
   /** A step of a comparison with the disk. */

@@ -73,9 +73,9 @@ async function start(baseline: 'none' | 'memory', kernel: Kernel) {
   const watcher = watch(root, { kernel, baseline, fallback: false });
   open.push(watcher);
   await watcher.ready;
-  while (watcher.counters.baseline === 'listing') await new Promise((resolve) => setImmediate(resolve));
   const told = new ToldTree();
   told.list(root);
+  while (watcher.counters.baseline === 'listing') await new Promise((resolve) => setImmediate(resolve));
   const batches = watcher.batches();
   return {
     /** Takes changes until a path is told to be there, or not. */
