@@ -133,7 +133,7 @@ export class Subtrees {
   }
 
   /** The roots, by key, and where each is as of what was told. */
-  get rootPlaces(): readonly Pick<Root, 'key' | 'given' | 'home' | 'path' | 'gone'>[] {
+  get rootPlaces(): readonly Pick<Root, 'key' | 'given' | 'home' | 'path' | 'gone' | 'wasAway'>[] {
     return this.#roots.all;
   }
 

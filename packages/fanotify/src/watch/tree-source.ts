@@ -105,8 +105,7 @@ export class TreeSource implements Source {
   #places = new Map<string, ResolvedPath>();
   #keys: ReadonlySet<HandleKey> = new Set();
   readonly #onStray: () => void;
-  /** The last directory that was found to be inside. */
-  #inPlace: ResolvedPath | undefined;
+  #hasStrayed = false;
 
   constructor(group: Group<'handle'>, subtrees: Subtrees, onStray: () => void) {
     this.#group = group;
@@ -126,7 +125,6 @@ export class TreeSource implements Source {
   release(roots: readonly Buffer[]): void {
     this.#subtrees.release(roots);
     for (const root of roots) this.#places.delete(root.toString('latin1'));
-    this.#inPlace = undefined;
   }
 
   #learnPlaces(): void {
@@ -157,10 +155,10 @@ export class TreeSource implements Source {
 
   /** A root that was moved stays one for who hears it; by its path there is something else now, or nothing. */
   #lookForStrays(): void {
-    const hasStrayed = this.#subtrees.roots.some(({ given, rawPath, gone }) => {
-      return gone !== undefined || this.#places.get(given.toString('latin1'))?.raw.equals(rawPath) !== true;
+    this.#hasStrayed = this.#subtrees.rootPlaces.some(({ given, path, gone, wasAway }) => {
+      return gone !== undefined || wasAway || this.#places.get(given.toString('latin1'))?.raw.equals(path.raw) !== true;
     });
-    if (hasStrayed) this.#onStray();
+    if (this.#hasStrayed) this.#onStray();
   }
 
   get how(): 'filesystem' | 'inodes' {
@@ -229,6 +227,7 @@ export class TreeSource implements Source {
     const to = crossing === 'out' || !event.place ? undefined : placeOf(event, event.place, event.dfidRecord);
     const base = this.#baseOf(event);
     if (base.key !== undefined && this.#keys.has(base.key)) {
+      this.#hasStrayed = true;
       this.#onStray();
       return { kind: 'rename', from, to: undefined, ...base };
     }
@@ -254,13 +253,8 @@ export class TreeSource implements Source {
 
   /** What happens in a root while it is elsewhere, with a directory above it say, is no part of what is watched. */
   #ifPlaced(place: Place | undefined): Place | undefined {
-    if (!place || place.path === this.#inPlace) return place;
-    if (this.#isInside(place.path)) this.#inPlace = place.path;
-    else if (!this.#isInside(place.path.child(place.name))) {
-      this.#onStray();
-      return undefined;
-    }
-    return place;
+    if (!place || !this.#hasStrayed) return place;
+    return this.#isInside(place.path.child(place.name)) ? place : undefined;
   }
 
   #baseOf(event: KernelEvent) {
