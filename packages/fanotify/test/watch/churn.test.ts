@@ -12,8 +12,7 @@ import { withoutPrivilege } from '../scope/listen.ts';
 import { canMount, mountTmpfs } from '../support/mounts.ts';
 import { ToldTree, toldAll } from './told-tree.ts';
 
-// docs/PERFORMANCE.md says how long it was run, and that about one in thirty ends wrong still.
-const SEEDS = Number(process.env.FANOTIFY_CHURN_RUNS ?? 1);
+const SEEDS = Number(process.env.FANOTIFY_CHURN_RUNS ?? 3);
 const FIRST = Number(process.env.FANOTIFY_CHURN_SEED ?? Math.floor(Math.random() * 1e9));
 const PROCESSES = Number(process.env.FANOTIFY_CHURN_PROCESSES ?? 3);
 const STEPS = Number(process.env.FANOTIFY_CHURN_STEPS ?? 2000);
