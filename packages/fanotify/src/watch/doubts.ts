@@ -17,9 +17,9 @@ export interface Doubt {
 
 /**
  * `moved`: it may be elsewhere. `wrong`: something was told there that may be wrong, even if the directory is there. `below`: the
- * directory was told, and nothing of what is below.
+ * directory was told, and nothing of what is below. `perhaps`: a directory of which nobody is sure may be here, and was told to be elsewhere.
  */
-export type Why = 'moved' | 'wrong' | 'below';
+export type Why = 'moved' | 'wrong' | 'below' | 'perhaps';
 
 /** What is in doubt, by where it was told to be. */
 export class Doubts {
@@ -50,6 +50,13 @@ export class Doubts {
     const path = directory.toString('latin1');
     const told = new Set([...this.#doubts.values()].map((doubt) => doubt.told));
     return told.has(path) || isBelowAny(path, told);
+  }
+
+  /** Whether a directory may be here that was told to be elsewhere. */
+  isPerhaps(directory: Buffer): boolean {
+    if (this.#doubts.size === 0) return false;
+    const path = directory.toString('latin1');
+    return [...this.#doubts.values()].some(({ told, why }) => why === 'perhaps' && told === path);
   }
 
   /** These places were looked at. Events that are still to come are of this round or of one before if they were queued by then. */

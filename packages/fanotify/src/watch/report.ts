@@ -75,12 +75,13 @@ export class Report {
     this.knowledge.set(realPath(spot), status ? knownOf(status) : { type: 'directory', ...UNSEEN });
   }
 
-  rename(from: Spot, to: Spot, about: Particulars, status?: FileStatus): void {
+  /** `isTrusted`: what is known is what was told, and goes where that is told to go. */
+  rename(from: Spot, to: Spot, about: Particulars, status: FileStatus | undefined, isTrusted: boolean): void {
     this.#telling.rename(this.#pathOf(from), this.#pathOf(to), about);
     if (!this.knowledge.isKept) return;
     const known = status && knownOf(status);
     // A listing was ahead of the event, and has found it there already with all that is below.
-    if (known && this.knowledge.isComplete && this.#isKnownAt(realPath(to), known)) {
+    if (known && !isTrusted && this.knowledge.isComplete && this.#isKnownAt(realPath(to), known)) {
       if (this.#isKnownAt(realPath(from), known)) this.knowledge.delete(realPath(from));
     } else {
       // Also where nothing was known of what comes: what was there is gone.

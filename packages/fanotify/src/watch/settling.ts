@@ -7,6 +7,7 @@ import type { Known } from './baseline.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
 import { isModified, isSame, knownOf } from './known.ts';
 import type { MemoryOfLooks } from './memory-of-looks.ts';
+import type { Names } from './names.ts';
 import { type Report, realPath } from './report.ts';
 import type { Before, Occupant, Slot, SlotDirectory, Slots } from './slots.ts';
 import type { Source } from './source.ts';
@@ -20,6 +21,7 @@ export interface Settling {
   readonly memory: MemoryOfLooks;
   /** Directories that were told to have gone with all that was in them, and what they were in. */
   readonly gone: Map<HandleKey, SlotDirectory>;
+  readonly names: Names;
   /** Whether there were others since the queue was empty. */
   readonly isLater: boolean;
   /** Whether all that was told before is known. */
@@ -145,7 +147,8 @@ class Settlement {
     if (this.#with.isTrusted) return occupantOf(this.#with.report.knowledge.get(realPath(slot)));
     const { before, after, passed } = slot;
     if (before !== 'absent' || after !== 'absent' || passed === undefined) return before;
-    return this.#with.source.isAlive(passed) === true ? 'unknown' : before;
+    const { source, names } = this.#with;
+    return source.isAlive(passed) === true || names.hasOthers(passed, realPath(slot)) ? 'unknown' : before;
   }
 
   #tell(slot: Slot, before: Before): void {
@@ -158,7 +161,7 @@ class Settlement {
       this.#tellGone(slot, before);
     } else if (origin && origin !== slot && this.#isStillAt(origin)) {
       this.#taken.add(origin);
-      report.rename(origin, slot, about, status);
+      report.rename(origin, slot, about, status, this.#with.isTrusted);
       if (slot.isChanged) report.entry('update', slot, about, status);
     } else if (before === 'absent' || before === 'unknown') {
       report.entry('create', slot, about, status, slot.isFound ? 'newDirectory' : undefined);

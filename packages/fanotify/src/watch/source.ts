@@ -41,6 +41,8 @@ export interface HeardRename extends HeardBase {
   readonly kind: 'rename';
   readonly from: Place | undefined;
   readonly to: Place | undefined;
+  /** It may come from within what is watched, and nobody can tell from where: `from` is undefined. */
+  readonly isFromUnknown: boolean;
 }
 
 /** Events were lost. */

@@ -9,6 +9,8 @@ import type { Known } from './baseline.ts';
 import { Doubts, isBelowAny, outermost } from './doubts.ts';
 import { knownOf } from './known.ts';
 import { MemoryOfLooks } from './memory-of-looks.ts';
+import { Names } from './names.ts';
+import { isAtOrBelow } from './path-order.ts';
 import { type Report, realPath, type Spot } from './report.ts';
 import type { Rescan } from './rescan.ts';
 import { settle } from './settling.ts';
@@ -32,10 +34,13 @@ export class Teller {
   readonly #doubts = new Doubts();
   readonly #slots: Slots;
   readonly #gone = new Map<HandleKey, SlotDirectory>();
-  /** The places that directories have left since the queue was empty, and where each was told to be last. */
-  readonly #left = new Map<HandleKey, { readonly left: Set<string>; readonly last: string }>();
+  /** The places that directories have left since the queue was empty, with their paths, and where each was told to be last. */
+  readonly #left = new Map<HandleKey, { readonly left: Map<string, Buffer>; readonly last: string }>();
   /** What was heard to have come to places, since the queue was empty: directories, and others that were renamed. */
   readonly #occupants = new Map<string, { readonly key: HandleKey; readonly isDirectory: boolean }>();
+  /** Where others came or went since the queue was empty, but by renames, and since before what is not settled yet. */
+  readonly #names = new Names();
+  #areNamesOld = false;
   #round = 0;
   /** Up to this round events may be of what happened before the tree was listed: what they tell is new all the same. */
   #knownUpTo = -1;
@@ -117,6 +122,8 @@ export class Teller {
     this.#gone.clear();
     this.#left.clear();
     this.#occupants.clear();
+    if (this.#slots.size === 0) this.#names.clear();
+    else this.#areNamesOld = true;
     this.#slots.isLater = false;
   }
 
@@ -129,11 +136,14 @@ export class Teller {
       report,
       memory: this.#memory,
       gone: this.#gone,
+      names: this.#names,
       isLater: this.#slots.isLater,
       isTrusted: this.#isTrusted,
     });
     for (const { key, real } of doubtful) this.#doubts.add(real.raw, key, 'wrong');
     this.#slots.clear();
+    if (this.#areNamesOld) this.#names.clear();
+    this.#areNamesOld = false;
   }
 
   /** A root is there that was not there before. */
@@ -177,6 +187,10 @@ export class Teller {
     }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
     if (isDirectory && key !== undefined && (came || went)) this.#occupy(at, heard, !went);
+    if (!isDirectory && key !== undefined && (came || went) && !heard.isMove && !this.#isTrusted) {
+      const unsaid = this.#names.add(key, at);
+      if (unsaid) this.#doubts.add(unsaid, undefined, 'wrong');
+    }
     this.#slots.entry(heard);
   }
 
@@ -190,8 +204,10 @@ export class Teller {
     for (const place of [from, to]) {
       if (place?.path.asOf === 'reading') this.#doubts.add(place.path.raw, place.directory, 'wrong');
     }
-    if (heard.isDirectory) this.#renameDirectory(heard);
-    else this.#renameOther(heard);
+    if (!heard.isDirectory) this.#renameOther(heard);
+    else if (!from || !to || !isNested(from, to)) this.#renameDirectory(heard);
+    // Nothing is renamed into itself: what is as of reading has gone there since, and was another place.
+    else this.#renameDirectory({ ...heard, from: ifOfEvent(from), to: ifOfEvent(to), isFromUnknown: true });
   }
 
   #renameOther(heard: HeardRename): void {
@@ -224,14 +240,15 @@ export class Teller {
     const [left, right] = [from && this.#spot(from), to && this.#spot(to)];
     const status = to && key !== undefined ? this.#statusOf(key, to) : undefined;
     if (left && right && this.#wasTold(heard, left, status)) {
-      this.#report.rename(left, right, about, status);
+      this.#report.rename(left, right, about, status, this.#isTrusted);
       this.#doubts.move(realPath(left), realPath(right));
     } else if (right && !this.#isTold(right, status)) {
       if (left && !this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
       // With what is in it: what is replaced otherwise is empty.
       if (this.#isTaken(right)) this.#report.entry('delete', right, about);
       this.#report.entry('create', right, about, status);
-      if (from || !this.#options.source.findsBelow) this.#doubts.add(realPath(right), key, 'below');
+      if (from || heard.isFromUnknown || !this.#options.source.findsBelow)
+        this.#doubts.add(realPath(right), key, 'below');
     } else if (left && !right) {
       if (!this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
       // It has changed places with what is told to be there: what was in it may be told to be in that.
@@ -246,7 +263,13 @@ export class Teller {
     if (key === undefined) return;
     if (from) this.#occupy(from, heard, false);
     if (to) this.#occupy(to, heard, true);
-    if (this.#hasLeft(key, from, to)) this.#doubts.add(right ? realPath(right) : UNKNOWN, key, 'moved');
+    if (this.#hasLeft(key, from, to)) {
+      const last = right ? realPath(right) : UNKNOWN;
+      this.#doubts.add(last, key, 'moved');
+      for (const place of this.#left.get(key)?.left.values() ?? []) {
+        if (place.length > 0 && !place.equals(last)) this.#doubts.add(place, key, 'perhaps');
+      }
+    }
     // It was listed where it has gone since: told twice, or with what is below in another place.
     const isAhead = [key, from?.directory, to?.directory].some((each) => each && this.#memory.isListed(each));
     if (isAhead) for (const spot of [left, right]) if (spot) this.#doubts.add(realPath(spot), key, 'wrong');
@@ -317,17 +340,19 @@ export class Teller {
    * that is equal to one which waits in the queue, so that it may have left it again. All that is not watched is one place.
    */
   #hasLeft(key: HandleKey, from: Place | undefined, to: Place | undefined): boolean {
-    const left = this.#left.get(key)?.left ?? new Set();
-    left.add(from ? placeId(from) : OUT_OF_SIGHT);
+    const left = this.#left.get(key)?.left ?? new Map<string, Buffer>();
+    if (from) left.set(placeId(from), realPath(this.#spot(from)));
+    else left.set(OUT_OF_SIGHT, UNKNOWN);
     const last = to ? placeId(to) : OUT_OF_SIGHT;
     this.#left.set(key, { left, last });
     return left.has(last);
   }
 
-  /** Whether a directory is not told to be where an event says that it was. */
+  /** Whether a directory is, or may be, told to be elsewhere than where an event says that it was. */
   #isElsewhere(key: HandleKey | undefined, from: Place): boolean {
     const last = key === undefined ? undefined : this.#left.get(key)?.last;
-    return last !== undefined && last !== placeId(from);
+    if (last !== undefined) return last !== placeId(from);
+    return this.#doubts.isPerhaps(realPath(this.#spot(from)));
   }
 
   /** Nothing is queued: looks whether what is in doubt is as it was told, and tells it anew where it is not. */
@@ -343,6 +368,7 @@ export class Teller {
     const wrong = new Set<string>();
     const lost = new Set<HandleKey>();
     for (const { told, key, why } of doubts) {
+      if (why === 'perhaps') continue;
       const now = key === undefined ? undefined : source.pathOf(key)?.raw.toString('latin1');
       if (why !== 'wrong' && now === told && key !== undefined && source.leadsTo(Buffer.from(told, 'latin1'), key))
         continue;
@@ -377,6 +403,14 @@ const UNKNOWN = Buffer.alloc(0);
 const OUT_OF_SIGHT = '';
 
 const placeId = ({ directory, name }: Place): string => `${directory}/${name.toString('latin1')}`;
+
+const ifOfEvent = (place: Place): Place | undefined => (place.path.asOf === 'event' ? place : undefined);
+
+/** Whether one of two entries is at the other, or below. */
+function isNested(one: Place, other: Place): boolean {
+  const [a, b] = [joinPath(one.path.raw, one.name), joinPath(other.path.raw, other.name)];
+  return isAtOrBelow(a, b) || isAtOrBelow(b, a);
+}
 
 /** Whether what is known is of this directory; of one that nobody looked at it may be. */
 function isDirectory(known: Known, status: FileStatus | undefined): boolean {

@@ -229,9 +229,11 @@ export class TreeSource implements Source {
     if (base.key !== undefined && this.#keys.has(base.key)) {
       this.#hasStrayed = true;
       this.#onStray();
-      return { kind: 'rename', from, to: undefined, ...base };
+      return { kind: 'rename', from, to: undefined, isFromUnknown: false, ...base };
     }
-    return { kind: 'rename', from: this.#ifPlaced(from), to: this.#ifPlaced(to), ...base };
+    const placed = this.#ifPlaced(from);
+    const isFromUnknown = !placed && crossing !== 'in' && event.oldDfidRecord !== 0;
+    return { kind: 'rename', from: placed, to: this.#ifPlaced(to), isFromUnknown, ...base };
   }
 
   #happened(event: KernelEvent): Heard | undefined {

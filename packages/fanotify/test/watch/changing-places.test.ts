@@ -120,6 +120,84 @@ const CASES: readonly Case[] = [
       yield* calls.rename(`${ROOT}/a`, `${ROOT}/c/below/a`);
     },
   },
+  {
+    name: 'a directory that comes into one of which nobody can tell where it was, and which is in another of its name by now',
+    *before(calls) {
+      for (const path of ['b', 'c', 'e']) yield* calls.mkdir(`${ROOT}/${path}`);
+      yield* calls.writeFile(`${ROOT}/c/1`, '1');
+    },
+    *change(calls) {
+      // The kernel merges the second time with the first.
+      for (const _ of ['once', 'twice']) {
+        yield* calls.rename(`${ROOT}/b`, `${ROOT}/e/a`);
+        yield* calls.rename(`${ROOT}/e/a`, `${ROOT}/b`);
+      }
+      yield* calls.rename(`${ROOT}/c`, `${ROOT}/b/c`);
+      yield* calls.mkdir(`${ROOT}/c`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/c/b`);
+    },
+  },
+  {
+    name: 'a directory that comes out of one of which nobody can tell where it was, and which is in it by now',
+    *before(calls) {
+      for (const path of ['b', 'b/d', 'e']) yield* calls.mkdir(`${ROOT}/${path}`);
+      yield* calls.writeFile(`${ROOT}/b/d/1`, '1');
+    },
+    *change(calls) {
+      for (const _ of ['once', 'twice']) {
+        yield* calls.rename(`${ROOT}/b`, `${ROOT}/e/a`);
+        yield* calls.rename(`${ROOT}/e/a`, `${ROOT}/b`);
+      }
+      yield* calls.rename(`${ROOT}/b/d`, `${ROOT}/d`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/d/b`);
+    },
+  },
+  {
+    name: 'files that were looked at, for what happened to them before, when they had changed places already',
+    *before(calls) {
+      for (const path of ['1', '2']) yield* calls.writeFile(`${ROOT}/${path}`, path);
+      yield* calls.mkdir(`${ROOT}/a`);
+    },
+    *change(calls) {
+      for (const path of ['1', '2']) yield* calls.writeFile(`${ROOT}/${path}`, 'written');
+      // What was heard before it is looked at by then.
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.rename(`${ROOT}/1`, `${ROOT}/2`);
+      yield* calls.writeFile(`${ROOT}/3`, 'three');
+      yield* calls.rename(`${ROOT}/3`, `${ROOT}/1`);
+    },
+  },
+  {
+    name: 'a file that goes by one name and comes by another until nothing is left of it',
+    *before(calls) {
+      yield* calls.writeFile(`${ROOT}/a`, 'a');
+    },
+    *change(calls) {
+      for (const _ of ['once', 'twice']) {
+        yield* calls.link(`${ROOT}/a`, `${ROOT}/b`);
+        yield* calls.unlink(`${ROOT}/a`);
+        yield* calls.link(`${ROOT}/b`, `${ROOT}/a`);
+        yield* calls.unlink(`${ROOT}/b`);
+      }
+      yield* calls.unlink(`${ROOT}/a`);
+    },
+  },
+  {
+    name: 'a file that had another name before, and goes by both after it has come again by one',
+    *before(calls) {
+      yield* calls.writeFile(`${ROOT}/a`, 'a');
+      yield* calls.link(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.mkdir(`${ROOT}/c`);
+    },
+    *change(calls) {
+      yield* calls.unlink(`${ROOT}/a`);
+      yield* calls.link(`${ROOT}/b`, `${ROOT}/a`);
+      yield* calls.unlink(`${ROOT}/a`);
+      // What was heard before it is looked at by then.
+      yield* calls.rename(`${ROOT}/c`, `${ROOT}/d`);
+      yield* calls.unlink(`${ROOT}/b`);
+    },
+  },
 ];
 
 const WAYS = [
