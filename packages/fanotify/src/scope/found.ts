@@ -91,11 +91,11 @@ export class Findings {
 
   /** Leaves the creation out of an event of an entry that was found after it happened. */
   settle(event: KernelEvent): void {
-    if (this.#rounds.size === 0 || event.dfidRecord === 0) return;
-    const id = `${event.keyOf(event.dfidRecord)}/${event.nameIn(event.dfidRecord).toString('latin1')}`;
-    const round = this.#rounds.get(id);
+    if (this.#rounds.size === 0) return;
+    // What left was found before: what comes there then is another.
+    if (event.oldDfidRecord !== 0) this.#take(event, event.oldDfidRecord);
+    const round = event.dfidRecord === 0 ? undefined : this.#take(event, event.dfidRecord);
     if (round !== undefined) {
-      this.#rounds.delete(id);
       const isCreated = (event.maskLow & CREATE) !== 0 && (event.maskLow & DELETE) === 0;
       if (event.round <= round && isCreated) event.leaveOut(CREATE);
     }
@@ -104,5 +104,12 @@ export class Findings {
       if (foundIn >= event.round) break;
       this.#rounds.delete(known);
     }
+  }
+  /** In which round the entry was found of which a record of an event is. */
+  #take(event: KernelEvent, record: number): number | undefined {
+    const id = `${event.keyOf(record)}/${event.nameIn(record).toString('latin1')}`;
+    const round = this.#rounds.get(id);
+    if (round !== undefined) this.#rounds.delete(id);
+    return round;
   }
 }

@@ -108,7 +108,12 @@ export class Marking {
       markTree: async (mountPoint) => {
         const parent = this.#inside.paths.add(parentOf(mountPoint), { keep: false });
         const name = mountPoint.subarray(mountPoint.lastIndexOf(0x2f) + 1);
-        if (parent) await this.tree?.mark({ parent: parent.key, name }, parentOf(mountPoint), this.#walk());
+        if (parent)
+          await this.tree?.mark(
+            { entry: { parent: parent.key, name }, key: undefined },
+            parentOf(mountPoint),
+            this.#walk(),
+          );
       },
       forgetTree: async (place, isElsewhere) => {
         this.tree?.forgetBelow(place.key, isElsewhere ? undefined : place.fsid);

@@ -88,6 +88,7 @@ export class Subtrees {
   readonly #leavesOutOwn: boolean;
   readonly #outlivesRoots: boolean;
   #seq = 0;
+  #taken = 0;
   #own = 0;
   #watch: MountWatch | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -189,6 +190,11 @@ export class Subtrees {
     return this.#seq;
   }
 
+  /** How many events the group had delivered with those that were told last. */
+  get taken(): number {
+    return this.#taken;
+  }
+
   /** Marks some more. */
   async add(roots: readonly KernelPath[]): Promise<void> {
     this.#marking.checkGlobs(roots);
@@ -271,6 +277,7 @@ export class Subtrees {
         const result = await this.#untilNews(next);
         if (result) next = undefined;
         if (result?.done) return this.#throwFailure();
+        if (result) this.#taken = this.#inside.queue.counters.delivered;
         yield* this.#process((result?.value ?? []) as readonly KernelEvent[]);
         if (!this.#outlivesRoots && this.#roots.all.every(({ gone }) => gone)) return;
       }
@@ -444,7 +451,7 @@ export class Subtrees {
       if (isMarked && event.rawPath) await tree.unmark(event.rawPath);
       if (key !== undefined) branches.leave(to, key);
     } else if (!isMarked || wasAway) {
-      await tree.mark(to, event.place?.raw, this.#walk(told), wasAway);
+      await tree.mark({ entry: to, key }, event.place?.raw, this.#walk(told), wasAway);
     }
   }
 
@@ -458,7 +465,8 @@ export class Subtrees {
     const above = parentOf(path);
     const parent = this.#inside.paths.add(above, { keep: false })?.key;
     const name = path.subarray(path.lastIndexOf(0x2f) + 1);
-    if (parent !== undefined) await tree.mark({ parent, name }, above, this.#walk(told), true);
+    if (parent !== undefined)
+      await tree.mark({ entry: { parent, name }, key: undefined }, above, this.#walk(told), true);
   }
 
   *#markedRoots(): Generator<{ key: HandleKey; path: Buffer }> {
@@ -470,10 +478,11 @@ export class Subtrees {
   async #markUnreached(told: SubtreeEvent[]): Promise<void> {
     const tree = this.#tree;
     if (!tree) return;
-    for (const entry of tree.takeUnreached()) {
+    for (const fresh of tree.takeUnreached()) {
+      const { entry } = fresh;
       const above = this.whereIs(entry.parent)?.raw ?? this.#expected(entry.parent);
       if (above && this.#roots.excludes(joinPath(above, entry.name))) continue;
-      await tree.mark(entry, above, this.#walk(told));
+      await tree.mark(fresh, above, this.#walk(told));
     }
   }
 

@@ -31,6 +31,13 @@ export interface Walk {
   readonly progress?: (directories: number) => void;
 }
 
+/** A directory that has come. */
+interface New {
+  readonly entry: Entry;
+  /** Which it is; undefined where the kernel does not tell. */
+  readonly key: HandleKey | undefined;
+}
+
 /** A directory to go down from: a name in an open directory, or a path. */
 interface Start {
   readonly dirfd: number;
@@ -45,6 +52,8 @@ interface Start {
   readonly above?: OpenIdentity | undefined;
   /** Tell of what is below also where it was marked already. */
   readonly tellAll: boolean;
+  /** Which directory it should be, if that is known. */
+  readonly expected?: HandleKey | undefined;
   /** Whom to tell that it was found. */
   readonly found?: Walk['found'];
 }
@@ -93,7 +102,7 @@ export class MarkedTree {
   /** Before an overflow; undefined but while it is made good. */
   #before: ReadonlySet<HandleKey> | undefined;
   /** New directories whose parent was not where it had been. */
-  #unreached = new Map<string, Entry>();
+  #unreached = new Map<string, New>();
   /** Directories without a mark, counted on after the limit was hit to say how many marks are needed. */
   #beyondLimit = 0;
   #limit: LimitError | undefined;
@@ -144,22 +153,24 @@ export class MarkedTree {
 
   /**
    * Marks an entry of a marked directory and what is below, where it is not marked yet. `above` is where that directory was last;
-   * where it has gone on from there {@link takeUnreached} has the entry.
+   * where it has gone on from there {@link takeUnreached} has the entry. Another that has its name by now is left until it is told to
+   * have come.
    *
    * @throws LimitError when the marks do not suffice; it says how many directories there are.
    */
-  async mark(entry: Entry, above: Buffer | undefined, walk: Walk, tellAll = false): Promise<void> {
+  async mark(fresh: New, above: Buffer | undefined, walk: Walk, tellAll = false): Promise<void> {
     const { kernel } = this.#inside;
+    const { entry, key: expected } = fresh;
     const fd = above === undefined ? 'gone' : this.#open(AT_FDCWD, above, OPEN_PATH);
-    if (above === undefined || fd === 'gone') return this.#missed(entry);
+    if (above === undefined || fd === 'gone') return this.#missed(fresh);
     if (fd === 'refused') return void this.unreadable.add(above.toString());
     try {
       // Another directory may stand there by now. In the right one a name that is missing has left, which is or will be told.
       const place = this.#identify(linkTo(fd));
-      if (place?.key !== entry.parent) return this.#missed(entry);
+      if (place?.key !== entry.parent) return this.#missed(fresh);
       const way = new Way(entry.name, new Way(above));
       await this.#markBelow(
-        { dirfd: fd, name: entry.name, flags: O_NOFOLLOW, way, entry, above: place, tellAll },
+        { dirfd: fd, name: entry.name, flags: O_NOFOLLOW, way, entry, above: place, tellAll, expected },
         walk,
       );
     } finally {
@@ -169,11 +180,11 @@ export class MarkedTree {
   }
 
   /** Entries to be marked that were not found, since what is above them was renamed. */
-  takeUnreached(): Iterable<Entry> {
+  takeUnreached(): Iterable<New> {
     if (this.#unreached.size === 0) return [];
     const unreached = [...this.#unreached.values()];
     this.#unreached.clear();
-    return unreached.filter(({ parent }) => this.branches.isInside(parent));
+    return unreached.filter(({ entry }) => this.branches.isInside(entry.parent));
   }
 
   /** Takes the marks away again, of a directory that has left the tree and of what is below. */
@@ -197,8 +208,9 @@ export class MarkedTree {
     }
   }
 
-  #missed(entry: Entry): void {
-    if (this.#unreached.size < MOST_UNREACHED) this.#unreached.set(entryId(entry), entry);
+  #missed(fresh: New): void {
+    const { entry } = fresh;
+    if (this.#unreached.size < MOST_UNREACHED) this.#unreached.set(entryId(entry), fresh);
     else this.unreadable.add(entry.name.toString());
   }
 
@@ -273,6 +285,8 @@ export class MarkedTree {
     const { way, above, entry } = start;
     const { kernel, paths } = this.#inside;
     const place = paths.identifyOpen(fd, above);
+    const isOther = start.expected !== undefined && place?.mountId === above?.mountId && place?.key !== start.expected;
+    if (isOther) return undefined;
     tellFound(start, place?.key);
     if (above?.fsid !== undefined && place?.fsid !== above.fsid && isPseudo(kernel, fd)) return undefined;
     if (place && !walk.crossMounts && above && above.mountId !== place.mountId) return undefined;

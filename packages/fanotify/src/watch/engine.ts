@@ -53,6 +53,8 @@ export class Engine {
   #lookout: Lookout | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #isBusy = false;
+  /** It should have looked while it was busy. */
+  #isUnsettled = false;
   #isClosed = false;
   #isStray = false;
   /** Those that will be asked to clear up. */
@@ -75,6 +77,7 @@ export class Engine {
       listing: this.#listing,
       room: options.room,
       exclusively: (work) => this.exclusively(work),
+      isIdle: () => [this.#trees, this.#files].every((ear) => ear?.source.isIdle() !== false),
     });
   }
 
@@ -115,6 +118,7 @@ export class Engine {
 
   /** Looks at the disk for what was heard, unless it is being looked at just now. */
   settle(): void {
+    this.#isUnsettled = this.#isBusy;
     if (this.#isBusy) return;
     this.#trees?.teller.settle();
     this.#files?.teller.settle();
@@ -135,7 +139,8 @@ export class Engine {
         return await work();
       } finally {
         this.#isBusy = false;
-        if (this.report.told !== told) this.#options.onHeard();
+        if (this.#isUnsettled || this.report.told !== told) this.#options.onHeard();
+        this.#isUnsettled = false;
       }
     });
     this.#turn = turn.catch(() => undefined);
@@ -276,7 +281,10 @@ export class Engine {
     for await (const batch of source.batches()) {
       if (this.#isClosed) return;
       this.#options.onHeard();
-      await this.exclusively(() => teller.take(batch));
+      await this.exclusively(() => {
+        source.taken();
+        return teller.take(batch);
+      });
       if (teller.isInDoubt) this.#clearUpLater(teller);
       await this.#options.room();
     }

@@ -98,6 +98,10 @@ export class FileSource implements Source {
     return this.#tree.isAlive(key);
   }
 
+  taken(): void {
+    this.#tree.taken();
+  }
+
   isIdle(): boolean {
     return this.#tree.isIdle();
   }

@@ -90,6 +90,11 @@ export class Knowledge {
     return [...changed].filter((path) => !isBelowAny(path, changed)).map((path) => Buffer.from(path, 'latin1'));
   }
 
+  /** These are to be listed again once more. */
+  changedAgain(paths: readonly Buffer[]): void {
+    for (const path of paths) this.#note(path);
+  }
+
   /** Everything is listed. */
   complete(): void {
     if (this.#state !== 'listing') return;

@@ -18,7 +18,13 @@ export interface LearningOptions {
   readonly listing: ListingOptions;
   readonly room: () => Promise<void>;
   readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Whether everything that was queued has been told. */
+  readonly isIdle: () => boolean;
 }
+
+/** How often, and how long apart, it waits for a moment in which nothing is queued to have listed everything. */
+const MOST_ATTEMPTS = 100;
+const ATTEMPTS_APART_MS = 10;
 
 /** Gets to know the tree. */
 export class Learning {
@@ -118,15 +124,29 @@ export class Learning {
         if (isDone()) break;
       }
       if (isDone()) continue;
-      await this.#options.exclusively(async () => {
-        // What was renamed meanwhile may have been listed by a path that it no longer has.
-        for (let changed = knowledge.takeChanged(); changed.length > 0; changed = knowledge.takeChanged()) {
-          for (const path of changed) await this.#listAgain(path);
-        }
+      await this.#settle(isDone, known);
+    }
+  }
+
+  /**
+   * What was renamed meanwhile may have been listed by a path that it no longer has. What is queued may be of directories above it, or of
+   * some that were listed in both places or in none: only when that has been told is what is listed what was told.
+   */
+  async #settle(isDone: () => boolean, known: () => void): Promise<void> {
+    const { exclusively, isIdle, report } = this.#options;
+    const { knowledge } = report;
+    for (let attempt = 1; !isDone(); attempt++) {
+      await exclusively(async () => {
         if (isDone()) return;
+        const changed = knowledge.takeChanged();
+        const isQuiet = isIdle();
+        for (const path of changed) await this.#listAgain(path);
+        if (isDone()) return;
+        if (attempt < MOST_ATTEMPTS && !(isQuiet && isIdle())) return knowledge.changedAgain(changed);
         knowledge.complete();
         known();
       });
+      if (!isDone()) await pause();
     }
   }
 
@@ -175,3 +195,4 @@ export class Learning {
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+const pause = () => new Promise<void>((resolve) => setTimeout(resolve, ATTEMPTS_APART_MS));

@@ -82,7 +82,8 @@ export class Report {
     const known = status && knownOf(status);
     // A listing was ahead of the event, and has found it there already with all that is below.
     if (known && !isTrusted && this.knowledge.isComplete && this.#isKnownAt(realPath(to), known)) {
-      if (this.#isKnownAt(realPath(from), known)) this.knowledge.delete(realPath(from));
+      const before = this.knowledge.get(realPath(from));
+      if (before && (before.ino === UNSEEN.ino || isSame(before, known))) this.knowledge.delete(realPath(from));
     } else {
       // Also where nothing was known of what comes: what was there is gone.
       this.knowledge.delete(realPath(to));

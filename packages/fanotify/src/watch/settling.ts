@@ -58,9 +58,12 @@ class Settlement {
     const looksAtAll = this.#with.report.knowledge.isKept;
     let opened: number | 'gone' | 'elsewhere' | undefined;
     for (const slot of directory.slots.values()) {
-      if (!slot.needsLook && !(looksAtAll && slot.after === 'directory')) continue;
+      const isLooked = slot.needsLook || (looksAtAll && slot.after === 'directory');
+      const hasLeft = this.#with.isTrusted && slot.after === 'absent' && slot.gone !== undefined;
+      if (!isLooked && !hasLeft) continue;
       opened ??= source.open(directory.key, directory.real);
-      if (slot.after === 'directory' && !slot.needsLook) this.#seeDirectory(slot, opened);
+      if (!isLooked) this.#seeReplaced(slot, opened);
+      else if (slot.after === 'directory' && !slot.needsLook) this.#seeDirectory(slot, opened);
       else if (typeof opened === 'number') this.#seeAny(slot, opened);
       else if (opened === 'gone') this.#see(slot, undefined);
     }
@@ -82,6 +85,15 @@ class Settlement {
     if (isSelf || this.#with.source.isAt(opened, Buffer.from(slot.name, 'latin1'), slot.came ?? '')) {
       this.#seen.set(slot, status);
     }
+  }
+
+  /** A look was ahead of the end of a directory, and has told another that had its place by then: that stays. */
+  #seeReplaced(slot: Slot, opened: number | 'gone' | 'elsewhere'): void {
+    const { kernel, source, report } = this.#with;
+    const known = report.knowledge.get(realPath(slot));
+    if (typeof opened !== 'number' || known?.type !== 'directory') return;
+    const name = Buffer.from(slot.name, 'latin1');
+    if (isAnother(known, { kernel, source, directory: opened, name, key: slot.gone ?? '' })) slot.after = 'directory';
   }
 
   #seeAny(slot: Slot, opened: number): void {
@@ -216,6 +228,21 @@ class Settlement {
     const status = slot.after === occupant ? this.#seen.get(slot) : undefined;
     return { fileType: status ? typeOf(status) : 'unknown', size: status ? sizeOf(status) : null, by, timeMs };
   }
+}
+
+/** Where to look for a directory: a name in an open one. */
+interface Where {
+  readonly kernel: Kernel;
+  readonly source: Source;
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly key: HandleKey;
+}
+
+/** Whether what is known is the directory that is there now, and another than `key`. */
+export function isAnother(known: Known, { kernel, source, directory, name, key }: Where): boolean {
+  const status = lookAt(kernel, directory, name);
+  return status !== undefined && isSame(known, knownOf(status)) && !source.isAt(directory, name, key);
 }
 
 function occupantOf(known: Known | undefined): Before {

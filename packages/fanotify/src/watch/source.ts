@@ -71,6 +71,8 @@ export interface Source {
   /** Whether what comes along with a directory is told as found. */
   readonly findsBelow: boolean;
   batches(): AsyncIterableIterator<readonly Heard[]>;
+  /** From now on changes are made of what {@link batches} gave last. */
+  taken(): void;
   /**
    * Opens a directory that was heard of, wherever it is now: a descriptor (O_PATH) for the caller to close. 'elsewhere': it is
    * not where it was when it was last heard of, and what tells where it went is still to come.
@@ -82,7 +84,7 @@ export interface Source {
   leadsTo(path: Buffer, key: HandleKey): boolean;
   /** Whether something still exists, under whatever name, as far as can be told. */
   isAlive(key: HandleKey): boolean | undefined;
-  /** Whether everything that was queued has been told. */
+  /** Whether everything that was queued has been told and taken. */
   isIdle(): boolean;
   /** Where a directory is after what was told so far; undefined when it is not part of what is watched. */
   pathOf(directory: HandleKey): ResolvedPath | undefined;

@@ -13,7 +13,7 @@ import { Names } from './names.ts';
 import { isAtOrBelow } from './path-order.ts';
 import { type Report, realPath, type Spot } from './report.ts';
 import type { Rescan } from './rescan.ts';
-import { settle } from './settling.ts';
+import { isAnother, settle } from './settling.ts';
 import { type SlotDirectory, Slots } from './slots.ts';
 import type { Heard, HeardEntry, HeardRename, Place, Source } from './source.ts';
 import type { Particulars } from './telling.ts';
@@ -243,18 +243,14 @@ export class Teller {
       this.#report.rename(left, right, about, status, this.#isTrusted);
       this.#doubts.move(realPath(left), realPath(right));
     } else if (right && !this.#isTold(right, status)) {
-      if (left && !this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
+      if (left) this.#leave(heard, left, status, about);
       // With what is in it: what is replaced otherwise is empty.
       if (this.#isTaken(right)) this.#report.entry('delete', right, about);
       this.#report.entry('create', right, about, status);
       if (from || heard.isFromUnknown || !this.#options.source.findsBelow)
         this.#doubts.add(realPath(right), key, 'below');
-    } else if (left && !right) {
-      if (!this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
-      // It has changed places with what is told to be there: what was in it may be told to be in that.
-      else this.#doubts.add(realPath(left), undefined, 'wrong');
-    } else if (left && !this.#isReplaced(heard, left, status)) {
-      this.#report.entry('delete', left, about);
+    } else if (left) {
+      this.#leave(heard, left, status, about);
     }
     // What was heard in it before may be told after that which took its place, as in that.
     if (left && from && this.#occupant(from, key)?.isDirectory === false) {
@@ -273,6 +269,12 @@ export class Teller {
     // It was listed where it has gone since: told twice, or with what is below in another place.
     const isAhead = [key, from?.directory, to?.directory].some((each) => each && this.#memory.isListed(each));
     if (isAhead) for (const spot of [left, right]) if (spot) this.#doubts.add(realPath(spot), key, 'wrong');
+  }
+
+  #leave(heard: HeardRename, left: Spot, status: FileStatus | undefined, about: Particulars): void {
+    if (!this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
+    // It has changed places with what is told to be there: what was in it may be told to be in that.
+    else this.#doubts.add(realPath(left), undefined, 'wrong');
   }
 
   #spot({ path, name }: Place): Spot {
@@ -320,7 +322,20 @@ export class Teller {
     if (from && this.#occupant(from, key) !== undefined) return true;
     if (!this.#isTrusted) return false;
     const known = this.#report.knowledge.get(realPath(left));
-    return known !== undefined && !isDirectory(known, status);
+    if (known === undefined || !isDirectory(known, status)) return known !== undefined;
+    return status === undefined && from !== undefined && key !== undefined && this.#isAnother(from, key, known);
+  }
+
+  /** Whether another directory than this is told to be at a place, since it was looked at when that was there already. */
+  #isAnother({ directory, path, name }: Place, key: HandleKey, known: Known): boolean {
+    const { kernel, source } = this.#options;
+    const fd = source.open(directory, path);
+    if (typeof fd !== 'number') return false;
+    try {
+      return isAnother(known, { kernel, source, directory: fd, name, key });
+    } finally {
+      kernel.close(fd);
+    }
   }
 
   /** Whether another directory is told to be where one has come. */

@@ -106,6 +106,10 @@ export class TreeSource implements Source {
   #keys: ReadonlySet<HandleKey> = new Set();
   readonly #onStray: () => void;
   #hasStrayed = false;
+  /** How many events of the group's were told by now. */
+  #told = 0;
+  /** The last of them wait to be taken. */
+  #isInHand = false;
 
   constructor(group: Group<'handle'>, subtrees: Subtrees, onStray: () => void) {
     this.#group = group;
@@ -182,8 +186,15 @@ export class TreeSource implements Source {
       const heard: Heard[] = [];
       this.#lookForStrays();
       for (const event of batch) this.#hear(event, heard);
-      if (heard.length > 0) yield heard;
+      this.#told = this.#subtrees.taken;
+      this.#isInHand = heard.length > 0;
+      if (this.#isInHand) yield heard;
+      this.#isInHand = false;
     }
+  }
+
+  taken(): void {
+    this.#isInHand = false;
   }
 
   #hear(event: SubtreeEvent, heard: Heard[]): void {
@@ -313,7 +324,8 @@ export class TreeSource implements Source {
 
   isIdle(): boolean {
     const { queue } = this.#inside;
-    return queue.drain() && queue.waiting === 0;
+    const isTold = !this.#isInHand && queue.counters.delivered === this.#told;
+    return isTold && queue.drain() && queue.waiting === 0;
   }
 
   pathOf(directory: HandleKey): ResolvedPath | undefined {

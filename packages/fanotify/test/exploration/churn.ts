@@ -13,8 +13,6 @@ const DIRECTORIES = ['a', 'b', 'c', 'd'];
 export interface Places {
   readonly tree: string;
   readonly outside: string;
-  /** Whether hard links are made. */
-  readonly links: boolean;
 }
 
 type Change = (churn: Churn) => Body;
@@ -51,10 +49,6 @@ export class Churn {
 
   anyFile(root?: string): string {
     return this.random.chance(0.5) ? this.sole(root) : this.linked(root);
-  }
-
-  *link(from: string, to: string) {
-    if (this.#places.links) yield* this.calls.link(from, to) as Body;
   }
 
   get outside(): string {
@@ -137,7 +131,7 @@ export const CHANGES: readonly (readonly [number, Change])[] = [
   [1, (churn) => churn.calls.exchange(churn.sole(), churn.anyDirectory())],
   [1, (churn) => churn.calls.exchange(churn.sole(), churn.sole())],
   [2, (churn) => churn.removeAll(churn.anyDirectory())],
-  [3, (churn) => churn.link(churn.linked(), churn.linked())],
+  [3, (churn) => churn.calls.link(churn.linked(), churn.linked())],
   [2, (churn) => churn.calls.symlink('nowhere', churn.linked())],
   [1, (churn) => churn.calls.mknod(churn.linked(), 'fifo')],
   [2, (churn) => churn.calls.chmod(churn.anyFile(), 0o700 + churn.random.below(8) * 8)],
@@ -157,10 +151,10 @@ export const CHANGES: readonly (readonly [number, Change])[] = [
       const { calls } = churn;
       const [x, y] = [churn.linked(), churn.linked()];
       for (let times = churn.random.below(3); times >= 0; times--) {
-        yield* churn.link(x, y);
+        yield* churn.calls.link(x, y);
         yield* calls.unlink(x);
         yield;
-        yield* churn.link(y, x);
+        yield* churn.calls.link(y, x);
         yield* calls.unlink(y);
       }
     },

@@ -19,7 +19,7 @@ import { Broken, type World } from './world.ts';
 
 const TREE = '/data/tree';
 const OUTSIDE = '/data/outside';
-const PLACES = { tree: TREE, outside: OUTSIDE, links: true };
+const PLACES = { tree: TREE, outside: OUTSIDE };
 const ROUNDS = 6;
 const MOST_LISTENERS = 4;
 const MOST_RUNS = 10_000;

@@ -40,7 +40,7 @@ export const groupPart: Part = async (world, steps) => {
   const { task, kernel } = world.process('listener');
   const before = world.open(task);
   for (let number = 1 + random.below(3); number > 0; number--) {
-    world.start(`churn ${number}`, churning(world, { tree: TREE, outside: OUTSIDE, links: true }));
+    world.start(`churn ${number}`, churning(world, { tree: TREE, outside: OUTSIDE }));
   }
   const listeners: Listener[] = [];
   for (let number = 1 + random.below(3); number > 0; number--) {
@@ -121,7 +121,7 @@ class Listener {
   async changeMarks(): Promise<void> {
     const { random } = this.#world;
     const group = this.#group;
-    const churn = new Churn(this.#world, { tree: TREE, outside: OUTSIDE, links: true });
+    const churn = new Churn(this.#world, { tree: TREE, outside: OUTSIDE });
     const events: readonly FileEventName[] = group.mode === 'handle' ? [...ACCESSES, ...CHANGES] : ACCESSES;
     for (let count = random.below(5); count > 0; count--) {
       const some = random.some(events, 0.4);

@@ -50,7 +50,7 @@ export const scopesPart: Part = async (world, steps) => {
       const places = random.chance(0.7)
         ? { tree: TREE, outside: OUTSIDE }
         : { tree: BELOW, outside: `${BELOW}/outside` };
-      world.start(`churn ${number}`, churning(world, { ...places, links: true }), uid);
+      world.start(`churn ${number}`, churning(world, { ...places }), uid);
     }
   };
   churn();

@@ -40,7 +40,7 @@ export const tablePart: Part = async (world, steps) => {
     let kills = 0;
     for (let round = 0; round < ROUNDS; round++) {
       for (let number = 1 + random.below(4); number > 0; number--) {
-        world.start(`churn ${number}`, churning(world, { tree: TREE, outside: OUTSIDE, links: true }));
+        world.start(`churn ${number}`, churning(world, { tree: TREE, outside: OUTSIDE }));
       }
       for (let part = 0; part < 5; part++) {
         await world.run(steps / ROUNDS / 5);

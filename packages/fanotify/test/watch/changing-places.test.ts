@@ -208,10 +208,7 @@ const WAYS = [
 describe.each(WAYS)('as %s', (_who, uid) => {
   describe.each(['none', 'memory'] as const)('with baseline %s', (baseline) => {
     it.each(CASES.map((each) => [each.name, each] as const))('%s', async (_name, { before, change }) => {
-      const system = createTestSystem();
-      system.fs.dir(ROOT).dir(OUT);
-      for (const path of ['/srv', ROOT, OUT]) system.fs.chown(path, uid, uid);
-      const churn = system.process({ uid });
+      const { system, churn } = machine(uid);
       await churn.run(before);
       const { kernel } = system.process({ uid });
       const told = new ToldTree((root) => onDisk(system.fs, root));
@@ -225,7 +222,48 @@ describe.each(WAYS)('as %s', (_who, uid) => {
       expect(told.differences(ROOT)).toEqual([]);
     });
   });
+
+  // Each of them another moment: what was listed before is known by where it was then.
+  it.each(Array.from({ length: 16 }, (_, turns) => turns))(
+    'a directory that is there and back, and then goes with the one above it, %i turns after the baseline began to be listed',
+    async (turns) => {
+      const { system, churn } = machine(uid);
+      await churn.run(function* (calls) {
+        for (const path of ['b', 'b/a', 'd', 'd/e']) yield* calls.mkdir(`${ROOT}/${path}`);
+        for (const name of '12345') yield* calls.writeFile(`${ROOT}/d/${name}`, name);
+      });
+      const { kernel } = system.process({ uid });
+      const told = new ToldTree((root) => onDisk(system.fs, root));
+      await using watcher = watch(ROOT, { kernel, baseline: 'memory', fallback: false });
+      await watcher.ready;
+      told.list(ROOT);
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await churn.run(function* (calls) {
+        yield* calls.rename(`${ROOT}/b/a`, `${ROOT}/c`);
+        yield* calls.rename(`${ROOT}/c`, `${ROOT}/b/a`);
+      });
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await churn.run(function* (calls) {
+        yield* calls.rename(`${ROOT}/b`, `${ROOT}/a`);
+      });
+      while (watcher.counters.baseline === 'listing') await new Promise((resolve) => setImmediate(resolve));
+      await churn.run(function* (calls) {
+        yield* calls.rmdir(`${ROOT}/a/a`);
+      });
+      await churn.writeFile(`${ROOT}/end`, '');
+      await takeAll(watcher, told);
+      expect(told.differences(ROOT)).toEqual([]);
+    },
+  );
 });
+
+/** A machine with the directories, of which `churn` is a process. */
+function machine(uid: number) {
+  const system = createTestSystem();
+  system.fs.dir(ROOT).dir(OUT);
+  for (const path of ['/srv', ROOT, OUT]) system.fs.chown(path, uid, uid);
+  return { system, churn: system.process({ uid }) };
+}
 
 type Told = AsyncIterable<Parameters<ToldTree['apply']>[0]>;
 

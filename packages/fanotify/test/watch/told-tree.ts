@@ -90,6 +90,12 @@ export class ToldTree {
     }
   }
 
+  /** Takes what is on disk for told when nothing is still to be heard of what happened before. */
+  listAtRest(root: string): void {
+    this.list(root);
+    this.#isAhead = false;
+  }
+
   /** All that is told to be below a root, the root included. */
   below(root: string): Map<string, { type: string; size: number | null }> {
     const told = new Map<string, { type: string; size: number | null }>();
