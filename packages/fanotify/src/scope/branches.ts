@@ -22,6 +22,8 @@ const MOST_UNNAMED = 64;
 export class Branches {
   readonly #roots = new Set<HandleKey>();
   readonly #places = new Map<HandleKey, Entry | typeof AWAY>();
+  /** Those that were seen where they are, and not heard to go there: events of before that may still come. */
+  readonly #seen = new Set<HandleKey>();
   /** By {@link entryId}, from when an event first does not name what it is of. */
   #at: Map<string, HandleKey> | undefined;
   /** What left last, by events that do not name what they are of. */
@@ -89,6 +91,11 @@ export class Branches {
 
   /** A directory was seen somewhere. */
   set(key: HandleKey, entry: Entry): void {
+    this.#put(key, entry);
+    this.#seen.add(key);
+  }
+
+  #put(key: HandleKey, entry: Entry): void {
     this.#forgetPlace(key);
     this.#places.set(key, entry);
     this.#at?.set(entryId(entry), key);
@@ -97,6 +104,7 @@ export class Branches {
   delete(key: HandleKey): boolean {
     this.#forgetPlace(key);
     this.#roots.delete(key);
+    this.#seen.delete(key);
     return this.#places.delete(key);
   }
 
@@ -104,6 +112,7 @@ export class Branches {
   startOver(): ReadonlySet<HandleKey> {
     const before = new Set(this.#places.keys());
     this.#places.clear();
+    this.#seen.clear();
     this.#at = undefined;
     for (const key of this.#roots) this.#places.set(key, AWAY);
     return before;
@@ -112,7 +121,8 @@ export class Branches {
   /** A directory has left a place, says an event; `key` where the event tells it. */
   leave(entry: Entry, named: HandleKey | undefined): void {
     const key = named ?? this.#keyAt(entry);
-    if (key === undefined || !this.#isAt(key, entry)) return;
+    if (key === undefined || this.#isAhead(key, entry)) return;
+    this.#forgetPlace(key);
     this.#places.set(key, AWAY);
     if (named === undefined && this.#unnamed.push(key) > MOST_UNNAMED) this.#unnamed.shift();
   }
@@ -121,19 +131,26 @@ export class Branches {
   comeUnnamed(to: Entry): void {
     for (let key = this.#unnamed.pop(); key !== undefined; key = this.#unnamed.pop()) {
       if (this.#places.get(key) !== AWAY) continue;
-      this.set(key, to);
+      this.#put(key, to);
       return;
     }
   }
 
-  /** A marked directory was renamed: within the tree. What was seen there since is further than the event. */
+  /** A marked directory was renamed: within the tree. */
   move(key: HandleKey, from: Entry, to: Entry): void {
-    if (this.#isAt(key, from)) this.set(key, to);
+    if (!this.#isAhead(key, from)) this.#put(key, to);
   }
 
-  #isAt(key: HandleKey, entry: Entry): boolean {
+  /**
+   * Whether nothing is to be learned from an event by which a directory leaves a place: it is not marked, or was seen where it went after
+   * that. One that was heard to be elsewhere was here all the same: the kernel merges renames.
+   */
+  #isAhead(key: HandleKey, from: Entry): boolean {
     const place = this.#places.get(key);
-    return place !== undefined && place !== AWAY && entryId(place) === entryId(entry);
+    if (place === undefined || place === AWAY) return true;
+    if (this.#seen.has(key) && entryId(place) !== entryId(from)) return true;
+    this.#seen.delete(key);
+    return false;
   }
 
   #keyAt(entry: Entry): HandleKey | undefined {

@@ -30,9 +30,23 @@ export function* difference(
   const compare = comparison(options.attributes !== false);
   const unsettled = new Unsettled(compare);
   const before = told[Symbol.iterator]();
+  /** What is no directory, and what was told below it: late events tell of something that has changed places with a directory since. */
+  let leaf: Buffer | undefined;
+  let belowLeaf: Buffer | undefined;
+  let steps: Step[] = [];
   const read = (): Listed | undefined => {
-    const next = before.next();
-    return next.done ? undefined : next.value;
+    for (let next = before.next(); !next.done; next = before.next()) {
+      const { path, known } = next.value;
+      if (!leaf || !isAtOrBelow(path, leaf)) {
+        leaf = known.type === 'directory' || known.type === 'unknown' ? undefined : path;
+        return next.value;
+      }
+      // Whoever was told may have dropped it.
+      if (belowLeaf && isAtOrBelow(path, belowLeaf)) continue;
+      steps.push({ type: 'delete', path, known });
+      belowLeaf = path;
+    }
+    return undefined;
   };
   try {
     let old = read();
@@ -43,7 +57,6 @@ export function* difference(
       if (!blind || !isAtOrBelow(entry.path, blind)) unsettled.addTold(entry);
     };
     for (const part of disk) {
-      const steps: Step[] = [];
       for (const entry of part) {
         let order = old ? comparePaths(old.path, entry.path) : 1;
         while (old && order < 0) {
@@ -75,11 +88,13 @@ export function* difference(
         }
       }
       yield steps;
+      steps = [];
     }
     for (let count = 1; old; old = read(), count++) {
       gone(old);
       if (count % 1024 === 0) yield [];
     }
+    yield steps;
     yield* unsettled.settle();
   } finally {
     before.return?.();

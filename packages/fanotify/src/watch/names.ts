@@ -7,9 +7,12 @@ import type { Place } from './source.ts';
 /** Of more files nothing is kept: of one with several names, one may stay told then. */
 const MOST = 65_536;
 
-interface Known {
+interface Named {
   readonly directory: HandleKey;
   readonly name: Buffer;
+  /** It came and went there, in one event. */
+  hasPassed: boolean;
+  /** It has had another name, or the same one twice. */
   hasOthers: boolean;
   /** Where nothing was told of it. */
   unsaid: Buffer | undefined;
@@ -17,28 +20,43 @@ interface Known {
 
 /** By file, since the queue was empty. */
 export class Names {
-  readonly #known = new Map<HandleKey, Known>();
+  readonly #named = new Map<HandleKey, Named>();
 
-  /** One came, or went. Gives back the path of the name of which nothing was told, if this is another. */
-  add(file: HandleKey, { directory, name }: Place): Buffer | undefined {
-    const known = this.#known.get(file);
-    if (!known && this.#known.size < MOST)
-      this.#known.set(file, { directory, name, hasOthers: false, unsaid: undefined });
-    if (!known || (known.directory === directory && known.name.equals(name))) return undefined;
-    known.hasOthers = true;
-    const { unsaid } = known;
-    known.unsaid = undefined;
+  /**
+   * One came or went, or both in one event. Gives back the path of a name of which nothing was told, if this says that something may have
+   * been there before.
+   */
+  add(file: HandleKey, { directory, name }: Place, isBoth: boolean): Buffer | undefined {
+    const named = this.#named.get(file);
+    if (!named) {
+      if (this.#named.size >= MOST) return undefined;
+      this.#named.set(file, { directory, name, hasPassed: isBoth, hasOthers: false, unsaid: undefined });
+      return undefined;
+    }
+    if (!named.hasPassed && named.directory === directory && named.name.equals(name)) {
+      named.hasPassed = isBoth;
+      return undefined;
+    }
+    named.hasOthers = true;
+    return this.isThere(file);
+  }
+
+  /** Something else was heard of one: it is not gone. Gives back the path of the name of which nothing was told. */
+  isThere(file: HandleKey): Buffer | undefined {
+    const named = this.#named.get(file);
+    const unsaid = named?.unsaid;
+    if (named) named.unsaid = undefined;
     return unsaid;
   }
 
   /** Whether it has had others. If not, nothing is told of what is at `path`. */
   hasOthers(file: HandleKey, path: Buffer): boolean {
-    const known = this.#known.get(file);
-    if (known && !known.hasOthers) known.unsaid = path;
-    return known?.hasOthers === true;
+    const named = this.#named.get(file);
+    if (named && !named.hasOthers) named.unsaid = path;
+    return named?.hasOthers === true;
   }
 
   clear(): void {
-    this.#known.clear();
+    this.#named.clear();
   }
 }

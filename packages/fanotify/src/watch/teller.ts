@@ -187,11 +187,16 @@ export class Teller {
     }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
     if (isDirectory && key !== undefined && (came || went)) this.#occupy(at, heard, !went);
-    if (!isDirectory && key !== undefined && (came || went) && !heard.isMove && !this.#isTrusted) {
-      const unsaid = this.#names.add(key, at);
-      if (unsaid) this.#doubts.add(unsaid, undefined, 'wrong');
+    if (!isDirectory && key !== undefined && !this.#isTrusted) {
+      const isNamed = (came || went) && !heard.isMove;
+      this.#unsaid(isNamed ? this.#names.add(key, at, came && went) : this.#names.isThere(key));
     }
     this.#slots.entry(heard);
+  }
+
+  /** A name of which nothing was told may have been told before. */
+  #unsaid(path: Buffer | undefined): void {
+    if (path) this.#doubts.add(path, undefined, 'wrong');
   }
 
   /** Whether a directory was told at this very place when it was listed. */
@@ -213,6 +218,7 @@ export class Teller {
   #renameOther(heard: HeardRename): void {
     const { key, to } = heard;
     let { from } = heard;
+    if (key !== undefined) this.#unsaid(this.#names.isThere(key));
     // It changes places with a directory, which was told already to be where it was: RENAME_EXCHANGE, renameat2(2).
     if (from && this.#occupant(from, key)) {
       this.#doubts.add(realPath(this.#spot(from)), undefined, 'wrong');

@@ -66,6 +66,7 @@ export class ToldTree {
         made.isTold = true;
         made.size = change.size;
         made.type = change.fileType;
+        if (change.fileType !== 'directory') made.entries.clear();
         this.#put(path, made);
         break;
       }
