@@ -61,11 +61,12 @@ export class Branches {
   /** A directory and all marked ones below; with `fsid`, all of that file system too. */
   below(top: HandleKey, fsid?: string): HandleKey[] {
     return [...this.#places.keys()].filter(
-      (key) => (fsid !== undefined && key.startsWith(fsid)) || this.#isBelow(key, top),
+      (key) => (fsid !== undefined && key.startsWith(fsid)) || this.isBelow(key, top),
     );
   }
 
-  #isBelow(key: HandleKey, top: HandleKey): boolean {
+  /** Whether a directory is another, or below it. */
+  isBelow(key: HandleKey, top: HandleKey): boolean {
     for (let next = key, depth = 0; depth < DEEPEST; depth++) {
       if (next === top) return true;
       const place = this.#places.get(next);

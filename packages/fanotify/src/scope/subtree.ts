@@ -89,6 +89,8 @@ export class Subtrees {
   readonly #outlivesRoots: boolean;
   #seq = 0;
   #taken = 0;
+  /** Where marked directories are is not as events tell. */
+  #isTangled = false;
   #own = 0;
   #watch: MountWatch | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -322,6 +324,8 @@ export class Subtrees {
     if (!this.#marking.hearsRename) await this.#walkMovedRoots(told);
     // In a group that reports handles every event is of this class.
     for (const event of batch) await this.#tell(event, told);
+    if (this.#isTangled) await this.#tree?.markAgain(this.#markedRoots(), this.#walk(told));
+    this.#isTangled = false;
     await this.#markUnreached(told);
     for (const root of this.#roots.all) {
       if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) {
@@ -442,8 +446,11 @@ export class Subtrees {
     const from = entryIn(event, event.kind === 'rename' ? oldDfidRecord : (maskLow & LEAVES) !== 0 ? dfidRecord : 0);
     const to = entryIn(event, (maskLow & ARRIVES) !== 0 ? dfidRecord : 0);
     const wasAway = key !== undefined && branches.isAway(key);
-    if (from && to && event.kind === 'rename' && key !== undefined) branches.move(key, from, to);
-    else if (from) branches.leave(from, key);
+    if (from && to && event.kind === 'rename' && key !== undefined) {
+      branches.move(key, from, to);
+      // Nothing comes into itself: a rename that the kernel has merged was the last of something in between.
+      this.#isTangled ||= branches.isBelow(to.parent, key);
+    } else if (from) branches.leave(from, key);
     if (!to) return await this.#markReadable(event, tree, told);
     if (key === undefined && (maskLow & MOVED_TO) !== 0) branches.comeUnnamed(to);
     const isMarked = key !== undefined && branches.has(key);

@@ -18,16 +18,17 @@ interface Named {
   unsaid: Buffer | undefined;
 }
 
-/** By file, since the queue was empty. */
+/** By file, since the queue was empty, and since before what is not settled yet. */
 export class Names {
   readonly #named = new Map<HandleKey, Named>();
+  readonly #before = new Map<HandleKey, Named>();
 
   /**
    * One came or went, or both in one event. Gives back the path of a name of which nothing was told, if this says that something may have
    * been there before.
    */
   add(file: HandleKey, { directory, name }: Place, isBoth: boolean): Buffer | undefined {
-    const named = this.#named.get(file);
+    const named = this.#get(file);
     if (!named) {
       if (this.#named.size >= MOST) return undefined;
       this.#named.set(file, { directory, name, hasPassed: isBoth, hasOthers: false, unsaid: undefined });
@@ -43,7 +44,7 @@ export class Names {
 
   /** Something else was heard of one: it is not gone. Gives back the path of the name of which nothing was told. */
   isThere(file: HandleKey): Buffer | undefined {
-    const named = this.#named.get(file);
+    const named = this.#get(file);
     const unsaid = named?.unsaid;
     if (named) named.unsaid = undefined;
     return unsaid;
@@ -51,12 +52,23 @@ export class Names {
 
   /** Whether it has had others. If not, nothing is told of what is at `path`. */
   hasOthers(file: HandleKey, path: Buffer): boolean {
-    const named = this.#named.get(file);
+    const named = this.#get(file);
     if (named && !named.hasOthers) named.unsaid = path;
     return named?.hasOthers === true;
   }
 
-  clear(): void {
+  #get(file: HandleKey): Named | undefined {
+    return this.#named.get(file) ?? this.#before.get(file);
+  }
+
+  /** The queue was empty. */
+  startRound(): void {
+    for (const [file, named] of this.#named) this.#before.set(file, named);
     this.#named.clear();
+  }
+
+  /** What was heard before the queue was empty is settled. */
+  settled(): void {
+    this.#before.clear();
   }
 }

@@ -38,9 +38,8 @@ export class Teller {
   readonly #left = new Map<HandleKey, { readonly left: Map<string, Buffer>; readonly last: string }>();
   /** What was heard to have come to places, since the queue was empty: directories, and others that were renamed. */
   readonly #occupants = new Map<string, { readonly key: HandleKey; readonly isDirectory: boolean }>();
-  /** Where others came or went since the queue was empty, but by renames, and since before what is not settled yet. */
+  /** Where others came or went, but by renames. */
   readonly #names = new Names();
-  #areNamesOld = false;
   #round = 0;
   /** Up to this round events may be of what happened before the tree was listed: what they tell is new all the same. */
   #knownUpTo = -1;
@@ -122,8 +121,8 @@ export class Teller {
     this.#gone.clear();
     this.#left.clear();
     this.#occupants.clear();
-    if (this.#slots.size === 0) this.#names.clear();
-    else this.#areNamesOld = true;
+    this.#names.startRound();
+    if (this.#slots.size === 0) this.#names.settled();
     this.#slots.isLater = false;
   }
 
@@ -142,8 +141,7 @@ export class Teller {
     });
     for (const { key, real } of doubtful) this.#doubts.add(real.raw, key, 'wrong');
     this.#slots.clear();
-    if (this.#areNamesOld) this.#names.clear();
-    this.#areNamesOld = false;
+    this.#names.settled();
   }
 
   /** A root is there that was not there before. */
@@ -184,6 +182,10 @@ export class Teller {
     // What is in it was told before, where another directory was by then.
     if (came && isDirectory && !isFound && key !== undefined && this.#memory.isListed(key) && !this.#isRemembered(at)) {
       this.#doubts.add(joinPath(at.path.raw, at.name), key, 'wrong');
+    }
+    // Then what comes there next takes nobody's place.
+    if (isDirectory && went && this.#isElsewhere(key, at)) {
+      this.#doubts.add(joinPath(at.path.raw, at.name), undefined, 'wrong');
     }
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
     if (isDirectory && key !== undefined && (came || went)) this.#occupy(at, heard, !went);
@@ -262,6 +264,8 @@ export class Teller {
     if (left && from && this.#occupant(from, key)?.isDirectory === false) {
       this.#doubts.add(realPath(left), undefined, 'wrong');
     }
+    if (from) this.#memory.correct(from.directory, from.name.toString('latin1'), 'absent');
+    if (to) this.#memory.correct(to.directory, to.name.toString('latin1'), 'directory');
     if (key === undefined) return;
     if (from) this.#occupy(from, heard, false);
     if (to) this.#occupy(to, heard, true);
