@@ -51,6 +51,7 @@ export class FileSource implements Source {
   }
 
   readonly findsBelow = true;
+  readonly tellsDirectories = false;
 
   async *batches(): AsyncGenerator<readonly Heard[], void, void> {
     for await (const batch of this.#tree.batches()) {

@@ -31,10 +31,18 @@ export interface Settling {
 /** Tells what became of all slots. Gives back the directories in which something may have been told wrong. */
 export function settle(slots: Slots, settling: Settling): Iterable<SlotDirectory> {
   if (slots.size === 0) return [];
-  const settlement = new Settlement(settling);
+  const settlement = new Settlement(settling, slots.directories);
   for (const directory of slots.directories.values()) settlement.look(directory);
   for (const slot of slots.order) settlement.settle(slot);
   return settlement.doubtful;
+}
+
+/** Made when it is asked for. */
+interface Index {
+  /** In the order in which they were heard of. */
+  readonly byPath: ReadonlyMap<string, readonly SlotDirectory[]>;
+  /** By the directory that has come. */
+  readonly came: ReadonlyMap<HandleKey, Slot>;
 }
 
 class Settlement {
@@ -46,8 +54,12 @@ class Settlement {
   /** Slots whose entry was told to have gone to another. */
   readonly #taken = new Set<Slot>();
 
-  constructor(settling: Settling) {
+  readonly #directories: Slots['directories'];
+  #indexed: Index | undefined;
+
+  constructor(settling: Settling, directories: Slots['directories']) {
     this.#with = settling;
+    this.#directories = directories;
   }
 
   look(directory: SlotDirectory): void {
@@ -147,12 +159,58 @@ class Settlement {
       if (slot.gone !== undefined) this.#with.gone.set(slot.gone, slot.directory);
       return;
     }
+    // A look was ahead, and has told it with all that is in it where it has gone since.
+    if (!this.#isPlaced(slot.directory)) {
+      this.doubtful.add(slot.directory);
+      return;
+    }
     const { goesTo } = slot;
-    if (goesTo?.origin === slot && goesTo.after === 'other') this.settle(goesTo);
+    if (goesTo?.origin === slot && goesTo.after === 'other') {
+      this.#settleAbove(goesTo);
+      this.settle(goesTo);
+    }
     this.#tell(slot, this.#taken.has(slot) ? 'absent' : this.#beforeOf(slot));
     this.#with.memory.correct(slot.directory.key, slot.name, slot.after);
     if (slot.gone !== undefined) this.#with.gone.set(slot.gone, slot.directory);
     this.#done.add(slot);
+  }
+
+  /** Whether a directory is told to be there, or need not be. */
+  #isPlaced({ real }: SlotDirectory): boolean {
+    const { isTrusted, report, source } = this.#with;
+    if (!isTrusted || !source.tellsDirectories) return true;
+    const known = report.knowledge.get(real.raw);
+    return known?.type === 'directory' || known?.type === 'unknown';
+  }
+
+  /** Tells what is to be told before a slot that comes ahead of its turn: that its directory has come, and what was there before that. */
+  #settleAbove({ directory, name }: Slot): void {
+    const { came, byPath } = this.#index();
+    const above = came.get(directory.key);
+    if (above && !this.#begun.has(above)) {
+      this.#settleAbove(above);
+      this.settle(above);
+    }
+    for (const other of byPath.get(directory.real.raw.toString('latin1')) ?? []) {
+      if (other === directory) return;
+      const slot = other.slots.get(name);
+      if (slot) this.settle(slot);
+    }
+  }
+
+  #index(): Index {
+    if (this.#indexed) return this.#indexed;
+    const byPath = new Map<string, SlotDirectory[]>();
+    const came = new Map<HandleKey, Slot>();
+    for (const directory of this.#directories.values()) {
+      const path = directory.real.raw.toString('latin1');
+      const same = byPath.get(path);
+      if (same) same.push(directory);
+      else byPath.set(path, [directory]);
+      for (const slot of directory.slots.values()) if (slot.came !== undefined) came.set(slot.came, slot);
+    }
+    this.#indexed = { byPath, came };
+    return this.#indexed;
   }
 
   #beforeOf(slot: Slot): Before {
@@ -182,6 +240,9 @@ class Settlement {
       report.entry('create', slot, about, status);
     } else if ((after === 'other' || slot.isChanged) && !this.#isUnchanged(slot, status)) {
       report.entry('update', slot, status ? about : this.#asBefore(slot, about), status);
+    } else if (this.#isFull(slot, status)) {
+      this.#tellGone(slot, before);
+      report.entry('create', slot, about, status);
     } else if (after === 'directory' && slot.came !== undefined) {
       // Another one took the place of an empty one: nothing to tell, but it is this one that may be renamed.
       report.replaced(slot, status);
@@ -198,6 +259,16 @@ class Settlement {
     if (!status || !this.#with.isTrusted) return false;
     const known = this.#with.report.knowledge.get(realPath(slot));
     return known !== undefined && known.type !== 'unknown' && known.type !== typeOf(status);
+  }
+
+  /** Whether another directory is told to be there, and something in it: nobody heard how it left. */
+  #isFull(slot: Slot, status: FileStatus | undefined): boolean {
+    if (!status || slot.after !== 'directory' || slot.came === undefined || !this.#with.isTrusted) return false;
+    const { knowledge } = this.#with.report;
+    const known = knowledge.get(realPath(slot));
+    if (!known || known.ino === 0n || isSame(known, knownOf(status))) return false;
+    const [, below] = knowledge.entries(realPath(slot));
+    return below !== undefined;
   }
 
   /** Whether it was told just as it is: what was heard happened before that. */

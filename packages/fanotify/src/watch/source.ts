@@ -43,6 +43,8 @@ export interface HeardRename extends HeardBase {
   readonly to: Place | undefined;
   /** It may come from within what is watched, and nobody can tell from where: `from` is undefined. */
   readonly isFromUnknown: boolean;
+  /** The same of where it went. */
+  readonly isToUnknown: boolean;
 }
 
 /** Events were lost. */
@@ -68,6 +70,8 @@ export interface Source {
   readonly because: 'privilege' | 'filesystem' | undefined;
   /** Grows with what is read: what is queued now is of this round, or of one before. */
   readonly round: number;
+  /** Whether the directories are told in which something happens. */
+  readonly tellsDirectories: boolean;
   /** Whether what comes along with a directory is told as found. */
   readonly findsBelow: boolean;
   batches(): AsyncIterableIterator<readonly Heard[]>;

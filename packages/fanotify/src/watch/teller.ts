@@ -237,8 +237,11 @@ export class Teller {
     const { from, key } = heard;
     let { to } = heard;
     this.settle();
-    // The kernel has merged its end into an event that came before.
-    if (key !== undefined && this.#gone.has(key)) return;
+    // The kernel has merged its end into an event that came before. What was where it came is gone too.
+    if (key !== undefined && this.#gone.has(key)) {
+      if (to) this.#doubts.add(realPath(this.#spot(to)), undefined, 'wrong');
+      return;
+    }
     // Into a directory whose end was told ahead of this, for the same reason: it comes out again.
     if (to && this.#gone.has(to.directory)) {
       this.#doubts.add(to.path.raw, undefined, 'wrong');
@@ -269,6 +272,7 @@ export class Teller {
     if (key === undefined) return;
     if (from) this.#occupy(from, heard, false);
     if (to) this.#occupy(to, heard, true);
+    if (heard.isToUnknown) this.#doubts.add(UNKNOWN, key, 'wrong');
     if (this.#hasLeft(key, from, to)) {
       const last = right ? realPath(right) : UNKNOWN;
       this.#doubts.add(last, key, 'moved');

@@ -177,6 +177,8 @@ export class TreeSource implements Source {
     return this.#inside.queue.round;
   }
 
+  readonly tellsDirectories = true;
+
   get findsBelow(): boolean {
     return this.#subtrees.markedDirectories > 0;
   }
@@ -240,11 +242,12 @@ export class TreeSource implements Source {
     if (base.key !== undefined && this.#keys.has(base.key)) {
       this.#hasStrayed = true;
       this.#onStray();
-      return { kind: 'rename', from, to: undefined, isFromUnknown: false, ...base };
+      return { kind: 'rename', from, to: undefined, isFromUnknown: false, isToUnknown: false, ...base };
     }
-    const placed = this.#ifPlaced(from);
-    const isFromUnknown = !placed && crossing !== 'in' && event.oldDfidRecord !== 0;
-    return { kind: 'rename', from: placed, to: this.#ifPlaced(to), isFromUnknown, ...base };
+    const [left, right] = [this.#ifPlaced(from), this.#ifPlaced(to)];
+    const isFromUnknown = !left && crossing !== 'in' && event.oldDfidRecord !== 0;
+    const isToUnknown = !right && crossing !== 'out' && event.dfidRecord !== 0;
+    return { kind: 'rename', from: left, to: right, isFromUnknown, isToUnknown, ...base };
   }
 
   #happened(event: KernelEvent): Heard | undefined {

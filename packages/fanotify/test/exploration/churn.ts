@@ -13,6 +13,8 @@ const DIRECTORIES = ['a', 'b', 'c', 'd'];
 export interface Places {
   readonly tree: string;
   readonly outside: string;
+  /** Makes no hard links. */
+  readonly withoutLinks?: boolean;
 }
 
 type Change = (churn: Churn) => Body;
@@ -49,6 +51,10 @@ export class Churn {
 
   anyFile(root?: string): string {
     return this.random.chance(0.5) ? this.sole(root) : this.linked(root);
+  }
+
+  *link(from: string, to: string) {
+    if (!this.#places.withoutLinks) yield* this.calls.link(from, to) as Body;
   }
 
   get outside(): string {
@@ -131,7 +137,7 @@ export const CHANGES: readonly (readonly [number, Change])[] = [
   [1, (churn) => churn.calls.exchange(churn.sole(), churn.anyDirectory())],
   [1, (churn) => churn.calls.exchange(churn.sole(), churn.sole())],
   [2, (churn) => churn.removeAll(churn.anyDirectory())],
-  [3, (churn) => churn.calls.link(churn.linked(), churn.linked())],
+  [3, (churn) => churn.link(churn.linked(), churn.linked())],
   [2, (churn) => churn.calls.symlink('nowhere', churn.linked())],
   [1, (churn) => churn.calls.mknod(churn.linked(), 'fifo')],
   [2, (churn) => churn.calls.chmod(churn.anyFile(), 0o700 + churn.random.below(8) * 8)],
@@ -151,10 +157,10 @@ export const CHANGES: readonly (readonly [number, Change])[] = [
       const { calls } = churn;
       const [x, y] = [churn.linked(), churn.linked()];
       for (let times = churn.random.below(3); times >= 0; times--) {
-        yield* churn.calls.link(x, y);
+        yield* churn.link(x, y);
         yield* calls.unlink(x);
         yield;
-        yield* churn.calls.link(y, x);
+        yield* churn.link(y, x);
         yield* calls.unlink(y);
       }
     },
