@@ -120,8 +120,10 @@ export class Engine {
   settle(): void {
     this.#isUnsettled = this.#isBusy;
     if (this.#isBusy) return;
-    this.#trees?.teller.settle();
-    this.#files?.teller.settle();
+    for (const teller of [this.#trees?.teller, this.#files?.teller]) {
+      teller?.settle();
+      if (teller?.isInDoubt) this.#clearUpLater(teller);
+    }
   }
 
   /** From now on it is known what was told before. */

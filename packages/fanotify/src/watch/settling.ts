@@ -189,12 +189,22 @@ class Settlement {
     const above = came.get(directory.key);
     if (above && !this.#begun.has(above)) {
       this.#settleAbove(above);
+      if (above.gone !== undefined) this.#settleIn(above.gone);
       this.settle(above);
     }
     for (const other of byPath.get(directory.real.raw.toString('latin1')) ?? []) {
       if (other === directory) return;
       const slot = other.slots.get(name);
       if (slot) this.settle(slot);
+    }
+  }
+
+  /** What was in a directory went before that did. */
+  #settleIn(directory: HandleKey): void {
+    for (const slot of this.#directories.get(directory)?.slots.values() ?? []) {
+      if (this.#begun.has(slot)) continue;
+      if (slot.gone !== undefined) this.#settleIn(slot.gone);
+      this.settle(slot);
     }
   }
 
