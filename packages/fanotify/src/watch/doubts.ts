@@ -85,6 +85,10 @@ export class Doubts {
     if (this.#doubts.size === 0) return;
     const doubts = [...this.#doubts.values()];
     this.#doubts.clear();
+    // It takes along what may be wrong in what it was in.
+    if (doubts.some(({ told, why }) => why === 'wrong' && told !== '' && before.startsWith(`${told}/`))) {
+      this.add(to, undefined, 'wrong');
+    }
     for (const { told, key, why } of doubts) {
       const isBelow = told === before || told.startsWith(`${before}/`);
       this.add(Buffer.from(isBelow ? after + told.slice(before.length) : told, 'latin1'), key, why);
