@@ -2,6 +2,7 @@
 // say is no more than where to look; every change after the look raises another event.
 
 import type { HandleKey } from '../identity/locator.ts';
+import { ResolvedPath } from '../identity/path.ts';
 import type { FileStatus, Kernel } from '../kernel/index.ts';
 import type { Known } from './baseline.ts';
 import { lookAt, sizeOf, typeOf } from './disk.ts';
@@ -29,7 +30,7 @@ export interface Settling {
 }
 
 /** Tells what became of all slots. Gives back the directories in which something may have been told wrong. */
-export function settle(slots: Slots, settling: Settling): Iterable<SlotDirectory> {
+export function settle(slots: Slots, settling: Settling): Iterable<Pick<SlotDirectory, 'key' | 'real'>> {
   if (slots.size === 0) return [];
   const settlement = new Settlement(settling, slots.directories);
   for (const directory of slots.directories.values()) settlement.look(directory);
@@ -46,7 +47,7 @@ interface Index {
 }
 
 class Settlement {
-  readonly doubtful = new Set<SlotDirectory>();
+  readonly doubtful = new Set<Pick<SlotDirectory, 'key' | 'real'>>();
   readonly #with: Settling;
   readonly #seen = new Map<Slot, FileStatus>();
   readonly #begun = new Set<Slot>();
@@ -226,9 +227,10 @@ class Settlement {
   #beforeOf(slot: Slot): Before {
     if (this.#with.isTrusted) return occupantOf(this.#with.report.knowledge.get(realPath(slot)));
     const { before, after, passed } = slot;
-    if (before !== 'absent' || after !== 'absent' || passed === undefined) return before;
+    if (before !== 'absent' || after !== 'absent') return before;
     const { source, names } = this.#with;
-    return source.isAlive(passed) === true || names.hasOthers(passed, realPath(slot)) ? 'unknown' : before;
+    const mayBe = passed.some((key) => source.isAlive(key) === true || names.hasOthers(key, realPath(slot)));
+    return mayBe ? 'unknown' : before;
   }
 
   #tell(slot: Slot, before: Before): void {
@@ -256,6 +258,11 @@ class Settlement {
     } else if (after === 'directory' && slot.came !== undefined) {
       // Another one took the place of an empty one: nothing to tell, but it is this one that may be renamed.
       report.replaced(slot, status);
+      // Or a look was ahead, and what was seen in it left before that could be heard.
+      const { isTrusted, source } = this.#with;
+      if (isTrusted && source.findsBelow) {
+        this.doubtful.add({ key: slot.came, real: new ResolvedPath(realPath(slot), 'reading') });
+      }
     }
   }
 

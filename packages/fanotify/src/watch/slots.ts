@@ -48,8 +48,8 @@ export interface Slot {
   came: HandleKey | undefined;
   /** The directory that has gone from here. */
   gone: HandleKey | undefined;
-  /** What came and went, in no order: if it still exists it has other names, and may have been here before. */
-  passed: HandleKey | undefined;
+  /** What came and went, in no order: if one still exists it has other names, and may have been here before. */
+  passed: readonly HandleKey[];
   by: ProcessInfo | null;
   timeMs: number;
 }
@@ -106,7 +106,7 @@ export class Slots {
     slot.after = isNew ? kind : 'absent';
     if (isDirectory && went) slot.gone = key;
     if (isDirectory && isNew) slot.came = key;
-    if (!isDirectory && came && went) slot.passed = key;
+    if (!isDirectory && came && went && key !== undefined) slot.passed = [...slot.passed, key];
     // Events of one object are merged: which came last, only a look tells. A directory that has gone never comes again.
     if (!isDirectory) slot.needsLook ||= came || this.isLater;
   }
@@ -151,6 +151,8 @@ export class Slots {
   }
 }
 
+const NONE: readonly HandleKey[] = [];
+
 function newSlot(directory: SlotDirectory, name: string, before: Before): Slot {
   const slot: Slot = {
     directory,
@@ -167,7 +169,7 @@ function newSlot(directory: SlotDirectory, name: string, before: Before): Slot {
     turns: 0,
     came: undefined,
     gone: undefined,
-    passed: undefined,
+    passed: NONE,
     by: null,
     timeMs: 0,
   };
