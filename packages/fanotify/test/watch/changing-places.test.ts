@@ -153,6 +153,74 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'a new directory, and another that has its name by the time it is looked at',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+    },
+    *change(calls) {
+      yield* calls.mkdir(`${ROOT}/b`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/a/b`);
+      yield* calls.mkdir(`${ROOT}/c`);
+      yield* calls.writeFile(`${ROOT}/c/1`, '1');
+      yield* calls.rename(`${ROOT}/c`, `${ROOT}/b`);
+    },
+  },
+  {
+    name: 'a directory that goes out of sight from where it was not heard to go, and comes back',
+    *before(calls) {
+      for (const path of ['a', 'a/below']) yield* calls.mkdir(`${ROOT}/${path}`);
+      yield* calls.writeFile(`${ROOT}/a/1`, '1');
+    },
+    *change(calls) {
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/a`);
+      // The kernel merges it with the first.
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.rename(`${ROOT}/b`, `${OUT}/b`);
+      yield* calls.writeFile(`${OUT}/b/below/2`, '2');
+      yield* calls.rename(`${OUT}/b`, `${ROOT}/b`);
+    },
+  },
+  {
+    name: 'an empty directory in whose place one comes that has gone by then',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+    },
+    *change(calls) {
+      yield* calls.mkdir(`${ROOT}/b`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.rmdir(`${ROOT}/b`);
+    },
+  },
+  {
+    name: 'a directory that goes from where it was not heard to go, and another that comes there',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+    },
+    *change(calls) {
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.rmdir(`${ROOT}/b`);
+      yield* calls.mkdir(`${ROOT}/b`);
+    },
+  },
+  {
+    name: 'a file that comes into a directory in place of one that has gone with its directory',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/a`);
+      for (const path of ['a/1', '1']) yield* calls.writeFile(`${ROOT}/${path}`, path);
+    },
+    *change(calls) {
+      yield* calls.writeFile(`${ROOT}/1`, 'written');
+      yield* calls.unlink(`${ROOT}/a/1`);
+      yield* calls.rmdir(`${ROOT}/a`);
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/1`, `${ROOT}/a/1`);
+    },
+  },
+  {
     name: 'files that were looked at, for what happened to them before, when they had changed places already',
     *before(calls) {
       for (const path of ['1', '2']) yield* calls.writeFile(`${ROOT}/${path}`, path);

@@ -13,8 +13,12 @@ import {
   UnsupportedFilesystemError,
 } from '../../src/group/errors.ts';
 import { limitKernel, linuxKernel } from '../../src/kernel/index.ts';
+import { createTestSystem } from '../../src/testing.ts';
 import type { Change } from '../../src/watch/change.ts';
+import { Engine } from '../../src/watch/engine.ts';
+import { Knowledge } from '../../src/watch/knowledge.ts';
 import type { WatchOptions } from '../../src/watch/options.ts';
+import { Telling } from '../../src/watch/telling.ts';
 import { watch } from '../../src/watch/watch.ts';
 import { withoutPrivilege } from '../scope/listen.ts';
 import { WAYS, watching } from './watching.ts';
@@ -32,6 +36,28 @@ afterEach(() => {
 });
 
 const write = (path: string) => writeFileSync(join(root, path), '');
+
+it('what was heard while something else was told is told behind that', async () => {
+  const onHeard = vi.fn();
+  const engine = new Engine([Buffer.from('/')], new Knowledge(undefined), {
+    kernel: createTestSystem().process().kernel,
+    options: {},
+    telling: new Telling(() => undefined),
+    room: async () => undefined,
+    onHeard,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  await engine.exclusively(async () => {
+    engine.settle();
+    expect(onHeard).not.toHaveBeenCalled();
+  });
+  expect(onHeard).toHaveBeenCalledTimes(1);
+  await engine.exclusively(async () => undefined);
+  expect(onHeard).toHaveBeenCalledTimes(1);
+  await engine.close();
+});
 
 describe('options', () => {
   const refused = (options: object, paths: unknown = root) => {
