@@ -14,6 +14,8 @@ import type { Finding } from './found.ts';
 
 const OPEN_TO_READ = O_DIRECTORY | O_CLOEXEC;
 const OPEN_PATH = OPEN_TO_READ | O_PATH;
+/** What this process does to a directory when it looks what is in it. */
+const OF_LOOKING: ReadonlySet<FileEventName> = new Set(['open', 'access', 'closeNowrite']);
 /** What is longer no kernel tells. */
 const PATH_MAX = 4096;
 /** For entries that could not be reached: more are not kept in mind. */
@@ -99,6 +101,8 @@ export class MarkedTree {
   readonly #group: Group<'handle'>;
   readonly #inside: GroupInternals;
   readonly #events: readonly FileEventName[];
+  /** Looking at directories raises events that are asked for. */
+  readonly #hearsItself: boolean;
   /** Before an overflow; undefined but while it is made good. */
   #before: ReadonlySet<HandleKey> | undefined;
   /** New directories whose parent was not where it had been. */
@@ -114,6 +118,7 @@ export class MarkedTree {
     this.#group = group;
     this.#inside = internalsOf(group as Group);
     this.#events = events;
+    this.#hearsItself = events.some((event) => OF_LOOKING.has(event));
   }
 
   /** How many directories are marked. */
@@ -224,6 +229,8 @@ export class MarkedTree {
           walk.progress?.(this.size);
           await new Promise<void>((resolve) => setImmediate(resolve));
         }
+        // Else a large tree fills the queue, whose overflow is made good by going through the tree.
+        if (this.#hearsItself) this.#inside.queue.drain();
         const level = this.#enter(next, walk);
         if (level) levels.push(level);
       }
