@@ -109,21 +109,23 @@ export class ProcessRecord implements ProcessInfo {
   readonly gone: boolean;
   readonly ppid: number | null;
   readonly startedMs: number | null;
-  readonly exeForeign: boolean;
-  readonly args: readonly string[] | null;
-  readonly argsCut: boolean;
+  exeForeign: boolean;
+  args: readonly string[] | null;
+  argsCut: boolean;
   readonly uid: number | null;
   readonly gid: number | null;
   readonly cgroup: string | null;
   readonly container: Container | null;
   readonly unit: string | null;
   readonly ancestors: readonly ProcessInfo[];
-  readonly comm: string | null;
-  readonly rawComm: Buffer | null;
+  comm: string | null;
+  rawComm: Buffer | null;
   #rawExe: Buffer | null;
   /** The last object that it was heard to execute, while nothing else was heard of it; and the program that it is of. */
   #executing: Buffer | undefined;
   #program: Buffer | undefined;
+  /** The same after its end. */
+  #end: ProcessRecord | undefined;
   /** Whether its executable was read, so that none that is heard is any news after its end. */
   readonly #isRead: boolean;
 
@@ -158,12 +160,20 @@ export class ProcessRecord implements ProcessInfo {
   /** The same process after its end: if it was heard to execute a program and not read since, that was it. */
   ended(): ProcessRecord {
     if (this.gone) return this;
-    if (!this.#program) return new ProcessRecord(this.pid, this, true);
-    const { ppid, startedMs, uid, gid, cgroup, container, unit, ancestors } = this;
-    const facts = { ppid, startedMs, uid, gid, cgroup, container, unit, ancestors };
-    const record = new ProcessRecord(this.pid, facts, true);
-    record.#rawExe = this.#program;
+    const record = new ProcessRecord(this.pid, this, true);
+    if (this.#program) record.#executed(this.#program);
+    this.#end = record;
     return record;
+  }
+
+  /** Nothing is known of it as the program that it was before. */
+  #executed(program: Buffer): void {
+    this.rawComm = null;
+    this.comm = null;
+    this.args = null;
+    this.argsCut = false;
+    this.exeForeign = false;
+    this.#rawExe = program;
   }
 
   /** It was read again, and is what it was: what it was heard to execute is that, or failed, unless it is still at it. */
@@ -190,6 +200,8 @@ export class ProcessRecord implements ProcessInfo {
     if (isInterpreter) return;
     this.#program = path;
     if (this.gone && !this.#isRead) this.#rawExe = path;
+    // Its end was read ahead of this.
+    if (this.#end) this.#end.#executed(path);
   }
 
   toJSON(): ProcessJson {

@@ -300,6 +300,17 @@ describe('what a process that ends unread was heard to execute', () => {
     expect(processes.of(1001)).toMatchObject({ comm: null, exe: '/usr/bin/rm', gone: true, ppid: 1 });
   });
 
+  it('replaces it also where the end was read ahead of that', () => {
+    proc.start(1001, 'bash');
+    whileQueued(() => {});
+    const before = processes.of(1001);
+    whileQueued(() => proc.end(1001));
+    const after = processes.of(1001);
+    expect(after).toMatchObject({ comm: 'bash', gone: true });
+    before?.heard(Buffer.from('/usr/bin/rm'), true);
+    expect(after).toMatchObject({ comm: null, rawComm: null, exe: '/usr/bin/rm', gone: true, ppid: 1 });
+  });
+
   it('is forgotten when the execution failed', () => {
     proc.start(1001, 'bash');
     whileQueued(() => {});
