@@ -21,6 +21,7 @@ interface Named {
 /** By file, since the queue was empty, and since before what is not settled yet. */
 export class Names {
   readonly #named = new Map<HandleKey, Named>();
+  /** In rounds before, and not settled yet. */
   readonly #before = new Map<HandleKey, Named>();
 
   /**
@@ -61,9 +62,10 @@ export class Names {
     return this.#named.get(file) ?? this.#before.get(file);
   }
 
-  /** The queue was empty. */
-  startRound(): void {
-    for (const [file, named] of this.#named) this.#before.set(file, named);
+  /** The queue was empty. `isSettled`: and so is all that was heard before. */
+  startRound(isSettled: boolean): void {
+    if (isSettled) this.#before.clear();
+    else for (const [file, named] of this.#named) this.#before.set(file, named);
     this.#named.clear();
   }
 

@@ -121,8 +121,7 @@ export class Teller {
     this.#gone.clear();
     this.#left.clear();
     this.#occupants.clear();
-    this.#names.startRound();
-    if (this.#slots.size === 0) this.#names.settled();
+    this.#names.startRound(this.#slots.size === 0);
     this.#slots.isLater = false;
   }
 
@@ -285,6 +284,7 @@ export class Teller {
     if (isAhead) for (const spot of [left, right]) if (spot) this.#doubts.add(realPath(spot), key, 'wrong');
   }
 
+  /** A directory has left a place, and is not told to be where it went. */
   #leave(heard: HeardRename, left: Spot, status: FileStatus | undefined, about: Particulars): void {
     if (!this.#isReplaced(heard, left, status)) this.#report.entry('delete', left, about);
     // It has changed places with what is told to be there: what was in it may be told to be in that.

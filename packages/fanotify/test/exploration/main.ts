@@ -55,6 +55,8 @@ function asked() {
       throw new TypeError(`there is no part ${part}: take ${Object.keys(PARTS).join(', ')}`);
     const number = (name: 'steps' | 'seed' | 'life' | 'lives', text = '1') => {
       if (!/^\d+$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
+      if (name !== 'seed' && Number(text) === 0)
+        throw new TypeError(`--${name} takes 1 at least: nothing lives for less`);
       return Number(text);
     };
     number('lives', values.lives);
