@@ -17,6 +17,8 @@ const MOST_KILLS = 4;
 const SLACK_MS = 30;
 /** Longer than any decision takes. */
 const QUIET_MS = 3_000;
+/** In one thing that a program is at. */
+const MOST_ASKED = 100;
 
 export const tablePart: Part = async (world, steps) => {
   const { random, system } = world;
@@ -58,7 +60,10 @@ export const tablePart: Part = async (world, steps) => {
     }
     if (random.chance(0.5)) {
       world.isEnding = true;
-      await world.quiet(longestMs + QUIET_MS);
+      // What they are at may ask several times, and each time nobody may answer.
+      const isAtIt = () => living(world).length > 0;
+      for (let more = MOST_ASKED; isAtIt() && more > 0; more--) await world.quiet(longestMs + QUIET_MS);
+      await world.quiet(QUIET_MS);
       for (const opened of guards) {
         const { pending } = await world.until(opened.status());
         if (pending !== 0) throw new Broken(`${pending} are told to be pending when nobody does anything`);
@@ -70,9 +75,8 @@ export const tablePart: Part = async (world, steps) => {
     await world.quiet(QUIET_MS);
     held.check(longestMs);
     held.checkNone();
-    // A FIFO may have nobody at its other end.
-    const living = world.tasks.filter(({ hasEnded, heldBy }) => !hasEnded && heldBy?.why.includes('FIFO') !== true);
-    if (living.length > 0) throw new Broken(`${living.length} programs did not come to an end: ${world.told()}`);
+    const left = living(world).length;
+    if (left > 0) throw new Broken(`${left} programs did not come to an end: ${world.told()}`);
   } finally {
     held.end();
   }
@@ -160,6 +164,10 @@ function killSomebody(world: World, held: Held): void {
   const from = waiting.length > 0 ? waiting : living;
   if (from.length > 0) kill(world, held, world.random.pick(from).process);
 }
+
+/** A FIFO may have nobody at its other end: who waits there does nothing more. */
+const living = ({ tasks }: World) =>
+  tasks.filter(({ hasEnded, heldBy }) => !hasEnded && heldBy?.why.includes('FIFO') !== true);
 
 function kill(world: World, held: Held, process: Process | undefined): void {
   if (process === undefined || process.ended !== undefined) return;
