@@ -330,6 +330,16 @@ export class Core {
     return policyOf(this.groups.filter((group) => group.permission === channel && mayHear(group, bits)));
   }
 
+  /** How long somebody who may be asked about the accesses of a channel may take for one. */
+  longestDeadlineMs(channel: Channel): number {
+    let longestMs = 0;
+    for (const group of this.groups) {
+      const isLonger = group.permission === channel && group.deadlineMs > longestMs;
+      if (isLonger && mayHear(group, channel.bits)) longestMs = group.deadlineMs;
+    }
+    return longestMs;
+  }
+
   /** The kernel has lost events of a channel. */
   overflowed(channel: Channel): void {
     this.modifiedSomewhere();
@@ -500,7 +510,9 @@ export class Core {
 const SOMEWHERE = {};
 
 function mayHear(group: CoreGroup, bits: number): boolean {
-  return (group.initBits & bits) !== 0 || [...group.marks].some(({ mask }) => (mask & bits) !== 0);
+  if ((group.initBits & bits) !== 0) return true;
+  for (const { mask } of group.marks) if ((mask & bits) !== 0) return true;
+  return false;
 }
 
 function isEmpty(bits: number): boolean {

@@ -73,6 +73,22 @@ describe('an access', () => {
     ]);
   });
 
+  test('that there is no room for waits for as long as those may take who can be asked about it', () => {
+    const scene = new Scene();
+    const file = scene.thing({ ino: FILE });
+    const told = scene.open();
+    const asked = scene.open();
+    const { permission } = asked;
+    scene.core.setTimeout(asked, 300, 'allow');
+    scene.mark(told, file, FAN_CLOSE_WRITE);
+    expect(scene.core.longestDeadlineMs(permission)).toBe(0);
+    scene.mark(asked, file, FAN_OPEN_PERM);
+    expect(scene.core.longestDeadlineMs(permission)).toBe(300);
+    expect(scene.core.longestDeadlineMs(scene.open({ flags: FAN_CLASS_PRE_CONTENT }).permission)).toBe(0);
+    scene.mark(told, file, FAN_OPEN_PERM);
+    expect(scene.core.longestDeadlineMs(permission)).toBe(5_000);
+  });
+
   test('is not asked of its own process', () => {
     const asked = asking(1);
     asked.scene.hold(FILE, FAN_OPEN_PERM, OWNER);

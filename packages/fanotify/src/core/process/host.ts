@@ -218,7 +218,7 @@ export class CoreHost {
     if (this.#feed.objects.isBehind || (!isFull && this.#feed.needsLook)) return 0;
     let due = Math.min(this.core.table.nextDueMs, this.#nextLookMs(), this.#clienteleDueMs);
     for (const [, gate] of this.#feed.places.gated()) due = Math.min(due, gate.nextDueMs);
-    if (isFull) for (const { intake } of this.#feed.sources) due = Math.min(due, intake.emptyAtMs + this.#patienceMs);
+    if (isFull) for (const source of this.#feed.sources) due = Math.min(due, this.#queuedUntilMs(source));
     if (now < this.#gatherUntilMs) due = Math.min(due, this.#gatherUntilMs);
     return Math.max(0, Math.min(longestMs, Math.ceil(due - now)));
   }
@@ -256,15 +256,13 @@ export class CoreHost {
     return count;
   }
 
-  /** How long an access waits in the kernel's queue while the table is full. */
-  get #patienceMs(): number {
-    return this.core.groups.reduce((most, { deadlineMs }) => Math.max(most, deadlineMs), 0);
+  /** Until when the accesses that are queued wait while the table is full. */
+  #queuedUntilMs({ group, intake }: Source): number {
+    return intake.emptyAtMs + this.core.longestDeadlineMs(group.channel);
   }
 
   #drainOverdue(now: number): void {
-    for (const source of this.#feed.sources) {
-      if (now - source.intake.emptyAtMs >= this.#patienceMs) this.#drain(source);
-    }
+    for (const source of this.#feed.sources) if (this.#queuedUntilMs(source) <= now) this.#drain(source);
   }
 
   /** Gives everything that is in the queue now its policy at once. */
