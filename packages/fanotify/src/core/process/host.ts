@@ -25,6 +25,8 @@ const CHILD_LOOK_MS = 1;
 const GATHER_MS = 1;
 /** While an ask is out, it looks for so long before it sleeps: who sleeps is woken 10 µs late. */
 const BUSY_POLL_MS = 0.03;
+/** What nobody is asked about is looked for so often while the table is full. */
+const LEAST_QUEUED_MS = 1;
 /** How many marks are brought in line in one turn, when there is time. */
 const MARKS_PER_TURN = 64;
 
@@ -258,7 +260,7 @@ export class CoreHost {
 
   /** Until when the accesses that are queued wait while the table is full. */
   #queuedUntilMs({ group, intake }: Source): number {
-    return intake.emptyAtMs + this.core.longestDeadlineMs(group.channel);
+    return intake.emptyAtMs + Math.max(LEAST_QUEUED_MS, this.core.longestDeadlineMs(group.channel));
   }
 
   #drainOverdue(now: number): void {
