@@ -22,6 +22,8 @@ const MOST_UNNAMED = 64;
 export class Branches {
   readonly #roots = new Set<HandleKey>();
   readonly #places = new Map<HandleKey, Entry | typeof AWAY>();
+  /** How many of these are in a directory. */
+  readonly #counts = new Map<HandleKey, number>();
   /** Those that were seen where they are, and not heard to go there: events of before that may still come. */
   readonly #seen = new Set<HandleKey>();
   /** By {@link entryId}, from when an event first does not name what it is of. */
@@ -76,6 +78,11 @@ export class Branches {
     return false;
   }
 
+  /** Whether a marked directory is in this one, as far as has been told. */
+  holds(key: HandleKey): boolean {
+    return this.#counts.has(key);
+  }
+
   /** Whether a marked directory has left the tree, by itself or with one that it is in. */
   isAway(key: HandleKey): boolean {
     return this.has(key) && !this.isInside(key);
@@ -99,6 +106,7 @@ export class Branches {
   #put(key: HandleKey, entry: Entry): void {
     this.#forgetPlace(key);
     this.#places.set(key, entry);
+    this.#counts.set(entry.parent, (this.#counts.get(entry.parent) ?? 0) + 1);
     this.#at?.set(entryId(entry), key);
   }
 
@@ -113,6 +121,7 @@ export class Branches {
   startOver(): ReadonlySet<HandleKey> {
     const before = new Set(this.#places.keys());
     this.#places.clear();
+    this.#counts.clear();
     this.#seen.clear();
     this.#at = undefined;
     for (const key of this.#roots) this.#places.set(key, AWAY);
@@ -163,9 +172,12 @@ export class Branches {
   }
 
   #forgetPlace(key: HandleKey): void {
-    if (!this.#at) return;
     const place = this.#places.get(key);
     if (place === undefined || place === AWAY) return;
+    const count = this.#counts.get(place.parent) ?? 0;
+    if (count > 1) this.#counts.set(place.parent, count - 1);
+    else this.#counts.delete(place.parent);
+    if (!this.#at) return;
     const id = entryId(place);
     if (this.#at.get(id) === key) this.#at.delete(id);
   }

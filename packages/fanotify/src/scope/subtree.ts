@@ -73,7 +73,8 @@ const HIDDEN_BY_FINDING = Number(maskOf(['create', 'modify', 'closeWrite', 'move
 const ARRIVES = Number(maskOf(['create', 'movedTo', 'rename']));
 /** Kinds that take a directory away from a place. */
 const MOVED_TO = Number(FAN_MOVED_TO);
-const LEAVES = Number(FAN_DELETE | FAN_MOVED_FROM);
+const DELETE = Number(FAN_DELETE);
+const LEAVES = DELETE | Number(FAN_MOVED_FROM);
 
 /** Marked subtrees of a group. */
 export class Subtrees {
@@ -382,7 +383,9 @@ export class Subtrees {
   }
 
   #isMarkedInside(event: KernelEvent, record: number): boolean {
-    return this.isMarkedInside(event.keyOf(record)) && !this.#roots.excludesName(event.nameIn(record));
+    const key = event.keyOf(record);
+    const mayBe = this.isMarkedInside(key) || (this.#isTangled && this.#tree?.branches.has(key) === true);
+    return mayBe && !this.#roots.excludesName(event.nameIn(record));
   }
 
   // Telling.
@@ -450,7 +453,11 @@ export class Subtrees {
       branches.move(key, from, to);
       // Nothing comes into itself: a rename that the kernel has merged was the last of something in between.
       this.#isTangled ||= branches.isBelow(to.parent, key);
-    } else if (from) branches.leave(from, key);
+    } else if (from) {
+      // Only what is empty is removed: what was told to be in it has left by a rename that the kernel has merged.
+      this.#isTangled ||= (maskLow & DELETE) !== 0 && key !== undefined && branches.holds(key);
+      branches.leave(from, key);
+    }
     if (!to) return await this.#markReadable(event, tree, told);
     if (key === undefined && (maskLow & MOVED_TO) !== 0) branches.comeUnnamed(to);
     const isMarked = key !== undefined && branches.has(key);

@@ -52,11 +52,11 @@ export class Doubts {
     return told.has(path) || isBelowAny(path, told);
   }
 
-  /** Whether a directory may be here that was told to be elsewhere. */
-  isPerhaps(directory: Buffer): boolean {
+  /** Whether a directory, another than this, may be here that was told to be elsewhere. */
+  isPerhaps(directory: Buffer, other?: HandleKey): boolean {
     if (this.#doubts.size === 0) return false;
     const path = directory.toString('latin1');
-    return [...this.#doubts.values()].some(({ told, why }) => why === 'perhaps' && told === path);
+    return [...this.#doubts.values()].some(({ told, key, why }) => why === 'perhaps' && told === path && key !== other);
   }
 
   /** These places were looked at. Events that are still to come are of this round or of one before if they were queued by then. */

@@ -37,7 +37,9 @@ export class Teller {
   /** The places that directories have left since the queue was empty, with their paths, and where each was told to be last. */
   readonly #left = new Map<HandleKey, { readonly left: Map<string, Buffer>; readonly last: string }>();
   /** What was heard to have come to places, since the queue was empty: directories, and others that were renamed. */
-  readonly #occupants = new Map<string, { readonly key: HandleKey; readonly isDirectory: boolean }>();
+  readonly #occupants = new Map<string, HandleKey>();
+  /** Where others than directories came by renames since then: by an equal one, which the kernel does not tell, they come again. */
+  readonly #visited = new Set<string>();
   /** Where others came or went, but by renames. */
   readonly #names = new Names();
   #round = 0;
@@ -121,6 +123,7 @@ export class Teller {
     this.#gone.clear();
     this.#left.clear();
     this.#occupants.clear();
+    this.#visited.clear();
     this.#names.startRound(this.#slots.size === 0);
     this.#slots.isLater = false;
   }
@@ -182,10 +185,11 @@ export class Teller {
     if (came && isDirectory && !isFound && key !== undefined && this.#memory.isListed(key) && !this.#isRemembered(at)) {
       this.#doubts.add(joinPath(at.path.raw, at.name), key, 'wrong');
     }
-    // Then what comes there next takes nobody's place.
-    if (isDirectory && went && this.#isElsewhere(key, at)) {
+    // Then what comes there next takes nobody's place; or something has come that was there before.
+    if (isDirectory && went && (this.#isElsewhere(key, at) || this.#visited.has(placeId(at)))) {
       this.#doubts.add(joinPath(at.path.raw, at.name), undefined, 'wrong');
     }
+    if (isDirectory && came) this.#mayBeReplaced(at, key);
     if (isFound) this.#memory.list(at.directory, this.#options.source.round);
     if (isDirectory && key !== undefined && (came || went)) this.#occupy(at, heard, !went);
     if (!isDirectory && key !== undefined && !this.#isTrusted) {
@@ -263,9 +267,10 @@ export class Teller {
       this.#leave(heard, left, status, about);
     }
     // What was heard in it before may be told after that which took its place, as in that.
-    if (left && from && this.#occupant(from, key)?.isDirectory === false) {
+    if (left && from && this.#visited.has(placeId(from))) {
       this.#doubts.add(realPath(left), undefined, 'wrong');
     }
+    if (to) this.#mayBeReplaced(to, key);
     if (from) this.#memory.correct(from.directory, from.name.toString('latin1'), 'absent');
     if (to) this.#memory.correct(to.directory, to.name.toString('latin1'), 'directory');
     if (key === undefined) return;
@@ -317,18 +322,26 @@ export class Teller {
     return known !== undefined && isDirectory(known, status);
   }
 
+  /** Where one has come, another may have come again, by a rename that the kernel does not tell: one that was empty is no more then. */
+  #mayBeReplaced(place: Place, key: HandleKey | undefined): void {
+    if (this.#doubts.isEmpty) return;
+    const path = realPath(this.#spot(place));
+    if (this.#doubts.isPerhaps(path, key)) this.#doubts.add(path, undefined, 'wrong');
+  }
+
   /** Something was heard to have come to a place, or to have left it. */
   #occupy(place: Place, { key, isDirectory }: HeardEntry | HeardRename, isThere: boolean): void {
     if (key === undefined) return;
     const id = placeId(place);
-    if (isThere) this.#occupants.set(id, { key, isDirectory });
-    else if (this.#occupants.get(id)?.key === key) this.#occupants.delete(id);
+    if (isThere && !isDirectory) this.#visited.add(id);
+    if (isThere) this.#occupants.set(id, key);
+    else if (this.#occupants.get(id) === key) this.#occupants.delete(id);
   }
 
   /** What else was told to have come to a place, since the queue was empty. */
-  #occupant(place: Place, key: HandleKey | undefined) {
+  #occupant(place: Place, key: HandleKey | undefined): HandleKey | undefined {
     const occupant = this.#occupants.get(placeId(place));
-    return occupant?.key === key ? undefined : occupant;
+    return occupant === key ? undefined : occupant;
   }
 
   /** Whether another was told to be where a directory comes from: two that change places do so one after the other. */

@@ -13,8 +13,8 @@ const DIRECTORIES = ['a', 'b', 'c', 'd'];
 export interface Places {
   readonly tree: string;
   readonly outside: string;
-  /** Makes no hard links. */
-  readonly withoutLinks?: boolean;
+  /** Whether hard links are made now: they always are, unless this says no. */
+  readonly makesLinks?: () => boolean;
 }
 
 type Change = (churn: Churn) => Body;
@@ -54,7 +54,7 @@ export class Churn {
   }
 
   *link(from: string, to: string) {
-    if (!this.#places.withoutLinks) yield* this.calls.link(from, to) as Body;
+    if (this.#places.makesLinks?.() !== false) yield* this.calls.link(from, to) as Body;
   }
 
   get outside(): string {

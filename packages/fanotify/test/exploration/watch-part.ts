@@ -27,18 +27,19 @@ export const watchPart: Part = async (world, steps) => {
   const baseline = random.pick(['none', 'memory', 'memory', 'file'] as const);
   const about = `${uid === 0 ? 'root' : 'a user'} on ${kind}, baseline ${baseline}, ${system.machine.limits.maxQueuedEvents} events`;
   // A file that was there, was linked by another name in a directory that is not marked yet, and came and went by its first name again in one
-  // queue looks like one that never was before, to who hears nothing of that directory and does not know what was there.
-  const withoutLinks = uid !== 0 && baseline === 'none';
+  // queue looks like one that never was before, to who hears nothing of that directory and does not know yet what was there.
+  let watcher: Watcher | undefined;
+  const makesLinks = () => uid === 0 || watcher?.counters.baseline === 'complete';
   const churn = () => {
     for (let number = 1 + random.below(3); number > 0; number--) {
-      world.start(`churn ${number}`, churning(world, { tree: TREE, outside: OUTSIDE, withoutLinks }), uid);
+      world.start(`churn ${number}`, churning(world, { tree: TREE, outside: OUTSIDE, makesLinks }), uid);
     }
   };
   churn();
   // There is something already.
   await world.run(random.below(300));
   const by = random.chance(0.5) ? false : undefined;
-  const watcher = watch(TREE, { kernel, baseline, fallback: false, delayMs: random.pick([1, 20]), by });
+  watcher = watch(TREE, { kernel, baseline, fallback: false, delayMs: random.pick([1, 20]), by });
   // It loads one of them first, in no time of this machine.
   await Promise.all([import('../../src/watch/memory-baseline.ts'), import('../../src/watch/file-baseline.ts')]);
   const told = new ToldTree((root) => simulatedDisk(system, root));

@@ -266,6 +266,34 @@ const CASES: readonly Case[] = [
       yield* calls.unlink(`${ROOT}/b`);
     },
   },
+  {
+    name: 'a file that is there and back, and then, unheard, in the place of a directory that goes out of sight for it',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/d`);
+      yield* calls.writeFile(`${ROOT}/d/f`, 'f');
+    },
+    *change(calls) {
+      yield* calls.rename(`${ROOT}/d/f`, `${ROOT}/b`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/d/f`);
+      yield* calls.rename(`${ROOT}/d`, `${OUT}/d`);
+      yield* calls.mkdir(`${ROOT}/b`);
+      // The kernel merges what becomes of the file with what came first.
+      yield* calls.exchange(`${OUT}/d/f`, `${ROOT}/b`);
+    },
+  },
+  {
+    name: 'a new directory in whose place one comes, and goes again, by renames that are not heard',
+    *before(calls) {
+      yield* calls.mkdir(`${ROOT}/b`);
+    },
+    *change(calls) {
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+      yield* calls.mkdir(`${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/b`, `${ROOT}/a`);
+      yield* calls.rename(`${ROOT}/a`, `${ROOT}/b`);
+    },
+  },
 ];
 
 const WAYS = [
@@ -289,6 +317,38 @@ describe.each(WAYS)('as %s', (_who, uid) => {
       await takeAll(watcher, told);
       expect(told.differences(ROOT)).toEqual([]);
     });
+  });
+
+  it('a directory that was last heard to come into one that is removed then, and what is made in it later', async () => {
+    const { system, churn } = machine(uid);
+    await churn.run(function* (calls) {
+      for (const path of ['b', 'b/a', 'd']) yield* calls.mkdir(`${ROOT}/${path}`);
+    });
+    const { kernel } = system.process({ uid });
+    const told = new ToldTree((root) => onDisk(system.fs, root));
+    await using watcher = watch(ROOT, { kernel, baseline: 'none', fallback: false });
+    await watcher.ready;
+    told.list(ROOT);
+    await churn.run(function* (calls) {
+      yield* calls.rename(`${ROOT}/b/a`, `${ROOT}/d/a`);
+      yield* calls.rename(`${ROOT}/d/a`, `${ROOT}/b/a`);
+      // The kernel merges it with the first.
+      yield* calls.rename(`${ROOT}/b/a`, `${ROOT}/d/a`);
+      yield* calls.rmdir(`${ROOT}/b`);
+    });
+    await takeAll(watcher, told, '/d/a');
+    await churn.run(function* (calls) {
+      yield* calls.mkdir(`${ROOT}/b`);
+      yield* calls.mkdir(`${ROOT}/d/a/made`);
+      yield* calls.exchange(`${ROOT}/d`, `${ROOT}/b`);
+    });
+    await takeAll(watcher, told, '/b/a/made');
+    await churn.run(function* (calls) {
+      yield* calls.mkdir(`${ROOT}/b/a/made/below`);
+    });
+    await churn.writeFile(`${ROOT}/end`, '');
+    await takeAll(watcher, told);
+    expect(told.differences(ROOT)).toEqual([]);
   });
 
   // Each of them another moment: what was listed before is known by where it was then.
@@ -335,13 +395,17 @@ function machine(uid: number) {
 
 type Told = AsyncIterable<Parameters<ToldTree['apply']>[0]>;
 
-/** Takes what is told until that is what is on disk and `end` is told, or nothing is told for a while. */
-async function takeAll(watcher: { batches(): Told; close(): Promise<void> }, told: ToldTree): Promise<void> {
+/** Takes what is told until that is what is on disk and the last of it is told, or nothing is told for a while. */
+async function takeAll(
+  watcher: { batches(): Told; close(): Promise<void> },
+  told: ToldTree,
+  last = '/end',
+): Promise<void> {
   // What is in doubt is looked at again when nothing is queued: many times later than that, nothing comes any more.
   const deadline = setTimeout(() => void watcher.close(), 1_000);
   for await (const batch of watcher.batches()) {
     told.apply(batch);
-    if (told.below(ROOT).has(`${ROOT}/end`) && told.differences(ROOT).length === 0) break;
+    if (told.below(ROOT).has(ROOT + last) && told.differences(ROOT).length === 0) break;
   }
   clearTimeout(deadline);
 }
