@@ -253,10 +253,12 @@ export class Teller {
     const about: Particulars = { fileType: 'directory', size: null, by: heard.by, timeMs: heard.timeMs };
     const [left, right] = [from && this.#spot(from), to && this.#spot(to)];
     const status = to && key !== undefined ? this.#statusOf(key, to) : undefined;
-    if (left && right && this.#wasTold(heard, left, status)) {
+    // While a tree was looked at it may have gone from one place to another, and have been seen in both.
+    const isTold = right !== undefined && this.#isTold(right, status);
+    if (left && right && !isTold && this.#wasTold(heard, left, status)) {
       this.#report.rename(left, right, about, status, this.#isTrusted);
       this.#doubts.move(realPath(left), realPath(right));
-    } else if (right && !this.#isTold(right, status)) {
+    } else if (right && !isTold) {
       if (left) this.#leave(heard, left, status, about);
       // With what is in it: what is replaced otherwise is empty.
       if (this.#isTaken(right)) this.#report.entry('delete', right, about);
