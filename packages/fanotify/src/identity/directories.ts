@@ -343,6 +343,20 @@ export class DirectoryPaths {
     return false;
   }
 
+  /** Whether a directory is another of its file system, or below it; undefined where the way up is not known so far. */
+  isBelow(key: HandleKey, top: HandleKey): boolean | undefined {
+    if (fsidOf(key) !== fsidOf(top)) return undefined;
+    let next = key;
+    for (let depth = 0; depth < DEEPEST; depth++) {
+      if (next === top) return true;
+      const directory = this.#cache.find(next);
+      if (!directory || directory.isDoubtful) return undefined;
+      if (!directory.location) return directory.isMountRoot ? false : undefined;
+      next = directory.location.parent;
+    }
+    return undefined;
+  }
+
   /** Walks up to an absolute path, finding on the way what is not known, and puts the path together. */
   #compose(key: HandleKey, lookahead: Lookahead): ResolvedPath | undefined {
     const chain: Directory[] = [];

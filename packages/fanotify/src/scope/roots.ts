@@ -1,6 +1,6 @@
 // The roots of subtrees: where each is as of the event at hand, and which events are inside of one.
 
-import { FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
+import { FAN_DELETE, FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
 import type { GroupInternals } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { fsidOf, type HandleKey, type Identity } from '../identity/locator.ts';
@@ -39,6 +39,8 @@ export interface Root {
   /** Something has happened in it while it was not there. */
   wasAway: boolean;
   gone: 'deleted' | 'moved' | 'unmounted' | undefined;
+  /** An event that was read says that it was removed, or that another has its path: what is below that need not be in it. */
+  isReplaced: boolean;
   /** Its mount is gone; what was heard there may still be to be told. */
   isUnmounted: boolean;
   /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
@@ -65,6 +67,8 @@ export interface Annex {
 export type Crossing = 'in' | 'out';
 
 const DELETE_SELF = Number(FAN_DELETE_SELF);
+/** A directory has one name. */
+const REMOVED = Number(FAN_DELETE | FAN_DELETE_SELF);
 /** Events of an object itself, rather than of its entries. */
 const SELF = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
 
@@ -108,6 +112,7 @@ export class Roots {
     const at = named === undefined || named === now.text ? undefined : new ResolvedPath(Buffer.from(named), 'reading');
     const state = {
       gone: undefined,
+      isReplaced: false,
       isUnmounted: false,
       isFound: true,
       isElsewhere: false,
@@ -178,6 +183,7 @@ export class Roots {
       // Before Linux 5.17 paths are as of reading, when a deleted directory has none.
       if (!event.place && directoryKey(event) === root.key) event.placeIn(root.path, event.dfidRecord);
       if (this.#isOfRoot(event, root) || this.#hasPartIn(event, root)) {
+        root.isReplaced ||= root.directory && (event.maskLow & REMOVED) !== 0 && isOf(event, root.key);
         if (!root.path.raw.equals(root.home.raw)) root.wasAway = true;
         if (event.kind === 'rename') this.#noteCrossing(event);
         return true;
@@ -302,10 +308,15 @@ export class Roots {
     const place = before ? event.placeBefore : event.place;
     if (!place) return false;
     if (!this.#crossesMounts && !isOnSameFilesystem(event, root, before)) return false;
+    const record = before ? event.oldDfidRecord : event.dfidRecord;
     if (!isAtOrBelow(place, root.path)) {
-      const record = before ? event.oldDfidRecord : event.dfidRecord;
-      return (before || !event.isWhole) && isEntry(place, event.nameIn(record), root.path);
+      const isItsPath = (before || !event.isWhole) && isEntry(place, event.nameIn(record), root.path);
+      const isIt = isItsPath && mayBeOf(event, root.key);
+      root.isReplaced ||= isItsPath && !isIt;
+      return isIt;
     }
+    if (root.isReplaced && record !== 0 && this.#inside.paths.isBelow(event.keyOf(record), root.key) === false)
+      return false;
     if (!root.isExcluded) return true;
     const raw = before ? event.rawFrom : event.rawPath;
     const relative = raw && relativePath(raw, root.path);
@@ -321,6 +332,11 @@ function isOnSameFilesystem(event: KernelEvent, { key }: Root, before: boolean):
 /** The key of the directory that an event names an entry of; '' when it names none. */
 export function directoryKey(event: KernelEvent): HandleKey {
   return event.dfidRecord === 0 ? '' : event.keyOf(event.dfidRecord);
+}
+
+/** Whether an event of an entry can be of this object: another may have its name by now. Before Linux 5.17 nothing tells. */
+function mayBeOf(event: KernelEvent, key: HandleKey): boolean {
+  return event.fidRecord === 0 || event.keyOf(event.fidRecord) === key;
 }
 
 /** Whether an event is of the object with this key itself: named by its handle, or '.' in itself. */

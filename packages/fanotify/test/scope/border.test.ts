@@ -192,6 +192,16 @@ describe.each(WAYS)('by %s', (way, kernel) => {
     expect(told).toContain('delete root/inside/file');
   });
 
+  it('what is made in the place of a deleted root is not in it', async () => {
+    const { toTheEnd } = await open(kernel(), { events: ['create', 'delete'] });
+    rmSync(at('root'), { recursive: true });
+    mkdirSync(at('root/new/below'), { recursive: true });
+    write('root/new/below/file');
+    const told = await toTheEnd();
+    expect(told).toContain('delete root/inside/file');
+    expect(told.filter((line) => line.startsWith('create') || line.startsWith('found'))).toEqual([]);
+  });
+
   it('a root that is renamed stays the root', async () => {
     const { until, listener } = await open(kernel());
     renameSync(at('root'), at('moved'));
