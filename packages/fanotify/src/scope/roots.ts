@@ -1,6 +1,6 @@
 // The roots of subtrees: where each is as of the event at hand, and which events are inside of one.
 
-import { FAN_DELETE, FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
+import { AT_FDCWD, FAN_DELETE, FAN_DELETE_SELF, FAN_MOVE_SELF } from '../abi/index.ts';
 import type { GroupInternals } from '../group/group.ts';
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { fsidOf, type HandleKey, type Identity } from '../identity/locator.ts';
@@ -45,6 +45,8 @@ export interface Root {
   isUnmounted: boolean;
   /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
   isFound: boolean;
+  /** When the directory that it was in had last changed as it was looked for there in vain. */
+  soughtNs: bigint | undefined;
   /** It was renamed, and what is below has not been looked at since. */
   isElsewhere: boolean;
   hasMoved: boolean;
@@ -115,6 +117,7 @@ export class Roots {
       isReplaced: false,
       isUnmounted: false,
       isFound: true,
+      soughtNs: undefined,
       isElsewhere: false,
       hasMoved: false,
       wasAway: false,
@@ -157,13 +160,18 @@ export class Roots {
     }
   }
 
-  #findBeside({ key, path }: Root): ResolvedPath | undefined {
+  #findBeside(root: Root): ResolvedPath | undefined {
     const { kernel, paths, queue } = this.#inside;
+    const { key, path, soughtNs } = root;
     const directory = parentOf(path.raw);
     try {
+      root.soughtNs = kernel.statAt(AT_FDCWD, directory, 0).ctimeNs;
+      // To look is heard too, where the opening of directories is: it would be looked for ever after.
+      if (root.soughtNs === soughtNs) return undefined;
       for (const { name } of kernel.readDirectory(directory)) {
         const candidate = joinPath(directory, name);
         if (paths.add(candidate, { keep: false, noFollow: true })?.key !== key) continue;
+        root.soughtNs = undefined;
         paths.add(candidate, { keep: true, noFollow: true });
         return paths.resolve(key, queue);
       }
@@ -292,6 +300,8 @@ export class Roots {
   #isOfRoot(event: KernelEvent, root: Root): boolean {
     if (root.how === 'filesystem' && (event.maskLow & SELF) === 0) return false;
     if (!isOf(event, root.key)) return false;
+    // In the same moment as it was looked for, perhaps.
+    if ((event.maskLow & SELF) !== 0) root.soughtNs = undefined;
     if (!event.place) event.placeAt(root.path, (event.maskLow & DELETE_SELF) !== 0);
     else if (event.isWhole) root.path = event.place;
     return true;

@@ -72,6 +72,10 @@ const KEPT: readonly (readonly [part: string, seed: number, life: number])[] = [
   // scope/branches.ts, subtree.ts: a directory that left where it was not heard to be stayed in the tree, or came to be in itself.
   ['watch', 8002883, 600],
   ['watch', 7002298, 4000],
+  // scope/roots.ts: what was made in the place of a deleted root was told as in it.
+  ['scopes', 83, 400],
+  // scope/roots.ts: a root that had gone, unheard, was looked for ever again, since another heard the look.
+  ['scopes', 88, 400],
   // simulated/notify/connector.ts: a new mark came after one of its group that was kept for somebody held, not before it as on Linux.
   ['core', 202, 300],
   // decision/table.ts: what a group was asked before its deadline was set waited for five seconds.

@@ -6,7 +6,9 @@ import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Kernel, limitKernel, linuxKernel } from '../../src/kernel/index.ts';
+import { listen as listenTo } from '../../src/scope/directed-listener.ts';
 import type { SubtreeEvent } from '../../src/scope/subtree.ts';
+import { createTestSystem } from '../../src/testing.ts';
 import { at, lines, listen, withoutPrivilege } from './listen.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -122,4 +124,25 @@ it('an event whose directory has no path is told with its name, in JSON too', as
   expect(lines(told, root)).toEqual(['create ?', 'create ?', 'movedTo d1', 'create end']);
   expect(JSON.parse(JSON.stringify(told[0]))).toMatchObject({ path: null, name: 'f', directory: false });
   expect(JSON.parse(JSON.stringify(told[1]))).toMatchObject({ path: null, name: null, rawName: '/w==' });
+});
+
+it('a root that is gone, of which that was lost, is not looked for again and again in one that hears it being looked for', async () => {
+  const system = createTestSystem();
+  const { fs, limits } = system;
+  limits.maxQueuedEvents = 4;
+  fs.dir('/tree/a').dir('/out');
+  for (const path of ['/', '/tree', '/tree/a', '/out']) fs.chown(path, 1000, 1000);
+  const { kernel } = system.process({ uid: 1000 });
+  await using listener = await listenTo(['/tree', '/tree/a'], { kernel, events: ['open', 'create'] });
+  for (let number = 0; number < 10; number++) fs.file(`/tree/${number}`);
+  fs.rename('/tree/a', '/out/a');
+  // Nothing else happens until then.
+  setTimeout(() => fs.file('/tree/last'), 200);
+  let opened = 0;
+  for await (const event of listener) {
+    if (event.kind === 'overflow' || event.kind === 'filesystemError') continue;
+    if (event.path === '/tree/last') break;
+    if (event.path === '/tree' && ++opened > 20) break;
+  }
+  expect(opened).toBeLessThan(20);
 });
