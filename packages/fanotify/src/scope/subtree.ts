@@ -9,7 +9,7 @@ import { maskOf } from '../group/names.ts';
 import type { HandleKey } from '../identity/locator.ts';
 import { MountWatch } from '../identity/mount-watch.ts';
 import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
-import type { KernelPath } from '../kernel/index.ts';
+import { KernelError, type KernelPath } from '../kernel/index.ts';
 import type { Entry } from './branches.ts';
 import { type Finding, Findings, type FoundEvent, foundEvent } from './found.ts';
 import { Marking, type SubtreeOptions } from './marking.ts';
@@ -75,6 +75,7 @@ const ARRIVES = Number(maskOf(['create', 'movedTo', 'rename']));
 const MOVED_TO = Number(FAN_MOVED_TO);
 const DELETE = Number(FAN_DELETE);
 const LEAVES = DELETE | Number(FAN_MOVED_FROM);
+const HALVES = Number(FAN_MOVED_FROM | FAN_MOVED_TO);
 
 /** Marked subtrees of a group. */
 export class Subtrees {
@@ -329,7 +330,7 @@ export class Subtrees {
     this.#isTangled = false;
     await this.#markUnreached(told);
     for (const root of this.#roots.all) {
-      if (root.hasMoved && !root.isFound && !root.gone && this.#isStillMarked(root)) {
+      if (root.hasMoved && !root.isFound && !root.gone && this.#unmarked([root]).length === 0) {
         root.gone = 'moved';
         this.#tree?.branches.removeRoot(root.key);
       }
@@ -347,9 +348,19 @@ export class Subtrees {
     return this.#roots.excludes(path);
   }
 
-  /** A mark goes with its inode: of a root that is deleted the event is still to come. */
-  #isStillMarked({ key }: Root): boolean {
-    return this.#group.marks().some(({ handle }) => handle !== undefined && key.endsWith(handle.toString('latin1')));
+  /** A mark goes with its inode, when nobody has that open any more. Whoever hears through the daemon is told by that. */
+  #unmarked(roots: readonly Root[]): readonly Root[] {
+    if (roots.length === 0 || this.#inside.isClosed() || this.#inside.kernel.marksSubtrees === true) return [];
+    try {
+      const marks = this.#group.marks();
+      const isMarked = ({ key }: Root) =>
+        marks.some(({ handle }) => handle !== undefined && key.endsWith(handle.toString('latin1')));
+      return roots.filter((root) => !isMarked(root));
+    } catch (error) {
+      // No descriptor is left to ask with.
+      if (error instanceof KernelError) return [];
+      throw error;
+    }
   }
 
   #accepts(event: KernelEvent): boolean {
@@ -401,7 +412,24 @@ export class Subtrees {
       event.seq = ++this.#seq;
       told.push(event as unknown as SubtreeEvent);
     }
+    if (event.kind === 'overflow') this.#lookForEnds();
     await this.#follow(event, told);
+  }
+
+  /** What told of the end of a root may be lost. What happened in it before that is queued, and told first. */
+  #lookForEnds(): void {
+    const { queue, mounts } = this.#inside;
+    const isMounted = ({ mountId }: Root) => mountId === undefined || mounts.byId(mountId) !== undefined;
+    const ended = this.#unmarked(this.#roots.all.filter((root) => !root.gone && isMounted(root)));
+    if (ended.length === 0) return;
+    queue.afterQueued(() => {
+      for (const root of ended) {
+        if (root.isUnmounted) continue;
+        root.gone ??= 'deleted';
+        this.#tree?.branches.removeRoot(root.key);
+      }
+      this.#tellNews();
+    });
   }
 
   /** Before Linux 5.17 nothing tells which directory was renamed: going down the tree tells where each is now. */
@@ -446,8 +474,11 @@ export class Subtrees {
     if ((maskLow & DELETE_SELF) !== 0 && dfidRecord !== 0) tree.forget(event.keyOf(dfidRecord));
     // Before Linux 5.17 events do not name what they are of.
     const key = fidRecord === 0 ? undefined : event.keyOf(fidRecord);
-    const from = entryIn(event, event.kind === 'rename' ? oldDfidRecord : (maskLow & LEAVES) !== 0 ? dfidRecord : 0);
-    const to = entryIn(event, (maskLow & ARRIVES) !== 0 ? dfidRecord : 0);
+    // The halves of a rename, where they are asked for besides, tell nothing new: and they come behind it.
+    const halves = this.#marking.hearsRename ? ~HALVES : ~0;
+    const hasLeft = (maskLow & LEAVES & halves) !== 0;
+    const from = entryIn(event, event.kind === 'rename' ? oldDfidRecord : hasLeft ? dfidRecord : 0);
+    const to = entryIn(event, (maskLow & ARRIVES & halves) !== 0 ? dfidRecord : 0);
     const wasAway = key !== undefined && branches.isAway(key);
     if (from && to && event.kind === 'rename' && key !== undefined) {
       branches.move(key, from, to);

@@ -240,9 +240,7 @@ class Life {
     const gone = roots.filter(({ aliases }) => aliases.every(({ isGone }) => isGone)).length;
     const deleted = this.#gone.filter((reason) => reason === 'deleted').length;
     // One that has moved to where it cannot be followed may be deleted there.
-    const isTold =
-      this.#oracle.overflows > 0 ||
-      (this.#scope.isPrivileged ? gone === deleted : deleted <= gone && gone <= this.#gone.length);
+    const isTold = this.#scope.isPrivileged ? gone === deleted : deleted <= gone && gone <= this.#gone.length;
     if (!isTold) throw new Broken(`${gone} of ${roots.length} roots were deleted, told are ${this.#gone}`);
     if (this.#scope.isPrivileged && this.#gone.includes('moved')) throw new Broken('a root is told to be moved');
     if (this.#hasEnded !== (this.#gone.length === roots.length))

@@ -63,6 +63,20 @@ describe.each(WAYS)('by %s', (way, kernel) => {
     if (!way.includes('5.15')) expect(names(told).filter((name) => name.startsWith('?'))).toEqual([]);
   });
 
+  it('what is made in a directory before it is renamed is told, also if half of the rename is asked for', async () => {
+    mkdirSync(join(root, 'a'));
+    const rename = way.includes('5.15') ? [] : (['rename'] as const);
+    const { until } = await listen(root, kernel(), { events: ['create', ...rename, 'movedFrom'] });
+    mkdirSync(join(root, 'a/new'));
+    write('a/new/1');
+    renameSync(join(root, 'a'), join(root, 'z'));
+    write('first');
+    await until(at(join(root, 'first')));
+    write('z/new/2');
+    write('end');
+    expect(sorted(await until(at(join(root, 'end'))))).toEqual(['1', '2', 'end', 'first']);
+  });
+
   it('and so is each in directories that came into being during the watch', async () => {
     const { until, told } = await listen(root, kernel(), { events: ['create'] });
     const reading = until(at(join(root, 'end')));
@@ -145,4 +159,21 @@ it('a root that is gone, of which that was lost, is not looked for again and aga
     if (event.path === '/tree' && ++opened > 20) break;
   }
   expect(opened).toBeLessThan(20);
+});
+
+it.each([0, 1000])('the end of a root is told also if it was lost, as user %i', async (uid) => {
+  const system = createTestSystem();
+  const { fs, limits } = system;
+  limits.maxQueuedEvents = 4;
+  fs.dir('/tree/a');
+  for (const path of ['/', '/tree', '/tree/a']) fs.chown(path, uid, uid);
+  const { kernel } = system.process({ uid });
+  await using listener = await listenTo(['/tree', '/tree/a'], { kernel, events: ['create'] });
+  for (let number = 0; number < 10; number++) fs.file(`/tree/${number}`);
+  fs.remove('/tree/a');
+  for await (const event of listener) {
+    if (event.kind !== 'gone') continue;
+    expect(event).toMatchObject({ reason: 'deleted', path: '/tree/a' });
+    break;
+  }
 });
