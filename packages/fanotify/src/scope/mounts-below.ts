@@ -170,11 +170,15 @@ export class MountsBelow {
 
   async #forget({ mount: { device }, root }: Known, place: Identity): Promise<void> {
     const { mounts, queue, lose } = this.#inside;
-    const others = [...this.#known.values()].some(({ place: other }) => other?.fsid === place.fsid);
+    const others = [...this.#known.values()].filter(({ place: other }) => other?.fsid === place.fsid);
     const isOfRoot = this.#roots.all.some(({ key, gone }) => !gone && key.startsWith(place.fsid));
     const [other] = mounts.byDevice(device);
-    if (root.how === 'inodes') await this.#marker.forgetTree(place, other !== undefined);
-    if (others || isOfRoot) return;
+    if (root.how === 'inodes') {
+      await this.#marker.forgetTree(place, other !== undefined);
+      // What was seen there is part of the tree where else it is mounted.
+      for (const { mount } of others) await this.#marker.markTree(mount.mountPoint);
+    }
+    if (others.length > 0 || isOfRoot) return;
     if (!other) queue.afterQueued(() => lose(new Set([place.fsid])));
     else if (root.how === 'filesystem') await this.#marker.unmarkFilesystem(other.mountPoint).catch(() => undefined);
   }

@@ -289,6 +289,19 @@ describe.each(WAYS)('by %s', (way, kernel) => {
       expect(await until('end')).toContain('create root/inside/deep/through');
     });
 
+    it('below are heard where they are mounted still, when another mount of them is taken away', async () => {
+      tmpfsAt('root/inside');
+      mkdirSync(at('root/other'));
+      const { until, changed } = await open(kernel());
+      spawnSync('mount', ['--bind', at('root/inside'), at('root/other')]);
+      await changed('heard', at('root/other'));
+      expect(umount('root/other').status).toBe(0);
+      await changed('gone', at('root/other'));
+      write('root/inside/new');
+      write('root/end');
+      expect(await until('end')).toContain('create root/inside/new');
+    });
+
     it('of places outside are inside where they are mounted, and told by the path there', async () => {
       spawnSync('mount', ['--bind', at('outside'), at('root/inside')]);
       const { until } = await open(kernel());
