@@ -93,6 +93,10 @@ export function readMarks(kernel: Pick<Kernel, 'readFile'>, groupFd: number): Gr
 /** The devices (`major:minor`) of a group's filesystem marks, without reading all of its marks. */
 export function markedDevices(kernel: Pick<Kernel, 'readFile'>, groupFd: number): Set<string> {
   const text = kernel.readFile(`/proc/self/fdinfo/${groupFd}`).toString('latin1');
-  const devices = [...text.matchAll(/^fanotify sdev:([0-9a-f]+)/gm)].map(([, device]) => hex(device));
-  return new Set(devices.map((device) => `${device >>> 20}:${device & 0xfffff}`));
+  return new Set([...text.matchAll(/^fanotify sdev:([0-9a-f]+)/gm)].map(([, device]) => deviceName(hex(device))));
+}
+
+/** `major:minor`, as the mount table has it. */
+export function deviceName(device: number): string {
+  return `${device >>> 20}:${device & 0xfffff}`;
 }

@@ -7,6 +7,7 @@ import { type Group, type GroupInternals, internalsOf } from '../group/group.ts'
 import type { KernelEvent } from '../group/kernel-event.ts';
 import { maskOf } from '../group/names.ts';
 import type { HandleKey } from '../identity/locator.ts';
+import { deviceName } from '../identity/marks.ts';
 import { MountWatch } from '../identity/mount-watch.ts';
 import { joinPath, parentOf, ResolvedPath } from '../identity/path.ts';
 import { KernelError, type KernelPath } from '../kernel/index.ts';
@@ -350,11 +351,18 @@ export class Subtrees {
 
   /** A mark goes with its inode, when nobody has that open any more. Whoever hears through the daemon is told by that. */
   #unmarked(roots: readonly Root[]): readonly Root[] {
-    if (roots.length === 0 || this.#inside.isClosed() || this.#inside.kernel.marksSubtrees === true) return [];
+    const { kernel, mounts } = this.#inside;
+    if (roots.length === 0 || this.#inside.isClosed() || kernel.marksSubtrees === true) return [];
     try {
       const marks = this.#group.marks();
-      const isMarked = ({ key }: Root) =>
-        marks.some(({ handle }) => handle !== undefined && key.endsWith(handle.toString('latin1')));
+      const isMarked = ({ key, mountId }: Root) => {
+        const on = mountId === undefined ? undefined : mounts.byId(mountId)?.device;
+        return marks.some(({ handle, device = 0 }) => {
+          // Another file system may have the same handles.
+          const isThere = on === undefined || on === deviceName(device);
+          return isThere && handle !== undefined && key.endsWith(handle.toString('latin1'));
+        });
+      };
       return roots.filter((root) => !isMarked(root));
     } catch (error) {
       // No descriptor is left to ask with.

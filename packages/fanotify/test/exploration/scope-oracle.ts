@@ -4,6 +4,7 @@ import { FAN_CREATE, FAN_DELETE, FAN_RENAME } from '../../src/abi/index.ts';
 import { type Group, internalsOf } from '../../src/group/group.ts';
 import type { KernelEvent } from '../../src/group/kernel-event.ts';
 import type { Inode } from '../../src/simulated/files/objects.ts';
+import { findMark } from '../../src/simulated/notify/connector.ts';
 import type { Event } from '../../src/simulated/notify/event.ts';
 import { groupOf } from '../../src/simulated/notify/group-file.ts';
 import type { Queue } from '../../src/simulated/notify/queue.ts';
@@ -36,6 +37,8 @@ interface Entry {
   readonly directory: Inode;
   readonly name: string;
   readonly where: Whereabouts;
+  /** Whether all directories between it and a root had marks: what comes into one that has none yet is found there, not followed. */
+  readonly isFollowed: boolean;
 }
 
 /** An event that the kernel queued. */
@@ -50,8 +53,14 @@ interface Given {
   isLoose: boolean;
   isTold: boolean;
   /** Whether it is to be told, as of when it was read. */
-  verdict: 'must' | 'may' | 'must not';
+  verdict: Verdict;
 }
+
+/**
+ * `may if as of reading`: it was outside, and its directory is inside by now. Where the kernel may have merged renames nobody can tell where
+ * that was, so that where it is counts, and is told as that (`pathAsOf`).
+ */
+type Verdict = 'must' | 'may' | 'may if as of reading' | 'must not';
 
 export class ScopeOracle {
   /** Entries that were told to have come: the directory's key and the name. */
@@ -59,6 +68,7 @@ export class ScopeOracle {
   overflows = 0;
   readonly #world: World;
   readonly #group: Group;
+  readonly #kernelGroup: NonNullable<ReturnType<typeof groupOf>>;
   readonly #queue: Queue;
   readonly #waiting = new Map<Event, Given>();
   readonly #given: Given[] = [];
@@ -79,10 +89,11 @@ export class ScopeOracle {
     this.#world = world;
     this.#group = group;
     const slot = task.process.descriptors.slots[group.fd];
-    const queue = slot ? groupOf(slot.file)?.queue : undefined;
-    if (queue === undefined) throw new Error('no group');
-    this.#queue = queue;
-    this.#listen(queue);
+    const kernelGroup = slot && groupOf(slot.file);
+    if (!kernelGroup) throw new Error('no group');
+    this.#kernelGroup = kernelGroup;
+    this.#queue = kernelGroup.queue;
+    this.#listen(this.#queue);
   }
 
   /** The group's listener is there, and nothing was told. */
@@ -169,9 +180,21 @@ export class ScopeOracle {
       [directory, name],
       [newDirectory, newName],
     ] as const) {
-      if (inode !== undefined) entries.push({ directory: inode, name: called, where: this.#whereIs(inode) });
+      if (inode === undefined) continue;
+      const where = this.#whereIs(inode);
+      entries.push({ directory: inode, name: called, where, isFollowed: this.#isFollowed(where) });
     }
     return entries;
+  }
+
+  #isFollowed({ line }: Whereabouts): boolean {
+    const { roots, isPrivileged } = this.#scope;
+    if (isPrivileged) return true;
+    for (const inode of line.keys()) {
+      if (findMark(inode, this.#kernelGroup) === undefined) return false;
+      if (roots?.includes(inode)) return true;
+    }
+    return false;
   }
 
   #whereIs(directory: Inode): Whereabouts {
@@ -197,7 +220,7 @@ export class ScopeOracle {
     given.verdict = this.#verdict(given);
   }
 
-  #verdict({ mask, entries, child, isLoose }: Given): Given['verdict'] {
+  #verdict({ mask, entries, child, isLoose }: Given): Verdict {
     const { roots, asked, isPrivileged } = this.#scope;
     if ((mask & asked) === 0) return 'must not';
     if (roots === undefined) return 'must';
@@ -206,19 +229,23 @@ export class ScopeOracle {
     const were = entries.map((entry) => this.#isInside(entry));
     const isKnown = entries.every(({ where }) => where.paths.length > 0);
     const isOfRoot = child !== undefined && roots.includes(child);
+    const are = entries.map((entry) => this.#isInside({ ...entry, where: this.#whereIs(entry.directory) }));
     if (isPrivileged) {
       if (were.includes(true)) return 'must';
-      return isKnown && !isOfRoot ? 'must not' : 'may';
+      if (!isKnown || isOfRoot) return 'may';
+      return are.includes(true) ? 'may if as of reading' : 'must not';
     }
-    const are = entries.map((entry) => this.#isInside({ ...entry, where: this.#whereIs(entry.directory) }));
     // A root that was moved may not be found without privilege.
     if (entries.some(({ where }) => this.#isBelowMoved(where))) return 'may';
     // What was found is not told to have come as well.
-    if (were.every((was, at) => was && are[at])) return (mask & asked) === CREATE ? 'may' : 'must';
+    if (were.every((was, at) => was && are[at])) {
+      const isFollowed = entries.every((entry) => entry.isFollowed);
+      return isFollowed && (mask & asked) !== CREATE ? 'must' : 'may';
+    }
     return were.includes(true) || are.includes(true) || !isKnown || isOfRoot ? 'may' : 'must not';
   }
 
-  #isInside({ directory, name, where }: Entry): boolean {
+  #isInside({ directory, name, where }: Pick<Entry, 'directory' | 'name' | 'where'>): boolean {
     const isExcluded = (part: string) => this.#scope.excluded.includes(part);
     return (
       this.#scope.roots?.some((root) => {
@@ -267,7 +294,9 @@ export class ScopeOracle {
     if (given.number <= this.#told) throw new Broken(`told out of order: ${JSON.stringify(event)}`);
     this.#told = given.number;
     given.isTold = true;
-    if (given.verdict === 'must not') throw new Broken(`not to be told is ${JSON.stringify(event)}: ${shown(given)}`);
+    const isAsOfReading = 'pathAsOf' in event && event.pathAsOf === 'reading';
+    if (given.verdict === 'must not' || (given.verdict === 'may if as of reading' && !isAsOfReading))
+      throw new Broken(`not to be told is ${JSON.stringify(event)}: ${shown(given)}`);
     for (const { directory, name } of given.entries) this.arrived.add(`${keyOf(directory)}/${name}`);
     this.#checkPlace(event, given);
   }
