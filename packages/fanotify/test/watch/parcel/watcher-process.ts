@@ -227,9 +227,10 @@ export class Recording {
    * took become one.
    */
   async now(): Promise<string[]> {
-    const end = `~end${++ends}`;
-    writeFileSync(join(this.#directory, end), '');
-    await this.until(({ lines }) => lines.includes(`create ${end}`), end);
+    const end = ++ends;
+    writeFileSync(join(this.#directory, `~end${end}`), '');
+    // One of those that are made later will do: @parcel/watcher loses one now and then.
+    await this.until(({ lines }) => lines.some((text) => endOf(text) >= end), `~end${end}`);
     const batches = this.batches.slice(this.#taken);
     this.#taken = this.batches.length;
     return folded(batches.flat().map((event) => line(this.#directory, event))).filter((text) => !text.includes('~end'));
@@ -238,6 +239,11 @@ export class Recording {
   async end(): Promise<void> {
     await this.#watcher.end(this);
   }
+}
+
+/** Of the end that a line tells to be made, the number; 0 of others. */
+function endOf(text: string): number {
+  return Number(/^create ~end(\d+)$/.exec(text)?.[1] ?? 0);
 }
 
 function line(directory: string, { type, path }: Event): string {
