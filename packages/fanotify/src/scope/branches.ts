@@ -93,6 +93,10 @@ export class Branches {
     if (!this.#places.has(key)) this.#places.set(key, AWAY);
   }
 
+  isRoot(key: HandleKey): boolean {
+    return this.#roots.has(key);
+  }
+
   removeRoot(key: HandleKey): void {
     this.#roots.delete(key);
   }

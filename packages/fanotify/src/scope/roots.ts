@@ -160,6 +160,12 @@ export class Roots {
     }
   }
 
+  /** Where a root is after what was told; undefined where nobody can tell. */
+  find(root: Root): ResolvedPath | undefined {
+    const { paths, queue } = this.#inside;
+    return paths.resolve(root.key, queue) ?? this.#findBeside(root);
+  }
+
   #findBeside(root: Root): ResolvedPath | undefined {
     const { kernel, paths, queue } = this.#inside;
     const { key, path, soughtNs } = root;

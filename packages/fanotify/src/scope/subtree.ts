@@ -331,7 +331,7 @@ export class Subtrees {
     this.#isTangled = false;
     await this.#markUnreached(told);
     for (const root of this.#roots.all) {
-      if (root.hasMoved && !root.isFound && !root.gone && this.#unmarked([root]).length === 0) {
+      if (root.hasMoved && !root.gone && !this.#isPlaced(root) && this.#unmarked([root]).length === 0) {
         root.gone = 'moved';
         this.#tree?.branches.removeRoot(root.key);
       }
@@ -347,6 +347,11 @@ export class Subtrees {
   /** Whether globs leave out a path. */
   excludes(path: Buffer): boolean {
     return this.#roots.excludes(path);
+  }
+
+  /** Whether it is known where a root is, after what was heard by now. What could not be found has the path by which it was known last. */
+  #isPlaced(root: Root): boolean {
+    return root.isFound && (!root.directory || this.#roots.find(root) !== undefined);
   }
 
   /** A mark goes with its inode, when nobody has that open any more. Whoever hears through the daemon is told by that. */
@@ -424,9 +429,10 @@ export class Subtrees {
     await this.#follow(event, told);
   }
 
-  /** What told of the end of a root may be lost. What happened in it before that is queued, and told first. */
+  /** What told of the end of a root, or where it went, may be lost. What happened in it before that is queued, and told first. */
   #lookForEnds(): void {
     const { queue, mounts } = this.#inside;
+    for (const root of this.#roots.all) if (!root.isFollowed) root.hasMoved = true;
     const isMounted = ({ mountId }: Root) => mountId === undefined || mounts.byId(mountId) !== undefined;
     const ended = this.#unmarked(this.#roots.all.filter((root) => !root.gone && isMounted(root)));
     if (ended.length === 0) return;

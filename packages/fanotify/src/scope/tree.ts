@@ -203,7 +203,8 @@ export class MarkedTree {
     try {
       const link = linkTo(fd);
       const key = this.#identify(link)?.key;
-      if (key === undefined || !this.branches.delete(key)) return;
+      // A root is one wherever it is.
+      if (key === undefined || this.branches.isRoot(key) || !this.branches.delete(key)) return;
       await this.#group.unmark(link).catch(() => undefined);
       for (const { name, type } of this.#list(link, path)) {
         if (type === 'directory' || type === 'unknown') await this.#unmarkBelow(fd, name, joinPath(path, name));

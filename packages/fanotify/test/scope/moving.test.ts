@@ -161,19 +161,24 @@ it('a root that is gone, of which that was lost, is not looked for again and aga
   expect(opened).toBeLessThan(20);
 });
 
-it.each([0, 1000])('the end of a root is told also if it was lost, as user %i', async (uid) => {
+it.each([
+  [0, 'deleted'],
+  [1000, 'deleted'],
+  [1000, 'moved'],
+] as const)('the end of a root is told also if it was lost: as user %i, %s', async (uid, reason) => {
   const system = createTestSystem();
   const { fs, limits } = system;
   limits.maxQueuedEvents = 4;
-  fs.dir('/tree/a');
-  for (const path of ['/', '/tree', '/tree/a']) fs.chown(path, uid, uid);
+  fs.dir('/tree/a').dir('/out');
+  for (const path of ['/', '/tree', '/tree/a', '/out']) fs.chown(path, uid, uid);
   const { kernel } = system.process({ uid });
   await using listener = await listenTo(['/tree', '/tree/a'], { kernel, events: ['create'] });
   for (let number = 0; number < 10; number++) fs.file(`/tree/${number}`);
-  fs.remove('/tree/a');
+  if (reason === 'moved') fs.rename('/tree/a', '/out/a');
+  else fs.remove('/tree/a');
   for await (const event of listener) {
     if (event.kind !== 'gone') continue;
-    expect(event).toMatchObject({ reason: 'deleted', path: '/tree/a' });
+    expect(event).toMatchObject({ reason, path: '/tree/a' });
     break;
   }
 });

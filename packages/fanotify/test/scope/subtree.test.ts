@@ -188,6 +188,19 @@ describe('inode marks', () => {
     expect(subtrees.markedDirectories).toBe(2);
   });
 
+  it('stay with a root that leaves another together with the directory that it is in', async () => {
+    mkdirSync(join(root, 'a/b'), { recursive: true });
+    const inner = join(root, 'a/b');
+    const { until } = await listen([root, inner], withoutPrivilege(), { ...CREATE, exclude: ['out'] });
+    renameSync(join(root, 'a'), join(root, 'out'));
+    write('moved');
+    await until(at(join(root, 'moved')));
+    write('out/b/new');
+    write('end');
+    const told = await until(at(join(root, 'end')));
+    expect(told.flatMap((event) => ('rawName' in event ? `${event.rawName}` : []))).toContain('new');
+  });
+
   it('are taken back from directories that leave the tree where their new place is known', async () => {
     mkdirSync(join(root, 'a/b'), { recursive: true });
     const other = join(base, 'other');
