@@ -166,25 +166,33 @@ export class Roots {
     return paths.resolve(root.key, queue) ?? this.#findBeside(root);
   }
 
+  /** Where it was in the beginning, or by another name in the directory that it was in last. */
   #findBeside(root: Root): ResolvedPath | undefined {
-    const { kernel, paths, queue } = this.#inside;
-    const { key, path, soughtNs } = root;
+    const { kernel } = this.#inside;
+    const { path, home, soughtNs } = root;
+    const atHome = this.#findAt(root, home.raw);
+    if (atHome) return atHome;
     const directory = parentOf(path.raw);
     try {
       root.soughtNs = kernel.statAt(AT_FDCWD, directory, 0).ctimeNs;
       // To look is heard too, where the opening of directories is: it would be looked for ever after.
       if (root.soughtNs === soughtNs) return undefined;
       for (const { name } of kernel.readDirectory(directory)) {
-        const candidate = joinPath(directory, name);
-        if (paths.add(candidate, { keep: false, noFollow: true })?.key !== key) continue;
-        root.soughtNs = undefined;
-        paths.add(candidate, { keep: true, noFollow: true });
-        return paths.resolve(key, queue);
+        const found = this.#findAt(root, joinPath(directory, name));
+        if (found) return found;
       }
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
     }
     return undefined;
+  }
+
+  #findAt(root: Root, candidate: Buffer): ResolvedPath | undefined {
+    const { paths, queue } = this.#inside;
+    if (paths.add(candidate, { keep: false, noFollow: true })?.key !== root.key) return undefined;
+    root.soughtNs = undefined;
+    paths.add(candidate, { keep: true, noFollow: true });
+    return paths.resolve(root.key, queue);
   }
 
   /** Whether an event is inside of a root, or of a root itself. Gives it the place that only the root knows. */
@@ -200,6 +208,9 @@ export class Roots {
         root.isReplaced ||= root.directory && (event.maskLow & REMOVED) !== 0 && isOf(event, root.key);
         if (!root.path.raw.equals(root.home.raw)) root.wasAway = true;
         if (event.kind === 'rename') this.#noteCrossing(event);
+        // It may be gone by now: then only the event tells.
+        if (event.kind === 'rename' && event.rawPath && isOf(event, root.key))
+          root.path = new ResolvedPath(event.rawPath, 'event');
         return true;
       }
     }

@@ -81,6 +81,8 @@ export class ScopeOracle {
   #isInDoubt = false;
   /** Descriptors or memory may run out: where something was cannot be found out then. */
   #isInWant = false;
+  /** What was told to be deleted: what something else was renamed over is not. */
+  readonly #deleted = new Set<Inode>();
   readonly #firstPaths = new Map<Inode, readonly string[]>();
   #isOver = false;
 
@@ -154,6 +156,7 @@ export class ScopeOracle {
       const given = this.#waiting.get(event) ?? this.#overflowed();
       this.#waiting.delete(event);
       given.mask = event.mask & TOLD_BITS;
+      if ((given.mask & DELETE) !== 0 && given.child) this.#deleted.add(given.child);
       if (!this.#isOver) this.#given.push(given);
       remove(event);
     };
@@ -298,19 +301,20 @@ export class ScopeOracle {
     if (given.verdict === 'must not' || (given.verdict === 'may if as of reading' && !isAsOfReading))
       throw new Broken(`not to be told is ${JSON.stringify(event)}: ${shown(given)}`);
     for (const { directory, name } of given.entries) this.arrived.add(`${keyOf(directory)}/${name}`);
-    this.#checkPlace(event, given);
+    this.#checkPlace(event, given, isAsOfReading);
   }
 
   /** Where it says that it was. */
-  #checkPlace(event: KernelEvent, { entries, isLoose, verdict }: Given): void {
+  #checkPlace(event: KernelEvent, { entries, isLoose, verdict }: Given, isAsOfReading: boolean): void {
     const { isPrivileged } = this.#scope;
     if (isLoose || this.#isInWant || !isPrivileged || verdict !== 'must') return;
     const [first, last] = [entries[0], entries.at(-1)];
     if (first === undefined || last === undefined) return;
     const check = (raw: Buffer | null, { directory, where, name }: Entry) => {
       // What is removed before it is read had a path only if that was heard.
-      if (raw === null && directory.isDead && (this.#scope.asked & DELETE) === 0) return;
-      const places = where.paths.map((path) => (name === '' ? path : `${path === '/' ? '' : path}/${name}`));
+      if (raw === null && directory.isDead && !this.#deleted.has(directory)) return;
+      const paths = [...where.paths, ...(isAsOfReading ? this.#whereIs(directory).paths : [])];
+      const places = paths.map((path) => (name === '' ? path : `${path === '/' ? '' : path}/${name}`));
       if (places.length === 0 || (raw !== null && places.includes(raw.toString('latin1')))) return;
       throw new Broken(`${raw?.toString('latin1')} is told of what was at ${places}: ${JSON.stringify(event)}`);
     };
