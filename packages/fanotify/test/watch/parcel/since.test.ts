@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Options } from '../../../src/parcel-watcher.ts';
-import { ALL, ALL_OURS, type Contestant, ORIGINAL, WatcherProcess } from './watcher-process.ts';
+import { ALL_OURS, type Contestant, describeAll, ORIGINAL, WatcherProcess } from './watcher-process.ts';
 
 let watcher: WatcherProcess;
 let home: string;
@@ -66,7 +66,7 @@ function startAndStop(contestant: Contestant): void {
   afterAll(() => watcher.stop());
 }
 
-describe.each(ALL)('$name', (contestant) => {
+describeAll((contestant) => {
   startAndStop(contestant);
 
   it('tells nothing where nothing happened', async () => {

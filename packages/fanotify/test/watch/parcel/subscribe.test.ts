@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Options } from '../../../src/parcel-watcher.ts';
-import { ALL, ALL_OURS, ORIGINAL, WatcherProcess } from './watcher-process.ts';
+import { ALL_OURS, type Contestant, describeAll, ORIGINAL, WatcherProcess } from './watcher-process.ts';
 
 let watcher: WatcherProcess;
 let home: string;
@@ -43,14 +43,14 @@ async function toldOf(change: () => void | Promise<void>, options?: Options): Pr
   return told;
 }
 
-function startAndStop(contestant: (typeof ALL)[number]): void {
+function startAndStop(contestant: Contestant): void {
   beforeAll(async () => {
     watcher = await WatcherProcess.start(contestant);
   });
   afterAll(() => watcher.stop());
 }
 
-describe.each(ALL)('$name', (contestant) => {
+describeAll((contestant) => {
   startAndStop(contestant);
 
   describe('tells of files', () => {

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe } from 'vitest';
 import type { Event, Options } from '../../../src/parcel-watcher.ts';
 
 const PROGRAM = join(import.meta.dirname, 'watcher-process.mjs');
@@ -30,6 +31,13 @@ const AS_ROOT: Contestant = { name: 'fanotify/parcel-watcher as root', module: O
 const AS_NOBODY: Contestant = { name: 'fanotify/parcel-watcher as an ordinary user', module: OURS, asNobody: true };
 export const ALL_OURS: readonly Contestant[] = isRoot ? [AS_ROOT, AS_NOBODY] : [AS_NOBODY];
 export const ALL: readonly Contestant[] = [ORIGINAL, ...ALL_OURS];
+
+/** What holds for each. @parcel/watcher now and then loses what comes while it tells something: it may try again. */
+export function describeAll(expectations: (contestant: Contestant) => void): void {
+  for (const contestant of ALL) {
+    describe(contestant.name, { retry: contestant.withholds ? 2 : 0 }, () => expectations(contestant));
+  }
+}
 
 /** An error, as the other process had it. */
 export class ErrorThere extends Error {
@@ -227,10 +235,9 @@ export class Recording {
    * took become one.
    */
   async now(): Promise<string[]> {
-    const end = ++ends;
-    writeFileSync(join(this.#directory, `~end${end}`), '');
-    // One of those that are made later will do: @parcel/watcher loses one now and then.
-    await this.until(({ lines }) => lines.some((text) => endOf(text) >= end), `~end${end}`);
+    const end = `~end${++ends}`;
+    writeFileSync(join(this.#directory, end), '');
+    await this.until(({ lines }) => lines.includes(`create ${end}`), end);
     const batches = this.batches.slice(this.#taken);
     this.#taken = this.batches.length;
     return folded(batches.flat().map((event) => line(this.#directory, event))).filter((text) => !text.includes('~end'));
@@ -239,11 +246,6 @@ export class Recording {
   async end(): Promise<void> {
     await this.#watcher.end(this);
   }
-}
-
-/** Of the end that a line tells to be made, the number; 0 of others. */
-function endOf(text: string): number {
-  return Number(/^create ~end(\d+)$/.exec(text)?.[1] ?? 0);
 }
 
 function line(directory: string, { type, path }: Event): string {
