@@ -27,6 +27,9 @@ export class PlaceChanges {
   /** How many overflows were read, and how many delivered. */
   #overflowsRead = 0;
   #overflowsDelivered = 0;
+  #round = 0;
+  /** The round in which events were lost: until it is over, more may be, of which nothing tells as long as the overflow itself is queued. */
+  #lostIn: number | undefined;
 
   constructor(paths: DirectoryPaths) {
     this.#paths = paths;
@@ -62,13 +65,17 @@ export class PlaceChanges {
   /** What is delivered from now on is of this round. */
   startRound(round: number): void {
     const suspects = this.#renames.startRound(round);
-    if (suspects === 'all') this.#paths.forget();
+    const hasLost = this.#lostIn !== undefined && round > this.#lostIn;
+    if (hasLost) this.#lostIn = undefined;
+    this.#round = round;
+    if (suspects === 'all' || hasLost) this.#paths.forget();
     else for (const [key, places] of suspects) this.#paths.uncertain(key, places);
   }
 
   /** Events were lost here. */
   lost(): void {
     this.#overflowsDelivered++;
+    this.#lostIn = this.#round;
     this.#paths.forget();
     this.#renames.suspectAll();
   }

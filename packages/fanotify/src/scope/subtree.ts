@@ -431,14 +431,17 @@ export class Subtrees {
 
   /** What told of the end of a root, or where it went, may be lost. What happened in it before that is queued, and told first. */
   #lookForEnds(): void {
-    const { queue, mounts } = this.#inside;
+    const { mounts } = this.#inside;
     for (const root of this.#roots.all) if (!root.isFollowed) root.hasMoved = true;
     const isMounted = ({ mountId }: Root) => mountId === undefined || mounts.byId(mountId) !== undefined;
     const ended = this.#unmarked(this.#roots.all.filter((root) => !root.gone && isMounted(root)));
-    if (ended.length === 0) return;
-    queue.afterQueued(() => {
-      for (const root of ended) {
-        if (root.isUnmounted) continue;
+    if (ended.length > 0) this.#endWhenTold(ended.filter(({ isUnmounted }) => !isUnmounted));
+  }
+
+  /** Roots have been deleted, and what is queued may have happened in them before. */
+  #endWhenTold(roots: readonly Root[]): void {
+    this.#inside.queue.afterQueued(() => {
+      for (const root of roots) {
         root.gone ??= 'deleted';
         this.#tree?.branches.removeRoot(root.key);
       }
@@ -472,7 +475,8 @@ export class Subtrees {
   #isWanted(event: KernelEvent): boolean {
     this.#findings.settle(event);
     const ofRoot = this.#roots.ofSelf(event);
-    if (ofRoot && (event.maskLow & DELETE_SELF) !== 0) ofRoot.gone = 'deleted';
+    // The kernel merges it with what came first: what was last done in it may still be queued.
+    if (ofRoot && (event.maskLow & DELETE_SELF) !== 0) this.#endWhenTold([ofRoot]);
     else if (ofRoot) ofRoot.hasMoved = true;
     return event.narrow(ofRoot ? this.#askedOfRoots : this.#askedBits);
   }
