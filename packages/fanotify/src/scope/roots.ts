@@ -169,8 +169,8 @@ export class Roots {
   /** Where it was in the beginning, or by another name in the directory that it was in last. */
   #findBeside(root: Root): ResolvedPath | undefined {
     const { kernel } = this.#inside;
-    const { path, home, soughtNs } = root;
-    const atHome = this.#findAt(root, home.raw);
+    const { path, home, given, soughtNs } = root;
+    const atHome = this.#findAt(root, home.raw) ?? this.#findAt(root, given);
     if (atHome) return atHome;
     const directory = parentOf(path.raw);
     try {
@@ -189,9 +189,10 @@ export class Roots {
 
   #findAt(root: Root, candidate: Buffer): ResolvedPath | undefined {
     const { paths, queue } = this.#inside;
-    if (paths.add(candidate, { keep: false, noFollow: true })?.key !== root.key) return undefined;
+    const place = paths.add(candidate, { keep: false });
+    if (place?.key !== root.key) return undefined;
     root.soughtNs = undefined;
-    paths.add(candidate, { keep: true, noFollow: true });
+    paths.add(place.absolute, { keep: true, noFollow: true });
     return paths.resolve(root.key, queue);
   }
 
