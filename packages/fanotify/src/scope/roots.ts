@@ -193,7 +193,7 @@ export class Roots {
     if (place?.key !== root.key) return undefined;
     root.soughtNs = undefined;
     paths.add(place.absolute, { keep: true, noFollow: true });
-    return paths.resolve(root.key, queue);
+    return paths.resolve(root.key, queue) ?? new ResolvedPath(place.absolute, 'reading');
   }
 
   /** Whether an event is inside of a root, or of a root itself. Gives it the place that only the root knows. */
