@@ -125,7 +125,10 @@ export class EventQueue implements Lookahead {
     for (;;) {
       if (this.#ahead.length === 0) this.#throwFailure();
       const ahead = this.#ahead.shift() ?? (this.#read() ? this.#ahead.shift() : undefined);
-      if (!ahead) return undefined;
+      if (!ahead) {
+        this.#runLater(this.#round);
+        return undefined;
+      }
       this.#aheadBytes -= ahead.bytes;
       this.#startRound(ahead.round);
       this.filter?.nextRound();
@@ -302,6 +305,10 @@ export class EventQueue implements Lookahead {
   #startRound(round: number): void {
     this.#options.paths.nextRound();
     this.#changes.startRound(round);
+    this.#runLater(round);
+  }
+
+  #runLater(round: number): void {
     if (this.#later.length === 0) return;
     const due = this.#later.filter((later) => later.round <= round);
     this.#later = this.#later.filter((later) => later.round > round);
