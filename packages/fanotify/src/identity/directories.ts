@@ -392,9 +392,7 @@ export class DirectoryPaths {
     for (const { location } of chain.toReversed()) {
       if (absolute && location) absolute = joinPath(absolute, location.name);
     }
-    // One that is gone was there when it was last heard of, and better said to be there than nowhere.
-    const isThere = absolute && (this.#locator.isAt(absolute, key) || this.#locator.isAlive(key) === false);
-    return absolute && isThere ? new ResolvedPath(absolute, 'reading') : undefined;
+    return absolute && this.#locator.isAt(absolute, key) ? new ResolvedPath(absolute, 'reading') : undefined;
   }
 
   #isUsable(directory: Directory): boolean {

@@ -274,6 +274,13 @@ export class Roots {
     return this.all.some((root) => !root.gone && this.#hasPartIn(event, root));
   }
 
+  /** Whether a directory that may be gone by now was below a root by what was heard of it, wherever that was. */
+  isBelowOne(key: HandleKey): boolean {
+    return this.all.some((root) => {
+      return root.how === 'filesystem' && !root.gone && this.#inside.paths.isBelow(key, root.key) === true;
+    });
+  }
+
   /** Whether a path is at or below a root that still exists. */
   hasPlace(path: Buffer): boolean {
     return (

@@ -383,16 +383,15 @@ export class Subtrees {
   }
 
   /**
-   * Whether an event is of an entry of a directory that is in the tree, and nobody knows where that is: it is marked, or its whole file
-   * system was below a root until it was unmounted.
+   * Whether an event is of an entry of a directory that is in the tree, and nobody knows where that is: it is marked, what was heard of it
+   * leads to a root, or its whole file system was below a root until it was unmounted.
    */
   #isUnplaced(event: KernelEvent): boolean {
     if (!event.place && this.#wasMountedInside(event)) return true;
-    if (!this.#tree) return false;
     const { dfidRecord, oldDfidRecord } = event;
     return (
-      (dfidRecord !== 0 && !event.place && this.#isMarkedInside(event, dfidRecord)) ||
-      (oldDfidRecord !== 0 && !event.placeBefore && this.#isMarkedInside(event, oldDfidRecord))
+      (dfidRecord !== 0 && !event.place && this.#isInside(event, dfidRecord)) ||
+      (oldDfidRecord !== 0 && !event.placeBefore && this.#isInside(event, oldDfidRecord))
     );
   }
 
@@ -406,10 +405,10 @@ export class Subtrees {
     );
   }
 
-  #isMarkedInside(event: KernelEvent, record: number): boolean {
+  #isInside(event: KernelEvent, record: number): boolean {
     const key = event.keyOf(record);
-    const mayBe = this.isMarkedInside(key) || (this.#isTangled && this.#tree?.branches.has(key) === true);
-    return mayBe && !this.#roots.excludesName(event.nameIn(record));
+    const isInTree = this.isMarkedInside(key) || (this.#isTangled && this.#tree?.branches.has(key) === true);
+    return (isInTree || this.#roots.isBelowOne(key)) && !this.#roots.excludesName(event.nameIn(record));
   }
 
   // Telling.

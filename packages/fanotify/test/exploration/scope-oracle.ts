@@ -39,6 +39,8 @@ interface Entry {
   readonly where: Whereabouts;
   /** Whether all directories between it and a root had marks: what comes into one that has none yet is found there, not followed. */
   readonly isFollowed: boolean;
+  /** Whether it, or one above, has come back to where it had been, in the same queue: it may have gone again, says nothing that it has not. */
+  readonly isShuffled: boolean;
 }
 
 /** An event that the kernel queued. */
@@ -83,6 +85,9 @@ export class ScopeOracle {
   #isInWant = false;
   /** What was told to be deleted: what something else was renamed over is not. */
   readonly #deleted = new Set<Inode>();
+  /** By directory, where it has been since the queue was empty; and those that have come back to one of these. */
+  readonly #left = new Map<Inode, Set<string>>();
+  readonly #shuffled = new Set<Inode>();
   readonly #firstPaths = new Map<Inode, readonly string[]>();
   #isOver = false;
 
@@ -171,8 +176,22 @@ export class ScopeOracle {
   }
 
   #inserted(event: Event): void {
-    if (this.#isInDoubt && this.isDone) this.#isInDoubt = false;
+    if (this.isDone) {
+      this.#isInDoubt = false;
+      this.#left.clear();
+      this.#shuffled.clear();
+    }
+    this.#noteRename(event);
     this.#waiting.set(event, { ...this.#made(this.#entriesOf(event), childOf(event), false), number: ++this.#queued });
+  }
+
+  #noteRename(event: Event): void {
+    if (event.kind !== 'name' || (event.mask & RENAME) === 0) return;
+    const { child, directory, name, newDirectory, newName } = event;
+    if (child?.type !== 'directory' || directory === undefined) return;
+    const left = this.#left.get(child) ?? new Set();
+    this.#left.set(child, left.add(placeId(directory, name)));
+    if (newDirectory && left.has(placeId(newDirectory, newName))) this.#shuffled.add(child);
   }
 
   #entriesOf(event: Event): Entry[] {
@@ -185,7 +204,8 @@ export class ScopeOracle {
     ] as const) {
       if (inode === undefined) continue;
       const where = this.#whereIs(inode);
-      entries.push({ directory: inode, name: called, where, isFollowed: this.#isFollowed(where) });
+      const isShuffled = [...where.line.keys()].some((each) => this.#shuffled.has(each));
+      entries.push({ directory: inode, name: called, where, isFollowed: this.#isFollowed(where), isShuffled });
     }
     return entries;
   }
@@ -310,7 +330,8 @@ export class ScopeOracle {
     if (isLoose || this.#isInWant || !isPrivileged || verdict !== 'must') return;
     const [first, last] = [entries[0], entries.at(-1)];
     if (first === undefined || last === undefined) return;
-    const check = (raw: Buffer | null, { directory, where, name }: Entry) => {
+    const check = (raw: Buffer | null, { directory, where, name, isShuffled }: Entry) => {
+      if (raw === null && directory.isDead && isShuffled) return;
       // What is removed before it is read had a path only if that was heard.
       if (raw === null && this.#isReplaced({ directory })) return;
       const paths = [...where.paths, ...(isAsOfReading ? this.#whereIs(directory).paths : [])];
@@ -336,6 +357,8 @@ export class ScopeOracle {
     if (this.isDone && overflows !== this.overflows) throw new Broken(`${this.overflows} losses told of ${overflows}`);
   }
 }
+
+const placeId = (directory: Inode, name: string): string => `${keyOf(directory)}/${name}`;
 
 function shown({ number, mask, entries }: Given): string {
   const places = entries.map(({ where, name }) => `${where.paths.join(' or ')}/${name}`);
