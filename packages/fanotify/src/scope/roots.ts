@@ -45,6 +45,8 @@ export interface Root {
   isUnmounted: boolean;
   /** Whether it was found when the events at hand were read, and whether one of them says that it moved. */
   isFound: boolean;
+  /** When it was last asked for where it is, and was nowhere. */
+  lostMs: number | undefined;
   /** When the directory that it was in had last changed as it was looked for there in vain. */
   soughtNs: bigint | undefined;
   /** It was renamed, and what is below has not been looked at since. */
@@ -60,6 +62,8 @@ export interface Annex {
   readonly way: Buffer;
   /** By directory in it: its path below the root. */
   readonly shown: WeakMap<ResolvedPath, ResolvedPath>;
+  /** As of a root. */
+  lostMs: number | undefined;
   /** Where it was, and its root, when those were put together. */
   base: ResolvedPath | undefined;
   below: ResolvedPath | undefined;
@@ -71,6 +75,8 @@ export type Crossing = 'in' | 'out';
 const DELETE_SELF = Number(FAN_DELETE_SELF);
 /** A directory has one name. */
 const REMOVED = Number(FAN_DELETE | FAN_DELETE_SELF);
+/** How long it takes at least until what was nowhere is asked for again. */
+const ASK_AGAIN_MS = 1_000;
 /** Events of an object itself, rather than of its entries. */
 const SELF = Number(FAN_DELETE_SELF | FAN_MOVE_SELF);
 
@@ -117,6 +123,7 @@ export class Roots {
       isReplaced: false,
       isUnmounted: false,
       isFound: true,
+      lostMs: undefined,
       soughtNs: undefined,
       isElsewhere: false,
       hasMoved: false,
@@ -133,7 +140,7 @@ export class Roots {
     const own = paths.resolve(key, queue);
     const way = relativeBytes(absolute, root.path.raw);
     if (!own || way === undefined || own.raw.equals(absolute)) return undefined;
-    const annex = { root, key, way, shown: new WeakMap(), base: undefined, below: undefined };
+    const annex = { root, key, way, shown: new WeakMap(), lostMs: undefined, base: undefined, below: undefined };
     this.#annexes.add(annex);
     return annex;
   }
@@ -198,11 +205,10 @@ export class Roots {
 
   /** Whether an event is inside of a root, or of a root itself. Gives it the place that only the root knows. */
   accept(event: KernelEvent): boolean {
-    const { paths, queue } = this.#inside;
     if (this.#annexes.size > 0) this.#placeBelow(event);
     for (const root of this.all) {
       if (root.gone) continue;
-      if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
+      if (root.directory) root.path = this.#whereIs(root) ?? root.path;
       // Before Linux 5.17 paths are as of reading, when a deleted directory has none.
       if (!event.place && directoryKey(event) === root.key) event.placeIn(root.path, event.dfidRecord);
       if (this.#isOfRoot(event, root) || this.#hasPartIn(event, root)) {
@@ -210,12 +216,27 @@ export class Roots {
         if (!root.path.raw.equals(root.home.raw)) root.wasAway = true;
         if (event.kind === 'rename') this.#noteCrossing(event);
         // It may be gone by now: then only the event tells.
-        if (event.kind === 'rename' && event.rawPath && isOf(event, root.key))
+        if (event.kind === 'rename' && event.rawPath && isOf(event, root.key)) {
           root.path = new ResolvedPath(event.rawPath, 'event');
+          root.lostMs = undefined;
+        }
         return true;
       }
     }
     return false;
+  }
+
+  /**
+   * Where a directory is as of the event at hand. One that is nowhere is not asked for with each event: to ask opens the mount point, and
+   * where that is heard it would be asked for ever.
+   */
+  #whereIs(of: Pick<Root, 'key' | 'lostMs'>): ResolvedPath | undefined {
+    const { paths, queue } = this.#inside;
+    const now = performance.now();
+    if (of.lostMs !== undefined && now - of.lostMs < ASK_AGAIN_MS) return undefined;
+    const path = paths.resolve(of.key, queue);
+    of.lostMs = path ? undefined : now;
+    return path;
   }
 
   /** Gives what happens in directories that are mounted below a root their paths there, unless their own are in one. */
@@ -230,9 +251,8 @@ export class Roots {
 
   #shownBelow(place: ResolvedPath): ResolvedPath | undefined {
     if (this.all.some((root) => !root.gone && isAtOrBelow(place, root.path))) return undefined;
-    const { paths, queue } = this.#inside;
     for (const annex of this.#annexes) {
-      const base = paths.resolve(annex.key, queue);
+      const base = this.#whereIs(annex);
       if (!base || !isAtOrBelow(place, base)) continue;
       const known = annex.base === base && annex.below === annex.root.path ? annex.shown.get(place) : undefined;
       if (known) return known;
@@ -255,14 +275,13 @@ export class Roots {
   /** Only now are the roots where they were when it happened. */
   #noteCrossing(event: KernelEvent): void {
     if (!event.place || !event.placeBefore) return;
-    const { paths, queue } = this.#inside;
     let was = false;
     let is = false;
     for (const root of this.all) {
       if (root.gone) continue;
       // A root that is renamed stays the root.
       if (isOf(event, root.key)) return;
-      if (root.directory) root.path = paths.resolve(root.key, queue) ?? root.path;
+      if (root.directory) root.path = this.#whereIs(root) ?? root.path;
       was ||= this.#isEntryInside(event, root, true);
       is ||= this.#isEntryInside(event, root, false);
     }

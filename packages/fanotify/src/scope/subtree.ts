@@ -509,7 +509,10 @@ export class Subtrees {
     if (!to) return await this.#markReadable(event, tree, told);
     if (key === undefined && (maskLow & MOVED_TO) !== 0) branches.comeUnnamed(to);
     const isMarked = key !== undefined && branches.has(key);
-    if (event.place && !this.#roots.isInMarkedTree(event)) {
+    const isInTree = event.place !== undefined && this.#roots.isInMarkedTree(event);
+    // It is in a directory that was last heard to have left, with one in which that was told to be.
+    this.#isTangled ||= isInTree && branches.isAway(to.parent);
+    if (event.place && !isInTree) {
       if (isMarked && event.rawPath) await tree.unmark(event.rawPath);
       if (key !== undefined) branches.leave(to, key);
     } else if (!isMarked || wasAway) {
