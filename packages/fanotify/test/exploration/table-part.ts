@@ -2,6 +2,7 @@
 
 import { guard } from '../../src/decision/guard.ts';
 import type { GuardOptions, PermissionRequest } from '../../src/decision/options.ts';
+import { NotPermittedError } from '../../src/group/errors.ts';
 import { SIGKILL, sendSignal } from '../../src/simulated/tasks/signal.ts';
 import type { Process } from '../../src/simulated/tasks/task.ts';
 import { churning } from './churn.ts';
@@ -33,9 +34,14 @@ export const tablePart: Part = async (world, steps) => {
     const guards = [];
     for (const options of chosen) {
       const target = options.scope === 'subtree' || options.scope === 'inode' ? TREE : '/data';
-      const opened = await world.until(guard(target, { ...options, kernel }));
-      opened.on('error', () => undefined);
-      guards.push(opened);
+      try {
+        const opened = await world.until(guard(target, { ...options, kernel }));
+        opened.on('error', () => undefined);
+        guards.push(opened);
+      } catch (error) {
+        // The one before denies it what it opens to begin.
+        if (guards.length === 0 || !(error instanceof NotPermittedError)) throw error;
+      }
     }
     // One after the other asks: each has its own deadline, and one more where too much is undecided.
     const longestMs = chosen.reduce((sum, { deadlineMs = 5_000 }) => sum + 2 * deadlineMs, SLACK_MS);
