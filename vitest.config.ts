@@ -19,6 +19,7 @@ const beside = [
   'packages/fanotifyd/test/**/*.test.ts',
   'packages/fanotify/test/decision/**/!(older-kernels|system-scope|bad-input|guarding|verdict-cache).test.ts',
   'packages/fanotify/test/group/!(errors|events).test.ts',
+  'packages/fanotify/test/watch/changing-places.test.ts',
   'packages/bench/test/!(bench).test.ts',
 ];
 

@@ -26,7 +26,7 @@ export const WITHOUT_MACHINE: readonly string[] = [
   'identity/{cgroup,processes}.test.ts',
   'proposal/sentences.test.ts',
   'scope/{coverage,places}.test.ts',
-  'watch/{baseline,difference,snapshot}.test.ts',
+  'watch/{baseline,changing-places,difference,snapshot}.test.ts',
   'watch/parcel/{gathering,ignoring}.test.ts',
 ];
 
