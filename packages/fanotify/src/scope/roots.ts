@@ -232,10 +232,9 @@ export class Roots {
    */
   #whereIs(of: Pick<Root, 'key' | 'lostMs'>): ResolvedPath | undefined {
     const { paths, queue } = this.#inside;
-    const now = performance.now();
-    if (of.lostMs !== undefined && now - of.lostMs < ASK_AGAIN_MS) return undefined;
+    if (of.lostMs !== undefined && performance.now() - of.lostMs < ASK_AGAIN_MS) return undefined;
     const path = paths.resolve(of.key, queue);
-    of.lostMs = path ? undefined : now;
+    of.lostMs = path ? undefined : performance.now();
     return path;
   }
 

@@ -433,8 +433,9 @@ export class Subtrees {
     const { mounts } = this.#inside;
     for (const root of this.#roots.all) if (!root.isFollowed) root.hasMoved = true;
     const isMounted = ({ mountId }: Root) => mountId === undefined || mounts.byId(mountId) !== undefined;
-    const ended = this.#unmarked(this.#roots.all.filter((root) => !root.gone && isMounted(root)));
-    if (ended.length > 0) this.#endWhenTold(ended.filter(({ isUnmounted }) => !isUnmounted));
+    const unmarked = this.#unmarked(this.#roots.all.filter((root) => !root.gone && isMounted(root)));
+    const ended = unmarked.filter((root) => !root.isUnmounted && this.#roots.find(root) === undefined);
+    if (ended.length > 0) this.#endWhenTold(ended);
   }
 
   /** Roots have been deleted, and what is queued may have happened in them before. */
