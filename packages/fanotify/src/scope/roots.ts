@@ -173,6 +173,12 @@ export class Roots {
     return paths.resolve(root.key, queue) ?? this.#findBeside(root);
   }
 
+  /** Whether a root is seen now where it was last, or in the beginning. */
+  isSeen({ key, path, home, given }: Root): boolean {
+    const { paths } = this.#inside;
+    return [path.raw, home.raw, given].some((place) => paths.add(place, { keep: false })?.key === key);
+  }
+
   /** Where it was in the beginning, or by another name in the directory that it was in last. */
   #findBeside(root: Root): ResolvedPath | undefined {
     const { kernel } = this.#inside;

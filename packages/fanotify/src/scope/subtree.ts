@@ -434,7 +434,7 @@ export class Subtrees {
     for (const root of this.#roots.all) if (!root.isFollowed) root.hasMoved = true;
     const isMounted = ({ mountId }: Root) => mountId === undefined || mounts.byId(mountId) !== undefined;
     const unmarked = this.#unmarked(this.#roots.all.filter((root) => !root.gone && isMounted(root)));
-    const ended = unmarked.filter((root) => !root.isUnmounted && this.#roots.find(root) === undefined);
+    const ended = unmarked.filter((root) => !root.isUnmounted && !this.#roots.isSeen(root));
     if (ended.length > 0) this.#endWhenTold(ended);
   }
 
