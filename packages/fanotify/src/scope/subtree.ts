@@ -72,10 +72,11 @@ const SETTLE_MS = 20;
 const HIDDEN_BY_FINDING = Number(maskOf(['create', 'modify', 'closeWrite', 'movedTo', 'rename']));
 /** Kinds that bring a directory into a place. */
 const ARRIVES = Number(maskOf(['create', 'movedTo', 'rename']));
-/** Kinds that take a directory away from a place. */
 const MOVED_TO = Number(FAN_MOVED_TO);
 const DELETE = Number(FAN_DELETE);
+/** Kinds that take a directory away from a place. */
 const LEAVES = DELETE | Number(FAN_MOVED_FROM);
+/** Of a rename that is told as a whole too. */
 const HALVES = Number(FAN_MOVED_FROM | FAN_MOVED_TO);
 
 /** Marked subtrees of a group. */
